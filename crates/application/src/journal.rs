@@ -1,0 +1,54 @@
+//! The two journals that every change writes to, in the transaction of the change: the outbox, which tells other
+//! programs, and the audit log, which tells people.
+
+use std::sync::Arc;
+
+use domain::{OrganizerId, OutboxId, Timestamp};
+use uuid::Uuid;
+
+use crate::origin::Actor;
+
+/// One message that waits for the relay. It becomes a CloudEvents 1.0 event: `id`, `type`, `subject`, `time` and the
+/// JSON `data`, which holds ids and facts and no personal data.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// CloudEvents `id`; consumers are idempotent by it.
+    pub id: OutboxId,
+    /// The aggregate that it tells of: booking, event, organizer or user.
+    pub aggregate: Uuid,
+    /// Counts the messages of the aggregate from 1, without gaps.
+    pub sequence: u32,
+    /// CloudEvents `type`, with its version: `goticket.booking.held.v1`.
+    pub kind: &'static str,
+    /// When it happened.
+    pub at: Timestamp,
+    /// CloudEvents `data`.
+    pub data: String,
+    /// W3C trace context of the request that caused it.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// One line of the audit log: who did what to which object, and how it looked before and after.
+#[derive(Clone, Debug)]
+pub struct AuditRow {
+    /// Its own id.
+    pub id: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// The tenant whose object it is; none for accounts.
+    pub organizer: Option<OrganizerId>,
+    /// What, as `context.verb`: `booking.held`.
+    pub action: &'static str,
+    /// What kind of object: `booking`, `event`, `user`.
+    pub object_kind: &'static str,
+    /// Which object.
+    pub object: Uuid,
+    /// The state before as JSON; none where the object is new.
+    pub before: Option<String>,
+    /// The state after as JSON; none where the object is gone.
+    pub after: Option<String>,
+    /// `X-Correlation-Id` of the request.
+    pub correlation_id: Arc<str>,
+}

@@ -1,0 +1,47 @@
+//! Who asks, and within which request: what every journal row bears.
+
+use std::sync::Arc;
+
+use domain::identity::Role;
+use domain::{SessionId, UserId};
+
+/// Who causes a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Actor {
+    /// A signed-in account.
+    User(UserId),
+    /// Nobody is signed in.
+    Anonymous,
+    /// GoTicket itself: a job, a command line.
+    System,
+}
+
+/// The request that causes a change: its actor and the ids by which logs, traces and journal rows find each other.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// The `X-Correlation-Id` of the request.
+    pub correlation_id: Arc<str>,
+    /// The W3C `traceparent` of the request, if it bears one.
+    pub traceparent: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// A change that GoTicket makes by itself.
+    #[must_use]
+    pub fn system(correlation_id: &str) -> Self {
+        Self { actor: Actor::System, correlation_id: correlation_id.into(), traceparent: None }
+    }
+}
+
+/// Somebody whose access token was verified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Principal {
+    /// His account.
+    pub user: UserId,
+    /// The sign-in that the token belongs to.
+    pub session: SessionId,
+    /// What the platform lets him do.
+    pub role: Role,
+}

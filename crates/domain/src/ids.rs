@@ -1,0 +1,53 @@
+//! One type per entity, so that the id of a pool cannot be passed where the id of a ticket type is meant.
+
+use std::fmt;
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUID, which the ids port makes (version 7) or a store has read.
+            #[must_use]
+            pub const fn new(uuid: Uuid) -> Self { Self(uuid) }
+
+            /// The bare UUID, for stores and wires.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid { self.0 }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, "{}({})", stringify!($name), self.0) }
+        }
+    )+};
+}
+
+ids! {
+    /// An account.
+    UserId,
+    /// One sign-in of an account; the claim `sid` of its access tokens.
+    SessionId,
+    /// A key that signs access tokens; the `kid` of a token.
+    SigningKeyId,
+    /// A tenant.
+    OrganizerId,
+    /// An event, and today the key of its lane.
+    EventId,
+    /// A product of an event.
+    TicketTypeId,
+    /// A capacity pool (the field also says quota).
+    PoolId,
+    /// A booking: hold and order in one.
+    BookingId,
+    /// A message that waits in the outbox; the CloudEvents `id`.
+    OutboxId,
+    /// A row of the job table.
+    JobId,
+}
