@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# The services that tests and drill need: today one PostgreSQL, on loopback, with its own data folder.
+#
+#   up       start it (installing it first, if it is missing) and print its URL; twice is fine
+#   down     stop it and throw its data away
+#   status   say whether it runs; exit 1 if it does not
+#   url      print its URL
+#   env      print what tests want in their environment: eval "$(scripts/services.sh env)"
+#   kill     SIGKILL the server, as a power cut would: for tests and drills of failure
+#   restart  start it again on the same data and port, after a kill or instead of a running one
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+services=$root/target/services
+state=$services/state # written by `up`: home, port and owner of the running cluster
+superuser=goticket
+
+say() { printf 'services: %s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+usage() {
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+    exit "$1"
+}
+
+# Debian keeps the server's programs off the PATH, one folder a version.
+find_bin() {
+    local pg_ctl
+    pg_ctl=$(find /usr/lib/postgresql/*/bin -name pg_ctl 2>/dev/null | sort -V | tail -n 1)
+    [[ -n $pg_ctl ]] || pg_ctl=$(command -v pg_ctl) || return 1
+    dirname "$(readlink -f "$pg_ctl")"
+}
+
+as_admin() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "PostgreSQL is missing and only root may install it: apt-get install postgresql"
+    fi
+}
+
+install_postgres() {
+    command -v apt-get >/dev/null || die "PostgreSQL is missing: please install it (any version from 15 on)"
+    say "installing PostgreSQL"
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+    as_admin "${apt[@]}" update >&2
+    as_admin "${apt[@]}" install -y --no-install-recommends postgresql-common >&2
+    # The package would make, and on some machines start, a cluster that nobody here wants.
+    as_admin sed -i 's/^#\?create_main_cluster = .*/create_main_cluster = false/' \
+        /etc/postgresql-common/createcluster.conf
+    as_admin "${apt[@]}" install -y --no-install-recommends postgresql >&2
+}
+
+# PostgreSQL refuses to run as root.
+choose_owner() {
+    if ((EUID == 0)); then echo postgres; else id -un; fi
+}
+
+as_owner() {
+    # From /, because the owner may not be allowed into the current folder.
+    if [[ $owner == "$(id -un)" ]]; then (cd / && "$@"); else (cd / && runuser -u "$owner" -- "$@"); fi
+}
+
+make_home() {
+    local dir=$services/postgres
+    mkdir -p "$dir"
+    chown "$owner" "$dir"
+    chmod 700 "$dir"
+    if ! as_owner test -w "$dir"; then
+        # A folder above is closed to the owner, as a root user's home is.
+        rmdir "$dir"
+        dir=$(mktemp -d /var/tmp/goticket-postgres.XXXXXX)
+        chown "$owner" "$dir"
+    fi
+    echo "$dir"
+}
+
+# Below the range that the kernel gives to outgoing connections, which could take the port from us
+# between two starts.
+pick_port() {
+    local port
+    for _ in {1..100}; do
+        port=$((20000 + RANDOM % 10000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || {
+            echo "$port"
+            return
+        }
+    done
+    die "found no free port"
+}
+
+# Durability stays as PostgreSQL ships it: what the drill measures must be what survives a power cut.
+configure() {
+    as_owner tee -a "$home/data/postgresql.conf" >/dev/null <<CONF
+
+# GoTicket: tests and drill
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''   # a socket's path is limited to about 100 bytes, ours may be longer
+max_connections = 200
+shared_buffers = 512MB
+max_wal_size = 4GB
+CONF
+    as_owner tee "$home/data/pg_hba.conf" >/dev/null <<'HBA'
+host all all 127.0.0.1/32 trust
+HBA
+}
+
+load() {
+    [[ -f $state ]] || return 1
+    # shellcheck source=/dev/null
+    source "$state"
+    bin=$(find_bin)
+}
+
+# The ids of all processes of the cluster: each has its data folder as working folder. Better than the pid
+# file, which outlives a killed server, and than `kill -0`, which takes a zombie for alive.
+processes() { find /proc/[0-9]*/cwd -prune -lname "$home/data" 2>/dev/null | cut -d / -f 3; }
+
+running() { load && [[ -n $(processes) ]]; }
+
+await_end() {
+    for _ in {1..600}; do
+        [[ -n $(processes) ]] || return 0
+        sleep 0.1
+    done
+    die "PostgreSQL does not end; its log is $home/log"
+}
+
+url() { echo "postgres://$superuser@127.0.0.1:$port/postgres"; }
+
+start() {
+    # The lock must not live on in the server, hence 9>&-.
+    as_owner "$bin/pg_ctl" -D "$home/data" -l "$home/log" -o "-p $port" -w -t 60 start >/dev/null 2>&1 9>&-
+}
+
+up() {
+    if running; then return; fi
+    if load && as_owner test -d "$home/data"; then
+        restart
+        return
+    fi
+    find_bin >/dev/null || install_postgres
+    bin=$(find_bin) || die "PostgreSQL was installed, yet there is no pg_ctl"
+    owner=$(choose_owner)
+    home=$(make_home)
+    port=$(pick_port)
+    as_owner rm -rf "$home/data"
+    as_owner "$bin/initdb" -D "$home/data" -U "$superuser" -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
+    configure
+    for _ in {1..5}; do
+        printf 'home=%q\nport=%q\nowner=%q\n' "$home" "$port" "$owner" >"$state"
+        if start; then return; fi
+        port=$(pick_port) # somebody was faster
+    done
+    as_owner tail -n 20 "$home/log" >&2 || true
+    die "PostgreSQL does not start; its log is $home/log"
+}
+
+stop() {
+    if ! running; then return; fi
+    as_owner "$bin/pg_ctl" -D "$home/data" -m fast -W stop >/dev/null 2>&1 || true # fails on a killed one
+    await_end
+}
+
+down() {
+    if ! load; then return; fi
+    stop
+    rm -rf "$home" "$state"
+}
+
+restart() {
+    load || die "nothing to restart: say up first"
+    stop
+    rm -f "$home/data/postmaster.pid" # of a killed server; nobody runs on this data, as stop has seen
+    start && return
+    as_owner tail -n 20 "$home/log" >&2 || true
+    die "PostgreSQL does not start again; its log is $home/log"
+}
+
+# Stopped first, so that it cannot make children that we do not see.
+crash() {
+    running || die "not running"
+    kill -STOP "$(head -n 1 "$home/data/postmaster.pid")"
+    # shellcheck disable=SC2046 # a list of numbers
+    kill -KILL $(processes)
+    await_end
+}
+
+locked() {
+    mkdir -p "$services"
+    exec 9>"$services/lock"
+    flock 9
+    "$@"
+}
+
+# Each command stands alone on its line: behind `&&` or `if` bash would ignore failures inside it.
+case ${1:-} in
+up)
+    locked up
+    url
+    ;;
+down) locked down ;;
+restart)
+    locked restart
+    url
+    ;;
+kill) locked crash ;;
+status)
+    if running; then
+        echo "PostgreSQL is up at $(url), data in $home"
+    else
+        echo "PostgreSQL is down"
+        exit 1
+    fi
+    ;;
+url)
+    running || die "not running: say up first"
+    url
+    ;;
+env)
+    running || die "not running: say up first"
+    echo "export GOTICKET_TEST_POSTGRES_URL=$(url)"
+    ;;
+-h | --help | help) usage 0 ;;
+*) usage 2 >&2 ;;
+esac
