@@ -1,0 +1,253 @@
+//! A booking: hold and order in one (`domain.md` 2.1), and what may become of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::booking::{Reference, StockMove};
+use crate::{BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, Timestamp, UserId};
+
+/// A booking as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Booking {
+    /// Its id.
+    pub id: BookingId,
+    /// The name for people, unique within its organizer.
+    pub reference: Reference,
+    /// Its event.
+    pub event: EventId,
+    /// The tenant of the event.
+    pub organizer: OrganizerId,
+    /// Whose it is.
+    pub buyer: Buyer,
+    /// Where it was sold.
+    pub channel: Channel,
+    /// What is booked; at least one item, each type once.
+    pub items: Vec<BookingItem>,
+    /// Who will come, as far as the buyer said.
+    pub attendees: Vec<Attendee>,
+    /// What it costs: the price at the hold.
+    pub total: Money,
+    /// Where it stands.
+    pub status: BookingStatus,
+    /// Until when it holds; none where it was confirmed at once.
+    pub hold: Option<HoldTerms>,
+    /// How many facts were told of it; the outbox counts on.
+    pub sequence: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its status or its hold changed last.
+    pub updated_at: Timestamp,
+}
+
+/// Where a booking stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BookingStatus {
+    /// Holds its units until its hold lapses.
+    Pending,
+    /// The contract: paid, free, or confirmed by the organizer.
+    Confirmed,
+    /// Given back.
+    Cancelled,
+    /// Lapsed before it was confirmed.
+    Expired,
+}
+
+/// The three instants of a hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HoldTerms {
+    /// What the buyer reads.
+    pub expires_at: Timestamp,
+    /// What decides: from here on its units count as free. Equal to `expires_at` until a payment starts.
+    pub release_at: Timestamp,
+    /// No renewal goes beyond; fixed when the booking was made.
+    pub ends_at: Timestamp,
+}
+
+/// Whose a booking is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Buyer {
+    /// An account.
+    Account(UserId),
+    /// A guest, known by his address alone.
+    Guest(EmailAddress),
+}
+
+/// Where it was sold.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Channel {
+    /// The web pages.
+    Web,
+    /// The programming interfaces.
+    Api,
+    /// The organizer's own desk.
+    BoxOffice,
+}
+
+/// Units of one ticket type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BookingItem {
+    /// Which.
+    pub ticket_type: TicketTypeId,
+    /// Its name at the hold.
+    pub name: Text,
+    /// How many, at least one.
+    pub quantity: u32,
+    /// Price of one at the hold, in minor units of the booking's currency.
+    pub unit_price: i64,
+    /// The pools that they take room in, as they were at the hold.
+    pub pools: Vec<PoolId>,
+}
+
+/// Who will come with one unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attendee {
+    /// A unit of which type.
+    pub ticket_type: TicketTypeId,
+    /// Name.
+    pub name: Option<Text>,
+    /// Address.
+    pub email: Option<EmailAddress>,
+}
+
+/// Something that happened to a booking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BookingFact {
+    /// Counts the facts of the booking from 1.
+    pub sequence: u32,
+    /// What.
+    pub kind: FactKind,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What can happen to a booking.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FactKind {
+    /// It was made and holds its units.
+    Held,
+    /// It became the contract.
+    Confirmed,
+    /// Its hold was made longer.
+    Renewed,
+    /// It was given back.
+    Cancelled,
+    /// Its hold lapsed.
+    Expired,
+}
+
+/// What a decision changes: the booking as it is now, the stock that moves, and the fact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decided {
+    /// After.
+    pub booking: Booking,
+    /// Status before; none where it is new.
+    pub before: Option<BookingStatus>,
+    /// The stock that moves, one entry a pool.
+    pub stock: Vec<StockMove>,
+    /// What happened.
+    pub fact: BookingFact,
+}
+
+/// A command is done now, or was done before and changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Done now.
+    Done(Box<Decided>),
+    /// The booking stands already where the command would bring it.
+    Already(Box<Booking>),
+}
+
+impl Booking {
+    /// Units of all items.
+    #[must_use]
+    pub fn units(&self) -> u32 {
+        self.items.iter().map(|item| item.quantity).sum()
+    }
+
+    /// Whether it is pending and its units count as free all the same.
+    #[must_use]
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.status == BookingStatus::Pending && self.hold.is_some_and(|hold| hold.release_at <= now)
+    }
+
+    /// Whether its units count against a buyer's limit.
+    #[must_use]
+    pub fn occupies(&self, now: Timestamp) -> bool {
+        match self.status {
+            BookingStatus::Confirmed => true,
+            BookingStatus::Pending => !self.has_lapsed(now),
+            BookingStatus::Cancelled | BookingStatus::Expired => false,
+        }
+    }
+
+    /// The next state with its fact; the stock moves by what a unit of `before` and one of `after` occupy.
+    pub(super) fn moved(&self, status: BookingStatus, kind: FactKind, now: Timestamp) -> Decided {
+        let mut booking = self.clone();
+        booking.status = status;
+        booking.sequence += 1;
+        booking.updated_at = now;
+        let fact = BookingFact { sequence: booking.sequence, kind, at: now };
+        let stock = StockMove::between(&self.items, Some(self.status), status);
+        Decided { booking, before: Some(self.status), stock, fact }
+    }
+}
+
+impl Decided {
+    /// As a verdict.
+    pub(super) fn done(self) -> Verdict {
+        Verdict::Done(Box::new(self))
+    }
+}
+
+impl BookingStatus {
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for BookingStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word is no status of a booking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must be pending, confirmed, cancelled or expired")]
+pub struct UnknownBookingStatus;
+
+impl FromStr for BookingStatus {
+    type Err = UnknownBookingStatus;
+
+    fn from_str(word: &str) -> Result<Self, UnknownBookingStatus> {
+        [Self::Pending, Self::Confirmed, Self::Cancelled, Self::Expired]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+            .ok_or(UnknownBookingStatus)
+    }
+}
+
+impl Channel {
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Api => "api",
+            Self::BoxOffice => "box_office",
+        }
+    }
+
+    /// The channel of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Web, Self::Api, Self::BoxOffice].into_iter().find(|channel| channel.as_str() == word)
+    }
+}

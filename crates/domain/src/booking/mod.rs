@@ -1,0 +1,37 @@
+//! The sale itself: stock in pools, and bookings that hold and take it.
+//!
+//! Everything here is a pure decision: `decide(state, command, now) -> Result<what changes, Refusal>`. The desk of the
+//! application layer loads the state under the lane's lock, decides a whole batch in arrival order, and writes what
+//! changed in one commit.
+//!
+//! | question | file |
+//! |---|---|
+//! | what is a booking, what may become of it? | `aggregate` |
+//! | is there room, how much is left? | `pool`, `sale` |
+//! | may this buyer hold these units, at which price? | `hold` |
+//! | confirm, cancel, renew | `transitions` |
+//! | which lapsed holds go, when stock is short? | `expiry` |
+//! | publish, prices, capacities | `terms` |
+
+mod aggregate;
+mod expiry;
+mod hold;
+mod pool;
+mod reference;
+mod refusal;
+mod sale;
+mod terms;
+mod transitions;
+
+pub use aggregate::{
+    Attendee, Booking, BookingFact, BookingItem, BookingStatus, Buyer, Channel, Decided, FactKind, HoldTerms,
+    UnknownBookingStatus, Verdict,
+};
+pub use expiry::{expire, reclaim};
+pub use hold::{AttendeeRequest, HoldRequest, Holdings, Units, UnitsRequest, hold};
+pub use pool::{Pool, parse_capacity};
+pub use reference::Reference;
+pub use refusal::Refusal;
+pub use sale::{Sale, StockMove};
+pub use terms::{Booked, SaleChange, change_sale};
+pub use transitions::{Canceller, cancel, confirm, renew};

@@ -1,0 +1,141 @@
+//! The sale of one event: its terms and its stock, all that a decision on its lane may read.
+
+use crate::booking::{BookingItem, BookingStatus, Pool, Refusal};
+use crate::catalog::{Event, TicketType, TicketTypeStatus};
+use crate::{PoolId, TicketTypeId, Timestamp};
+
+/// The state of a lane.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sale {
+    /// The event.
+    pub event: Event,
+    /// Its ticket types in the order of their positions.
+    pub ticket_types: Vec<TicketType>,
+    /// Its pools, sorted by id.
+    pub pools: Vec<Pool>,
+}
+
+/// Units that enter or leave a pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StockMove {
+    /// Which pool.
+    pub pool: PoolId,
+    /// Change of what is held.
+    pub held: i64,
+    /// Change of what is sold.
+    pub sold: i64,
+}
+
+impl StockMove {
+    /// What moves when units go from one status to another; nothing, where both occupy alike.
+    pub(super) fn between(items: &[BookingItem], before: Option<BookingStatus>, after: BookingStatus) -> Vec<Self> {
+        let (held_before, sold_before) = before.map_or((0, 0), occupies);
+        let (held_after, sold_after) = occupies(after);
+        let (held, sold) = (held_after - held_before, sold_after - sold_before);
+        let mut moves: Vec<Self> = Vec::with_capacity(items.len());
+        if held == 0 && sold == 0 {
+            return moves;
+        }
+        for item in items {
+            let units = i64::from(item.quantity);
+            for &pool in &item.pools {
+                match moves.iter_mut().find(|known| known.pool == pool) {
+                    Some(known) => {
+                        known.held += held * units;
+                        known.sold += sold * units;
+                    }
+                    None => moves.push(Self { pool, held: held * units, sold: sold * units }),
+                }
+            }
+        }
+        moves
+    }
+}
+
+/// Whether a unit of this status counts as held, and whether as sold.
+const fn occupies(status: BookingStatus) -> (i64, i64) {
+    match status {
+        BookingStatus::Pending => (1, 0),
+        BookingStatus::Confirmed => (0, 1),
+        BookingStatus::Cancelled | BookingStatus::Expired => (0, 0),
+    }
+}
+
+impl Sale {
+    /// The type of this id.
+    #[must_use]
+    pub fn ticket_type(&self, id: TicketTypeId) -> Option<&TicketType> {
+        self.ticket_types.iter().find(|known| known.id == id)
+    }
+
+    /// The only type that is not archived, if there is just one.
+    #[must_use]
+    pub fn only_type(&self) -> Option<&TicketType> {
+        let mut active = self.ticket_types.iter().filter(|known| known.status == TicketTypeStatus::Active);
+        active.next().filter(|_| active.next().is_none())
+    }
+
+    /// The pool of this id.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.iter().find(|known| known.id == id)
+    }
+
+    /// How many units of this type fit at this moment; `None` where every pool of it is unlimited.
+    #[must_use]
+    pub fn available(&self, ticket_type: &TicketType) -> Option<u32> {
+        let limited = |id| self.pool(id).filter(|pool| pool.capacity.is_some()).map(Pool::room);
+        ticket_type.pools().filter_map(limited).min()
+    }
+
+    /// Whether all these moves fit, taken together.
+    #[must_use]
+    pub fn has_room(&self, moves: &[StockMove]) -> bool {
+        moves.iter().all(|change| {
+            let taken = change.held + change.sold;
+            taken <= 0 || self.pool(change.pool).is_some_and(|pool| taken <= i64::from(pool.room()))
+        })
+    }
+
+    /// The sale after these moves.
+    ///
+    /// # Panics
+    /// When a counter would fall below zero: stock that was never taken comes back, which is a defect. It must not be
+    /// hidden by a clamp (invariant I5), and the desk answers the one command with `internal`.
+    pub fn apply(&mut self, moves: &[StockMove]) {
+        for change in moves {
+            let Some(pool) = self.pools.iter_mut().find(|known| known.id == change.pool) else {
+                panic!("the pool {} does not belong to the event {}", change.pool, self.event.id);
+            };
+            pool.held = shifted(pool.held, change.held);
+            pool.sold = shifted(pool.sold, change.sold);
+        }
+    }
+
+    /// What is left of each type that is asked for, for the answer `sold_out`.
+    pub(super) fn left(&self, items: &[BookingItem]) -> Vec<(TicketTypeId, u32)> {
+        let left = |item: &BookingItem| {
+            let ticket_type = self.ticket_type(item.ticket_type)?;
+            Some((item.ticket_type, self.available(ticket_type).unwrap_or(u32::MAX)))
+        };
+        items.iter().filter_map(left).collect()
+    }
+
+    /// The type, if it is sold at this instant.
+    pub(super) fn on_sale(&self, ticket_type: TicketTypeId, now: Timestamp) -> Result<&TicketType, Refusal> {
+        let found = self.ticket_type(ticket_type).ok_or(Refusal::NotFound("ticket type"))?;
+        if found.is_on_sale(&self.event, now) {
+            return Ok(found);
+        }
+        let why = match (self.event.is_on_sale(now), found.sales_start_at) {
+            (false, _) => format!("the event is {}: nothing is sold", self.event.status_at(now)),
+            (true, Some(start)) if now < start => format!("sales of {} have not begun", found.name),
+            (true, _) => format!("sales of {} are closed", found.name),
+        };
+        Err(Refusal::SalesClosed(why))
+    }
+}
+
+fn shifted(count: u32, by: i64) -> u32 {
+    u32::try_from(i64::from(count) + by).unwrap_or_else(|_| panic!("{count} units cannot move by {by}"))
+}

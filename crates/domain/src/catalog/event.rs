@@ -1,0 +1,306 @@
+//! An event: something people attend, with its time, its zone, its currency and the terms of its holds.
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+
+use crate::catalog::{CatalogRefusal, EventStatus, Slug, StatusChange};
+use crate::{Currency, EventId, OrganizerId, Problems, Text, Timestamp};
+
+/// An event as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// Its tenant.
+    pub organizer: OrganizerId,
+    /// Its unique name for addresses.
+    pub slug: Slug,
+    /// What buyers read and what its sale goes by.
+    pub terms: EventTerms,
+    /// Its currency; fixed, since prices and bookings are in it.
+    pub currency: Currency,
+    /// The stored status; ask [`Event::status_at`] for the one that the clock shows.
+    pub status: EventStatus,
+    /// Counts the changes of its settings, those of its ticket types and pools included, from 1; sales do not count.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its settings changed last.
+    pub updated_at: Timestamp,
+}
+
+/// The settings of an event that its organizer may change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventTerms {
+    /// At most 200 characters.
+    pub name: Text,
+    /// At most 10,000 characters.
+    pub description: Option<Text>,
+    /// At most 200 characters.
+    pub venue: Option<Text>,
+    /// The zone in which its people read its times.
+    pub timezone: Tz,
+    /// When it begins.
+    pub start_at: Timestamp,
+    /// When it ends, after its beginning; sales end here at the latest.
+    pub end_at: Timestamp,
+    /// For how long a booking holds its units.
+    pub hold: TimeDelta,
+}
+
+/// A new event as it was asked for.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Name.
+    pub name: String,
+    /// Description.
+    pub description: Option<String>,
+    /// Venue.
+    pub venue: Option<String>,
+    /// IANA zone name.
+    pub timezone: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Beginning.
+    pub start_at: Timestamp,
+    /// End.
+    pub end_at: Timestamp,
+    /// Seconds of a hold.
+    pub hold_seconds: i64,
+}
+
+/// A change as it was asked for: `None` leaves a field as it is, and `Some(None)` empties it.
+#[derive(Clone, Default, Debug)]
+pub struct EventEdit {
+    /// Name.
+    pub name: Option<String>,
+    /// Description.
+    pub description: Option<Option<String>>,
+    /// Venue.
+    pub venue: Option<Option<String>>,
+    /// IANA zone name.
+    pub timezone: Option<String>,
+    /// Beginning.
+    pub start_at: Option<Timestamp>,
+    /// End.
+    pub end_at: Option<Timestamp>,
+    /// Seconds of a hold; those that run keep theirs.
+    pub hold_seconds: Option<i64>,
+}
+
+/// The shortest and the longest hold, in seconds. A day is far beyond any payment page.
+const HOLD_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
+/// No event lies further away than this many days; keeps absurd years out of calendars and stores.
+const DAYS_AHEAD_MAX: i64 = 36_525;
+
+impl Event {
+    /// Parses a new event, a draft.
+    ///
+    /// # Errors
+    /// All fields that do not hold.
+    pub fn try_new(
+        id: EventId,
+        organizer: OrganizerId,
+        new: &NewEvent,
+        salt: u64,
+        now: Timestamp,
+    ) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let name = problems.take(Text::parse("name", &new.name, 200));
+        let description = problems.take(optional("description", new.description.as_deref(), 10_000));
+        let venue = problems.take(optional("venue", new.venue.as_deref(), 200));
+        let timezone = problems.take(parse_timezone(&new.timezone));
+        let currency = problems.take(new.currency.parse::<Currency>().map_err(|_| {
+            Problems::one("currency", "unknown_currency", "must be a code of ISO 4217, like EUR")
+        }));
+        let hold = problems.take(parse_hold(new.hold_seconds));
+        problems.take(check_period(new.start_at, new.end_at, now));
+        let (Some(name), Some(description), Some(venue), Some(timezone), Some(currency), Some(hold), true) =
+            (name, description, venue, timezone, currency, hold, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        let slug = Slug::of(name.as_str(), salt);
+        let terms =
+            EventTerms { name, description, venue, timezone, start_at: new.start_at, end_at: new.end_at, hold };
+        let status = EventStatus::Draft;
+        Ok(Self { id, organizer, slug, terms, currency, status, version: 1, created_at: now, updated_at: now })
+    }
+
+    /// The status that the clock shows.
+    #[must_use]
+    pub fn status_at(&self, now: Timestamp) -> EventStatus {
+        self.status.at(self.terms.end_at, now)
+    }
+
+    /// Whether bookings may be made, as far as the event itself is concerned.
+    #[must_use]
+    pub fn is_on_sale(&self, now: Timestamp) -> bool {
+        self.status_at(now) == EventStatus::Published
+    }
+
+    /// Refuses a change by somebody who has seen another version.
+    ///
+    /// # Errors
+    /// [`CatalogRefusal::VersionMismatch`].
+    pub fn expect_version(&self, expected: Option<u64>) -> Result<(), CatalogRefusal> {
+        match expected {
+            Some(version) if version != self.version => Err(CatalogRefusal::VersionMismatch { current: self.version }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The event after a change of its settings. A change that changes nothing gives the same version.
+    ///
+    /// # Errors
+    /// Fields that do not hold, or an event that is over for good.
+    pub fn edited(&self, edit: &EventEdit, now: Timestamp) -> Result<Self, CatalogRefusal> {
+        if matches!(self.status, EventStatus::Cancelled | EventStatus::Archived) {
+            return Err(CatalogRefusal::state(format!("the event is {}: it cannot be changed", self.status)));
+        }
+        let mut problems = Problems::default();
+        let mut terms = self.terms.clone();
+        if let Some(name) = &edit.name {
+            problems.take(Text::parse("name", name, 200)).map(|name| terms.name = name);
+        }
+        if let Some(description) = &edit.description {
+            problems.take(optional("description", description.as_deref(), 10_000)).map(|d| terms.description = d);
+        }
+        if let Some(venue) = &edit.venue {
+            problems.take(optional("venue", venue.as_deref(), 200)).map(|venue| terms.venue = venue);
+        }
+        if let Some(timezone) = &edit.timezone {
+            problems.take(parse_timezone(timezone)).map(|timezone| terms.timezone = timezone);
+        }
+        if let Some(seconds) = edit.hold_seconds {
+            problems.take(parse_hold(seconds)).map(|hold| terms.hold = hold);
+        }
+        terms.start_at = edit.start_at.unwrap_or(terms.start_at);
+        terms.end_at = edit.end_at.unwrap_or(terms.end_at);
+        if edit.start_at.is_some() || edit.end_at.is_some() {
+            problems.take(check_period(terms.start_at, terms.end_at, now));
+        }
+        problems.into_result()?;
+        if terms == self.terms {
+            return Ok(self.clone());
+        }
+        Ok(Self { terms, ..self.clone() }.touched(now))
+    }
+
+    /// The event after a step of its life, or `None` if the step was taken already.
+    ///
+    /// # Errors
+    /// [`CatalogRefusal::InvalidState`] for a step that is not allowed from here.
+    pub fn stepped(&self, change: StatusChange, now: Timestamp) -> Result<Option<Self>, CatalogRefusal> {
+        let next = self.status_at(now).step(change)?;
+        Ok(next.map(|status| Self { status, ..self.clone() }.touched(now)))
+    }
+
+    /// The next version: a setting of the event, of one of its ticket types or pools has changed.
+    #[must_use]
+    pub fn touched(mut self, now: Timestamp) -> Self {
+        self.version += 1;
+        self.updated_at = now;
+        self
+    }
+}
+
+fn optional(field: &str, raw: Option<&str>, max: usize) -> Result<Option<Text>, Problems> {
+    raw.map(|raw| Text::parse(field, raw, max)).transpose()
+}
+
+fn parse_timezone(name: &str) -> Result<Tz, Problems> {
+    name.parse().map_err(|_| {
+        Problems::one("timezone", "unknown_timezone", "must be a name of the IANA time zone database, like Europe/Warsaw")
+    })
+}
+
+fn parse_hold(seconds: i64) -> Result<TimeDelta, Problems> {
+    if HOLD_SECONDS.contains(&seconds) {
+        return Ok(TimeDelta::seconds(seconds));
+    }
+    Err(Problems::one("holdSeconds", "out_of_range", "must be between 1 and 86400"))
+}
+
+fn check_period(start_at: Timestamp, end_at: Timestamp, now: Timestamp) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    if end_at <= start_at {
+        problems.add("endAt", "not_after_start", "must lie after startAt");
+    }
+    let horizon = TimeDelta::days(DAYS_AHEAD_MAX);
+    for (field, instant) in [("startAt", start_at), ("endAt", end_at)] {
+        if (instant - now).abs() > horizon {
+            problems.add(field, "out_of_range", "must lie within a hundred years of today");
+        }
+    }
+    problems.into_result()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn now() -> Timestamp {
+        Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn new() -> NewEvent {
+        NewEvent {
+            name: "Concert".into(),
+            description: None,
+            venue: None,
+            timezone: "Europe/Warsaw".into(),
+            currency: "PLN".into(),
+            start_at: now() + TimeDelta::days(30),
+            end_at: now() + TimeDelta::days(31),
+            hold_seconds: 900,
+        }
+    }
+
+    fn event(new: &NewEvent) -> Result<Event, Problems> {
+        Event::try_new(EventId::new(Uuid::nil()), OrganizerId::new(Uuid::nil()), new, 7, now())
+    }
+
+    #[test]
+    fn a_new_event_is_a_draft_of_version_one() {
+        let event = event(&new()).unwrap();
+        assert_eq!((event.status, event.version), (EventStatus::Draft, 1));
+        assert!(!event.is_on_sale(now()));
+    }
+
+    #[test]
+    fn all_wrong_fields_are_told_at_once() {
+        let bad = NewEvent {
+            name: " ".into(),
+            timezone: "Mars/Olympus".into(),
+            currency: "XXX".into(),
+            end_at: new().start_at,
+            hold_seconds: 0,
+            ..new()
+        };
+        let problems = event(&bad).unwrap_err();
+        let fields: Vec<_> = problems.as_slice().iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, ["name", "timezone", "currency", "holdSeconds", "endAt"]);
+    }
+
+    #[test]
+    fn an_edit_counts_only_if_it_changes_something() {
+        let event = event(&new()).unwrap();
+        let same = EventEdit { name: Some("Concert".into()), ..EventEdit::default() };
+        assert_eq!(event.edited(&same, now()).unwrap().version, 1);
+        let other = EventEdit { name: Some("Gig".into()), ..EventEdit::default() };
+        let edited = event.edited(&other, now()).unwrap();
+        assert_eq!((edited.version, edited.terms.name.as_str()), (2, "Gig"));
+        assert_eq!(event.expect_version(Some(2)), Err(CatalogRefusal::VersionMismatch { current: 1 }));
+    }
+
+    #[test]
+    fn a_published_event_is_on_sale_until_it_ends() {
+        let event = event(&new()).unwrap().stepped(StatusChange::Publish, now()).unwrap().unwrap();
+        assert!(event.is_on_sale(now()));
+        assert!(!event.is_on_sale(event.terms.end_at));
+        assert_eq!(event.stepped(StatusChange::Publish, now()), Ok(None));
+        assert!(event.stepped(StatusChange::Cancel, event.terms.end_at).is_err(), "what has ended cannot be cancelled");
+    }
+}
