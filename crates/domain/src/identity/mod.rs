@@ -1,5 +1,18 @@
 //! Who somebody is, and what the platform lets him do.
+//!
+//! An account ([`User`]) signs in with a [`Password`] and gets a [`Session`]: a chain of refresh tokens, of which only
+//! the last one counts. What a presented refresh token means is decided by [`Session::refresh`]; who may be made what is
+//! decided by [`User::change_role`]. Hashing, signing and randomness are ports of the application.
 
+mod password;
 mod role;
+mod session;
+mod user;
 
-pub use role::Role;
+pub use password::{Password, PasswordHash};
+pub use role::{Role, UnknownRole};
+pub use session::{
+    EndReason, Refresh, RefreshToken, Session, SessionEnd, SessionLifetimes, TokenHash,
+    UnknownEndReason,
+};
+pub use user::{Account, RoleDecision, RoleRefusal, User, UserName};

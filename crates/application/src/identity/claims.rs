@@ -1,0 +1,86 @@
+//! What an access token says.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use domain::identity::Role;
+use domain::{SessionId, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::identity::IdentitySettings;
+use crate::origin::Principal;
+
+/// The claims of an access token (RFC 7519, 4.1, and `sid` of OpenID Connect). Times are whole seconds since 1970.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessClaims {
+    /// `iss`: who issued it.
+    pub issuer: Arc<str>,
+    /// `aud`: whom it is meant for.
+    pub audience: Arc<str>,
+    /// `sub`: the account.
+    pub user: UserId,
+    /// `sid`: the sign-in.
+    pub session: SessionId,
+    /// `jti`: its own id.
+    pub id: Uuid,
+    /// `role`: the role that the account had when it was issued.
+    pub role: Role,
+    /// `iat`: when it was issued.
+    pub issued_at: i64,
+    /// `nbf`: from then on it holds.
+    pub not_before: i64,
+    /// `exp`: from then on it holds no more.
+    pub expires_at: i64,
+}
+
+/// How long before its issue a token says that it holds, in seconds: replicas whose clocks differ by less accept each
+/// other's fresh tokens, although `nbf` is checked to the second.
+const CLOCKS_DIFFER_SECS_MAX: i64 = 60;
+
+impl AccessClaims {
+    /// Claims for a principal from `now` on; `ttl` is the time until they expire, cut to whole seconds.
+    #[must_use]
+    pub fn new(
+        settings: &IdentitySettings,
+        principal: &Principal,
+        id: Uuid,
+        now: Timestamp,
+        ttl: TimeDelta,
+    ) -> Self {
+        let issued_at = now.timestamp();
+        Self {
+            issuer: Arc::clone(&settings.issuer),
+            audience: Arc::clone(&settings.audience),
+            user: principal.user,
+            session: principal.session,
+            id,
+            role: principal.role,
+            issued_at,
+            not_before: issued_at.saturating_sub(CLOCKS_DIFFER_SECS_MAX),
+            expires_at: issued_at.saturating_add(ttl.num_seconds()),
+        }
+    }
+
+    /// Whether they hold here and now: issuer and audience are ours, the time is within `nbf` and `exp` without any
+    /// leeway, and they do not live longer than this instance issues them.
+    #[must_use]
+    pub fn holds(&self, settings: &IdentitySettings, now: Timestamp) -> bool {
+        let now = now.timestamp();
+        let lives_for = self.expires_at.saturating_sub(self.issued_at);
+        self.issuer == settings.issuer
+            && self.audience == settings.audience
+            && self.not_before <= now
+            && now < self.expires_at
+            && lives_for <= settings.longest_token().num_seconds()
+    }
+
+    /// Whom they speak of.
+    #[must_use]
+    pub const fn principal(&self) -> Principal {
+        Principal {
+            user: self.user,
+            session: self.session,
+            role: self.role,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Passwords: what may be one, and the type that does not print it.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::Problems;
+
+/// A password that somebody sent: 8 to 72 bytes of UTF-8, whatever the characters. It is taken as it was typed, neither
+/// trimmed nor normalised, never printed, and wiped from memory when it is dropped.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Shorter ones are guessed too soon.
+    pub const MIN_BYTES: usize = 8;
+    /// bcrypt reads no further: a longer one is refused, since cutting it would accept passwords that were never set.
+    pub const MAX_BYTES: usize = 72;
+
+    /// Parses `raw` for the field `field`.
+    ///
+    /// # Errors
+    /// `required` if empty, `too_short`, `too_long`, or `invalid_characters` for NUL, where bcrypt would stop reading.
+    pub fn parse(field: &str, raw: &str) -> Result<Self, Problems> {
+        let problem = |code, message| Err(Problems::one(field, code, message));
+        match raw.len() {
+            0 => problem("required", "must not be empty"),
+            length if length < Self::MIN_BYTES => {
+                problem("too_short", "must have at least 8 bytes")
+            }
+            length if length > Self::MAX_BYTES => problem("too_long", "must have at most 72 bytes"),
+            _ if raw.contains('\0') => {
+                problem("invalid_characters", "must not contain the character NUL")
+            }
+            _ => Ok(Self(Zeroizing::new(raw.to_owned()))),
+        }
+    }
+
+    /// The password itself, for the hasher and nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// What is kept of a password: salt, cost and digest in the textual form of the hasher (`$2b$12$…`, 60 characters).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Wraps what the hasher made or a store has read.
+    #[must_use]
+    pub const fn new(encoded: String) -> Self {
+        Self(encoded)
+    }
+
+    /// The textual form, for the hasher and for stores.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(raw: &str) -> Option<&'static str> {
+        Password::parse("password", raw)
+            .err()
+            .map(|problems| problems.as_slice()[0].code)
+    }
+
+    #[test]
+    fn bounds_count_bytes_and_not_characters() {
+        assert_eq!(code(""), Some("required"));
+        assert_eq!(code("1234567"), Some("too_short"));
+        assert_eq!(code("12345678"), None);
+        assert_eq!(code(&"x".repeat(72)), None);
+        assert_eq!(code(&"x".repeat(73)), Some("too_long"));
+        assert_eq!(code("żółć"), None, "four characters, eight bytes");
+        assert_eq!(code(&"ż".repeat(36)), None);
+        assert_eq!(code(&"ż".repeat(37)), Some("too_long"));
+    }
+
+    #[test]
+    fn nul_is_refused_and_spaces_are_kept() {
+        assert_eq!(code("secret\0secret"), Some("invalid_characters"));
+        assert_eq!(
+            Password::parse("password", "  spaces  ").unwrap().expose(),
+            "  spaces  "
+        );
+    }
+
+    #[test]
+    fn nothing_prints_itself() {
+        let password = Password::parse("password", "correct horse").unwrap();
+        assert_eq!(
+            format!(
+                "{password:?} {:?}",
+                PasswordHash::new("$2b$12$x".to_owned())
+            ),
+            "Password(…) PasswordHash(…)"
+        );
+    }
+}

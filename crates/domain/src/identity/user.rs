@@ -1,0 +1,279 @@
+//! An account, and the rule by which its role changes.
+
+use crate::identity::{PasswordHash, Role};
+use crate::{EmailAddress, Problems, Text, Timestamp, UserId};
+
+/// How somebody wants to be called: one line of at most 100 characters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserName(Text);
+
+impl UserName {
+    /// The longest name, in characters.
+    pub const MAX_CHARS: usize = 100;
+
+    /// Parses `raw` for the field `field`.
+    ///
+    /// # Errors
+    /// `required` if empty, `too_long`, or `invalid_characters` for control characters, line breaks among them.
+    pub fn parse(field: &str, raw: &str) -> Result<Self, Problems> {
+        let text = Text::parse(field, raw, Self::MAX_CHARS)?;
+        if text.as_str().chars().any(char::is_control) {
+            return Err(Problems::one(
+                field,
+                "invalid_characters",
+                "must be a single line",
+            ));
+        }
+        Ok(Self(text))
+    }
+
+    /// A value that a store has read: it was parsed when it was written.
+    #[must_use]
+    pub fn trusted(stored: String) -> Self {
+        Self(Text::trusted(stored))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// An account, without what proves that somebody owns it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// Its id; later accounts have larger ones.
+    pub id: UserId,
+    /// Its address, unique over all accounts.
+    pub email: EmailAddress,
+    /// Its name, if it has told one.
+    pub name: Option<UserName>,
+    /// What the platform lets it do.
+    pub role: Role,
+    /// When the role was changed last; none while it is the first one.
+    pub role_changed_at: Option<Timestamp>,
+    /// Whether somebody has proved to read the mails of the address.
+    pub email_verified: bool,
+    /// Counts the changes of the account, its making included: 1 for a new one. It is the sequence of its messages in
+    /// the outbox.
+    pub version: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An account with what is kept of its password.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account.
+    pub user: User,
+    /// None where it cannot sign in by password.
+    pub password: Option<PasswordHash>,
+}
+
+/// What becomes of a wish to change a role.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RoleDecision {
+    /// To be saved: the account as it is afterwards.
+    Changed(User),
+    /// It has this role already; nothing is to be written.
+    Unchanged,
+}
+
+/// Why a role is not changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RoleRefusal {
+    /// Only an admin changes roles.
+    #[error("only an admin may change roles")]
+    NotAdmin,
+    /// Nobody could make an admin any more, other than by the command line.
+    #[error("this is the last admin: make another one first")]
+    LastAdmin,
+}
+
+impl User {
+    /// A new account, at its first version.
+    #[must_use]
+    pub const fn new(
+        id: UserId,
+        email: EmailAddress,
+        name: Option<UserName>,
+        role: Role,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            email,
+            name,
+            role,
+            role_changed_at: None,
+            email_verified: false,
+            version: 1,
+            created_at: now,
+        }
+    }
+
+    /// Decides the wish of somebody with the role `actor` to give this account the role `to`. An admin may demote
+    /// himself, as long as `other_admins` (admins besides this account) is not 0. The same wish twice is `Unchanged`.
+    ///
+    /// # Errors
+    /// [`RoleRefusal`], with which nothing changes.
+    pub fn change_role(
+        &self,
+        actor: Role,
+        to: Role,
+        other_admins: usize,
+        now: Timestamp,
+    ) -> Result<RoleDecision, RoleRefusal> {
+        if actor != Role::Admin {
+            return Err(RoleRefusal::NotAdmin);
+        }
+        if self.role == to {
+            return Ok(RoleDecision::Unchanged);
+        }
+        if self.role == Role::Admin && other_admins == 0 {
+            return Err(RoleRefusal::LastAdmin);
+        }
+        Ok(RoleDecision::Changed(self.with_role(to, now)))
+    }
+
+    /// Makes a buyer an organizer, as he makes his first organizer where the platform lets everybody do so. Who may do
+    /// it already stays what he is.
+    #[must_use]
+    pub fn become_organizer(&self, now: Timestamp) -> RoleDecision {
+        match self.role {
+            Role::User => RoleDecision::Changed(self.with_role(Role::Organizer, now)),
+            Role::Organizer | Role::Admin => RoleDecision::Unchanged,
+        }
+    }
+
+    /// The time of a role change never runs backwards, or a replica could take an older role for the present one.
+    fn with_role(&self, role: Role, now: Timestamp) -> Self {
+        let at = self.role_changed_at.map_or(now, |last| last.max(now));
+        Self {
+            role,
+            role_changed_at: Some(at),
+            version: self.version.saturating_add(1),
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::days(20_000)
+    }
+
+    fn user(role: Role) -> User {
+        let email = EmailAddress::parse("email", "ana@example.com").unwrap();
+        User::new(UserId::new(Uuid::from_u128(1)), email, None, role, now())
+    }
+
+    fn changed(decision: RoleDecision) -> User {
+        match decision {
+            RoleDecision::Changed(user) => user,
+            RoleDecision::Unchanged => panic!("should have changed"),
+        }
+    }
+
+    #[test]
+    fn only_admins_change_roles() {
+        for actor in [Role::User, Role::Organizer] {
+            assert_eq!(
+                user(Role::User).change_role(actor, Role::Admin, 1, now()),
+                Err(RoleRefusal::NotAdmin)
+            );
+        }
+        let after = changed(
+            user(Role::User)
+                .change_role(Role::Admin, Role::Organizer, 1, now())
+                .unwrap(),
+        );
+        assert_eq!(
+            (after.role, after.version, after.role_changed_at),
+            (Role::Organizer, 2, Some(now()))
+        );
+    }
+
+    #[test]
+    fn the_same_wish_twice_changes_nothing() {
+        let after = changed(
+            user(Role::User)
+                .change_role(Role::Admin, Role::Admin, 1, now())
+                .unwrap(),
+        );
+        assert_eq!(
+            after.change_role(Role::Admin, Role::Admin, 1, now()),
+            Ok(RoleDecision::Unchanged)
+        );
+    }
+
+    #[test]
+    fn the_last_admin_stays() {
+        let admin = user(Role::Admin);
+        assert_eq!(
+            admin.change_role(Role::Admin, Role::User, 0, now()),
+            Err(RoleRefusal::LastAdmin)
+        );
+        assert_eq!(
+            admin.change_role(Role::Admin, Role::Admin, 0, now()),
+            Ok(RoleDecision::Unchanged)
+        );
+        assert_eq!(
+            changed(
+                admin
+                    .change_role(Role::Admin, Role::User, 1, now())
+                    .unwrap()
+            )
+            .role,
+            Role::User
+        );
+    }
+
+    #[test]
+    fn only_a_buyer_becomes_an_organizer() {
+        assert_eq!(
+            changed(user(Role::User).become_organizer(now())).role,
+            Role::Organizer
+        );
+        assert_eq!(
+            user(Role::Organizer).become_organizer(now()),
+            RoleDecision::Unchanged
+        );
+        assert_eq!(
+            user(Role::Admin).become_organizer(now()),
+            RoleDecision::Unchanged
+        );
+    }
+
+    #[test]
+    fn a_role_change_never_goes_back_in_time() {
+        let first = changed(
+            user(Role::User)
+                .change_role(Role::Admin, Role::Organizer, 1, now())
+                .unwrap(),
+        );
+        let second = changed(
+            first
+                .change_role(Role::Admin, Role::User, 1, now() - TimeDelta::hours(1))
+                .unwrap(),
+        );
+        assert_eq!(second.role_changed_at, Some(now()));
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert_eq!(UserName::parse("name", " Ana ").unwrap().as_str(), "Ana");
+        assert_eq!(
+            UserName::parse("name", "a\nb").unwrap_err().as_slice()[0].code,
+            "invalid_characters"
+        );
+        assert!(UserName::parse("name", &"x".repeat(101)).is_err());
+    }
+}
