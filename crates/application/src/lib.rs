@@ -14,3 +14,4 @@ pub mod jobs;
 pub mod journal;
 pub mod origin;
 pub mod store;
+pub mod verify;

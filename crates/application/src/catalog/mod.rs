@@ -1,1 +1,5 @@
-//! To be written.
+//! Organizers and events: what is for sale, and by whom.
+
+mod ports;
+
+pub use ports::{CatalogReads, CatalogRepository, EventCursor, EventFilter, SeenSale};

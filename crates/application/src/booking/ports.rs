@@ -1,0 +1,214 @@
+//! What the booking desk and the reading of bookings need of a store.
+
+use async_trait::async_trait;
+use domain::booking::{Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
+use domain::catalog::{Event, TicketType};
+use domain::{BookingId, EmailAddress, EventId, Limit, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
+
+use crate::idempotency::{IdempotencyKey, KeptAnswer};
+use crate::journal::{AuditRow, OutboxRow};
+use crate::store::StoreError;
+
+/// The key of a lane. Opaque to the desk; today it is the event, later perhaps a date of a series.
+pub type LaneKey = EventId;
+
+/// What to do about a lane whose row another transaction has locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LaneWait {
+    /// Leave it out: it must delay nobody else.
+    Skip,
+    /// Wait in the database's own queue, for as long as its lock timeout says.
+    Queue,
+}
+
+/// A lane row that this transaction has locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LockedLane {
+    /// Which.
+    pub key: LaneKey,
+    /// Counts the commits that changed anything of the sale. Whoever remembers the sale of this very version need not
+    /// load it again: nothing changes a sale without the lock on its lane and a new version.
+    pub version: u64,
+    /// The `now` of the last decision; the time of a lane never runs backwards.
+    pub decided_at: Timestamp,
+}
+
+/// A transaction with the lanes that it has locked.
+pub struct LockedLanes {
+    /// The transaction.
+    pub transaction: Box<dyn LaneTransaction>,
+    /// The lanes it got, in key order.
+    pub locked: Vec<LockedLane>,
+    /// The lanes that others hold. What is in neither list does not exist.
+    pub busy: Vec<LaneKey>,
+}
+
+/// Where transactions of the desk begin. It has its own connections, so that no reader keeps the desk waiting, with a
+/// lock timeout and a limit on idling inside a transaction: a paused replica cannot freeze an event.
+#[async_trait]
+pub trait LaneStore: Send + Sync {
+    /// Begins a transaction and locks the rows of these lanes in key order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] without a connection, or where a queued lock was not had in time.
+    async fn begin_lanes(&self, lanes: &[LaneKey], wait: LaneWait) -> Result<LockedLanes, StoreError>;
+
+    /// Whether the transaction that wrote this outbox row has committed. It waits for the lane's lock first: the lost
+    /// transaction, if it still runs, holds it, so that the answer is final.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it stays unknown.
+    async fn was_committed(&self, lane: LaneKey, proof: OutboxId) -> Result<bool, StoreError>;
+}
+
+/// Why a commit did not say yes.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// It was rolled back, for certain.
+    #[error("the transaction was rolled back")]
+    RolledBack(#[source] StoreError),
+    /// The connection was lost on the way: it may have been committed. Ask [`LaneStore::was_committed`].
+    #[error("the connection was lost while committing")]
+    Unknown(#[source] StoreError),
+}
+
+/// One transaction of the desk. Everything is set-wise: a call is one statement (or few), however many rows.
+#[async_trait]
+pub trait LaneTransaction: Send {
+    /// The sales of these lanes.
+    async fn sales(&mut self, lanes: &[LaneKey]) -> Result<Vec<Sale>, StoreError>;
+
+    /// These bookings; those that do not exist are left out.
+    async fn bookings(&mut self, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError>;
+
+    /// The oldest pending bookings of the lane whose `release_at` is not after `now`.
+    async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
+
+    /// The earliest `release_at` of a pending booking of the lane that lies after `now`: until then nothing comes back
+    /// by itself.
+    async fn next_release(&mut self, lane: LaneKey, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Units that these buyers have confirmed or hold (not lapsed at `now`), by event and ticket type.
+    async fn holdings(&mut self, of: &[(LaneKey, Buyer)], now: Timestamp) -> Result<Vec<Holding>, StoreError>;
+
+    /// What was booked in the event so far.
+    async fn booked(&mut self, lane: LaneKey) -> Result<Booked, StoreError>;
+
+    /// What was kept under these keys (caller and word), whatever their fingerprint, lapsed or not.
+    async fn kept_answers(&mut self, keys: &[IdempotencyKey]) -> Result<Vec<KeptAnswer>, StoreError>;
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] or [`StoreError::Defect`] when the database refuses a row: the transaction is over, and
+    /// the desk tries the halves of the batch each for itself.
+    async fn write(&mut self, changes: &LaneChanges) -> Result<(), StoreError>;
+
+    /// Makes all of it durable, or nothing.
+    async fn commit(self: Box<Self>) -> Result<(), CommitError>;
+}
+
+/// Units that a buyer occupies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holding {
+    /// In which event.
+    pub lane: LaneKey,
+    /// Who.
+    pub buyer: Buyer,
+    /// Of which type.
+    pub ticket_type: TicketTypeId,
+    /// How many.
+    pub units: u32,
+}
+
+/// All rows of one commit of the desk.
+#[derive(Clone, Default, Debug)]
+pub struct LaneChanges {
+    /// The lanes that were decided on; the version of each goes up by one.
+    pub lanes: Vec<LaneMark>,
+    /// Pools whose stock or settings change, sorted by id, each once.
+    pub pools: Vec<PoolChange>,
+    /// New pools.
+    pub new_pools: Vec<Pool>,
+    /// Events whose settings change.
+    pub events: Vec<Event>,
+    /// Events that are deleted with all that belongs to them. They have no bookings.
+    pub deleted_events: Vec<EventId>,
+    /// New ticket types.
+    pub new_ticket_types: Vec<TicketType>,
+    /// Ticket types whose settings change.
+    pub ticket_types: Vec<TicketType>,
+    /// New bookings with their items and attendees.
+    pub new_bookings: Vec<Booking>,
+    /// Bookings whose status, hold, sequence and `updated_at` change; nothing else of a booking ever does.
+    pub bookings: Vec<Booking>,
+    /// Messages.
+    pub outbox: Vec<OutboxRow>,
+    /// Audit lines.
+    pub audit: Vec<AuditRow>,
+    /// Answers to keep; one whose key was kept and has lapsed at its `at` gives way.
+    pub answers: Vec<KeptAnswer>,
+}
+
+/// A lane that was decided on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LaneMark {
+    /// Which.
+    pub key: LaneKey,
+    /// The `now` of the decision.
+    pub decided_at: Timestamp,
+}
+
+/// What changes about a pool. Stock is written as a difference, so that the constraint on the row has the last word
+/// even if the lane's lock failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PoolChange {
+    /// Which.
+    pub id: PoolId,
+    /// Change of what is held.
+    pub held: i64,
+    /// Change of what is sold.
+    pub sold: i64,
+    /// The name and the capacity that it gets, where these change, in the same row update: `capacity ≥ held + sold`
+    /// must hold after both and need not in between.
+    pub settings: Option<(String, Option<u32>)>,
+}
+
+/// Which bookings a list shall have.
+#[derive(Clone, Default, Debug)]
+pub struct BookingFilter {
+    /// In these states; an empty list means any.
+    pub statuses: Vec<BookingStatus>,
+    /// Of this reference.
+    pub reference: Option<Reference>,
+    /// Whose buyer, account or guest, has this address.
+    pub email: Option<EmailAddress>,
+}
+
+/// Bookings outside of transactions.
+#[async_trait]
+pub trait BookingReads: Send + Sync {
+    /// One.
+    async fn booking(&self, id: BookingId) -> Result<Option<Booking>, StoreError>;
+
+    /// A page of an account's own, newest first, behind `before`.
+    async fn bookings_of(
+        &self,
+        buyer: UserId,
+        filter: &BookingFilter,
+        before: Option<BookingId>,
+        limit: Limit,
+    ) -> Result<Vec<Booking>, StoreError>;
+
+    /// A page of an event's, newest first, behind `before`.
+    async fn bookings_in(
+        &self,
+        event: EventId,
+        filter: &BookingFilter,
+        before: Option<BookingId>,
+        limit: Limit,
+    ) -> Result<Vec<Booking>, StoreError>;
+
+    /// Lanes with pending bookings whose `release_at` is not after `now`, at most `limit`, those that wait longest first.
+    async fn lanes_with_lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<LaneKey>, StoreError>;
+}
