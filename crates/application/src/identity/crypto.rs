@@ -25,11 +25,11 @@ pub trait PasswordHasher: Send + Sync {
     ///
     /// # Errors
     /// [`HashError::Busy`] when too many wait already.
-    async fn verify(
-        &self,
-        password: &Password,
-        hash: Option<&PasswordHash>,
-    ) -> Result<bool, HashError>;
+    async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, HashError>;
+
+    /// Whether the hash was made with less work than hashes are made with now: it is replaced at the next sign-in, when
+    /// the password is at hand.
+    fn is_outdated(&self, hash: &PasswordHash) -> bool;
 }
 
 /// Why a password was not hashed.

@@ -16,7 +16,7 @@
 //! Every column but those marked null is `NOT NULL`. Times are whole microseconds in UTC.
 
 use async_trait::async_trait;
-use domain::identity::{Account, RefreshToken, Role, Session, TokenHash, User};
+use domain::identity::{Account, PasswordHash, RefreshToken, Role, Session, TokenHash, User};
 use domain::{EmailAddress, Limit, SessionId, SigningKeyId, Timestamp, UserId};
 
 use crate::store::StoreError;
@@ -114,6 +114,12 @@ pub trait IdentityRepository {
     /// [`StoreError::Defect`] where there is no such account.
     async fn save_user(&mut self, user: &User) -> Result<(), StoreError>;
 
+    /// Replaces what is kept of the password.
+    ///
+    /// # Errors
+    /// [`StoreError::Defect`] where there is no such account.
+    async fn save_password(&mut self, user: UserId, password: &PasswordHash) -> Result<(), StoreError>;
+
     /// Inserts sessions, set-wise and in chunks as the database needs. Nothing to insert is no error.
     async fn insert_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError>;
 
@@ -130,8 +136,7 @@ pub trait IdentityRepository {
 
     /// The token, as the present statement sees it. Never joined with the lock of its session: PostgreSQL would then
     /// read the token as it was before the wait.
-    async fn refresh_token(&mut self, hash: &TokenHash)
-    -> Result<Option<RefreshToken>, StoreError>;
+    async fn refresh_token(&mut self, hash: &TokenHash) -> Result<Option<RefreshToken>, StoreError>;
 
     /// Inserts a token.
     ///
@@ -147,11 +152,7 @@ pub trait IdentityRepository {
 
     /// Deletes at most `limit` sessions that expired or ended before `before`, with all their tokens, and answers how
     /// many.
-    async fn delete_dead_sessions(
-        &mut self,
-        before: Timestamp,
-        limit: Limit,
-    ) -> Result<u64, StoreError>;
+    async fn delete_dead_sessions(&mut self, before: Timestamp, limit: Limit) -> Result<u64, StoreError>;
 
     /// From here on to its end this transaction is the only one that reads or writes signing keys and the seal check
     /// under this lock (PostgreSQL: `pg_advisory_xact_lock`, or `LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`).
@@ -163,6 +164,9 @@ pub trait IdentityRepository {
 
     /// Inserts a signing key.
     async fn insert_signing_key(&mut self, key: &StoredSigningKey) -> Result<(), StoreError>;
+
+    /// Sets `retired_at` of every key that has none, under the lock of the signing keys.
+    async fn retire_signing_keys(&mut self, at: Timestamp) -> Result<(), StoreError>;
 
     /// The sealed check value by which a wrong master key is recognised; none in a new database.
     async fn seal_check(&mut self) -> Result<Option<Vec<u8>>, StoreError>;
