@@ -1,0 +1,54 @@
+# GoTicket: every chore by name. `make` alone lists them.
+
+# The dev profile: built cold in about half the time of a release build, and what would crawl without
+# optimisation (bcrypt, SQLite, TLS) is optimised in it anyway. For speed: `make run PROFILE=release`.
+PROFILE ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint fmt fuzz-api deny openapi services-up services-down drill ci clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# `--bin` rather than `-p` keeps the features of the whole workspace, so that run, build and test
+# share what they compile.
+run: ## start GoTicket on this machine (SQLite, no configuration)
+	cargo run --profile $(PROFILE) --bin goticket -- serve
+
+build: ## build the release binaries: target/release/goticket and target/release/drill
+	cargo build --release --workspace
+
+test: ## run all tests; starts (and, where missing, installs) PostgreSQL for them and stops it again
+	@scripts/with-services.sh cargo test --workspace
+
+lint: ## check format and lints, as CI does
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: ## format the code
+	cargo fmt --all
+
+fuzz-api: ## let schemathesis look for answers that the contract does not know
+	@scripts/fuzz_api.sh
+
+deny: ## check licences, bans and sources of the dependencies
+	@deny=$$(scripts/tools.sh cargo-deny) && "$$deny" --workspace check bans licenses sources
+
+openapi: ## write docs/openapi.json from the code
+	@scripts/openapi.sh
+
+services-up: ## start PostgreSQL for tests and drill, and leave it running
+	@scripts/services.sh up
+
+services-down: ## stop PostgreSQL and throw its data away
+	@scripts/services.sh down
+
+drill: ## load a release build and check that it never oversells (under two minutes)
+	cargo build --release --bin goticket --bin drill
+	@scripts/with-services.sh sh -c 'target/release/drill --start --postgres "$$GOTICKET_TEST_POSTGRES_URL"'
+
+ci: ## everything that must pass before a merge
+	@.ci/run
+
+clean: services-down ## stop the services and delete all that was built
+	cargo clean
