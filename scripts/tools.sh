@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs the helper programs of the checks, each in the one version named here, under target/tools/.
+#
+#   scripts/tools.sh cargo-deny|schemathesis    prints the path of the program
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+CARGO_DENY=0.20.2
+SCHEMATHESIS=4.32.5
+
+tools=$PWD/target/tools
+
+cargo_deny() {
+    # Cargo itself sees that the version is there already, and then does nothing.
+    cargo install --quiet --locked --root "$tools" --version "$CARGO_DENY" cargo-deny >&2
+    echo "$tools/bin/cargo-deny"
+}
+
+schemathesis() {
+    local venv=$tools/schemathesis-$SCHEMATHESIS
+    if [[ ! -x $venv/bin/schemathesis ]]; then
+        rm -rf "$venv"
+        make_venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$SCHEMATHESIS" >&2
+    fi
+    echo "$venv/bin/schemathesis"
+}
+
+make_venv() {
+    if python3 -m venv "$1" >/dev/null 2>&1; then return; fi
+    # Debian packs the module apart.
+    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+        echo "Python's venv module is missing (on Debian: apt-get install python3-venv)" >&2
+        exit 1
+    fi
+    apt-get -qq update >&2
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y python3-venv >&2
+    python3 -m venv "$1" >&2
+}
+
+case ${1:-} in
+cargo-deny) cargo_deny ;;
+schemathesis) schemathesis ;;
+*)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+    ;;
+esac
