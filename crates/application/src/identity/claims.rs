@@ -40,13 +40,7 @@ const CLOCKS_DIFFER_SECS_MAX: i64 = 60;
 impl AccessClaims {
     /// Claims for a principal from `now` on; `ttl` is the time until they expire, cut to whole seconds.
     #[must_use]
-    pub fn new(
-        settings: &IdentitySettings,
-        principal: &Principal,
-        id: Uuid,
-        now: Timestamp,
-        ttl: TimeDelta,
-    ) -> Self {
+    pub fn new(settings: &IdentitySettings, principal: &Principal, id: Uuid, now: Timestamp, ttl: TimeDelta) -> Self {
         let issued_at = now.timestamp();
         Self {
             issuer: Arc::clone(&settings.issuer),
@@ -77,10 +71,51 @@ impl AccessClaims {
     /// Whom they speak of.
     #[must_use]
     pub const fn principal(&self) -> Principal {
-        Principal {
-            user: self.user,
-            session: self.session,
-            role: self.role,
-        }
+        Principal { user: self.user, session: self.session, role: self.role }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::seconds(second)
+    }
+
+    fn issued(settings: &IdentitySettings) -> AccessClaims {
+        let id = Uuid::from_u128(1);
+        let principal = Principal { user: UserId::new(id), session: SessionId::new(id), role: Role::User };
+        AccessClaims::new(settings, &principal, id, at(10_000), settings.access_ttl)
+    }
+
+    #[test]
+    fn they_hold_from_a_minute_before_their_issue_to_the_second_of_their_end() {
+        let settings = IdentitySettings::default();
+        let claims = issued(&settings);
+        assert!(!claims.holds(&settings, at(10_000 - 61)));
+        assert!(claims.holds(&settings, at(10_000 - 60)));
+        assert!(claims.holds(&settings, at(10_000 + 899)));
+        assert!(!claims.holds(&settings, at(10_000 + 900)));
+    }
+
+    #[test]
+    fn those_of_another_issuer_or_for_another_audience_do_not_hold() {
+        let settings = IdentitySettings::default();
+        let other_issuer = IdentitySettings { issuer: "other".into(), ..settings.clone() };
+        let other_audience = IdentitySettings { audience: "other".into(), ..settings.clone() };
+        assert!(!issued(&other_issuer).holds(&settings, at(10_000)));
+        assert!(!issued(&other_audience).holds(&settings, at(10_000)));
+    }
+
+    #[test]
+    fn only_a_demo_takes_tokens_that_live_long() {
+        let settings = IdentitySettings::default();
+        let long = AccessClaims { expires_at: 10_000 + 86_400, ..issued(&settings) };
+        assert!(!long.holds(&settings, at(10_000)));
+        let demo = IdentitySettings { demo_token_ttl: Some(TimeDelta::days(1)), ..settings };
+        assert!(long.holds(&demo, at(10_000)));
+        let overflowing = AccessClaims { expires_at: i64::MAX, issued_at: i64::MIN, ..long };
+        assert!(!overflowing.holds(&demo, at(10_000)));
     }
 }

@@ -1,16 +1,39 @@
 //! Accounts, sign-ins and access tokens.
+//!
+//! [`Identity`] holds the use cases, one file each; the ports are in `repository` and `crypto`. An access token is
+//! verified once and then found by its digest (`verified`); what it cannot know of itself, that its session has ended or
+//! that the role has changed, every replica knows within a second (`revoked`). Signing keys are shared by all replicas
+//! through the database (`key_ring`).
 
+mod authenticate;
+mod change_role;
 mod claims;
 mod crypto;
+mod demo;
+mod journal;
+mod key_ring;
+mod login;
+mod logout;
+mod refresh;
+mod register;
 mod repository;
+mod revoked;
+mod rotate_keys;
+mod service;
 mod settings;
+mod tokens;
+mod users;
+mod verified;
 
 pub use claims::AccessClaims;
-pub use crypto::{
-    CryptoError, HashError, KeyPair, PasswordHasher, SealError, Sealer, SecretRandom, TokenFormat,
-};
+pub use crypto::{CryptoError, HashError, KeyPair, PasswordHasher, SealError, Sealer, SecretRandom, TokenFormat};
+pub use demo::{DEMO_ACCOUNTS_MAX, DemoAccount};
+pub use key_ring::{KeyRingError, PublicKey};
+pub use register::NewUser;
 pub use repository::{
-    ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey,
-    UserInsert,
+    ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,
 };
+pub use service::{Identity, IdentityPorts};
 pub use settings::IdentitySettings;
+pub use tokens::TokenPair;
+pub use users::UsersPage;

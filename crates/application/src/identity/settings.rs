@@ -40,7 +40,6 @@ impl IdentitySettings {
     /// The longest that any access token lives here.
     #[must_use]
     pub fn longest_token(&self) -> TimeDelta {
-        self.demo_token_ttl
-            .map_or(self.access_ttl, |demo| demo.max(self.access_ttl))
+        self.demo_token_ttl.map_or(self.access_ttl, |demo| demo.max(self.access_ttl))
     }
 }

@@ -1,0 +1,91 @@
+//! Use cases: a role changes, by an admin or because somebody makes his first organizer.
+//!
+//! A change of role ends no session: every replica learns of it within a second and from then on puts the new role in
+//! place of the one that the tokens of the account still bear.
+
+use domain::UserId;
+use domain::identity::{Role, RoleDecision, RoleRefusal, User};
+
+use crate::error::AppError;
+use crate::identity::ChangedRole;
+use crate::identity::journal::Scribe;
+use crate::identity::service::Identity;
+use crate::origin::{Origin, Principal};
+use crate::store::UnitOfWork;
+
+impl Identity {
+    /// Gives an account another role. The same role again changes nothing and succeeds.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] for anybody but an admin; [`AppError::NotFound`]; [`AppError::InvalidState`] for the
+    /// last admin, also where two admins demote each other at the same time.
+    pub async fn change_role(
+        &self,
+        principal: &Principal,
+        user: UserId,
+        role: Role,
+        origin: &Origin,
+    ) -> Result<User, AppError> {
+        if principal.role != Role::Admin {
+            return Err(AppError::Forbidden);
+        }
+        let mut uow = self.ports.store.begin().await?;
+        let admins = uow.lock_admins().await?;
+        if !admins.contains(&principal.user) {
+            return Err(AppError::Forbidden);
+        }
+        let before = uow.lock_user(user).await?.ok_or(AppError::NotFound("user"))?;
+        let other_admins = admins.iter().filter(|admin| **admin != user).count();
+        let RoleDecision::Changed(after) = before.change_role(Role::Admin, role, other_admins, self.now())? else {
+            return Ok(before);
+        };
+        let changed = self.save_role_in_op(uow.as_mut(), &before, &after, origin).await?;
+        uow.commit().await?;
+        self.role_changed(changed);
+        Ok(after)
+    }
+
+    /// Sees to it that somebody may make organizers and events: with `auth.self_service_organizers` a buyer becomes an
+    /// organizer, within the transaction of the caller, who passes a change on to
+    /// [`role_changed`](Self::role_changed) once he has committed it. `None` where he is one already.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] for a buyer where the setting is off.
+    pub async fn ensure_organizer_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        user: UserId,
+        origin: &Origin,
+    ) -> Result<Option<ChangedRole>, AppError> {
+        let before = uow.lock_user(user).await?.ok_or(AppError::Unauthenticated)?;
+        match before.become_organizer(self.now()) {
+            RoleDecision::Unchanged => Ok(None),
+            RoleDecision::Changed(_) if !self.settings.self_service_organizers => Err(AppError::Forbidden),
+            RoleDecision::Changed(after) => self.save_role_in_op(uow, &before, &after, origin).await.map(Some),
+        }
+    }
+
+    async fn save_role_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        before: &User,
+        after: &User,
+        origin: &Origin,
+    ) -> Result<ChangedRole, AppError> {
+        let at = after.role_changed_at.unwrap_or_else(|| self.now());
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now: at }.role_changed(before, after);
+        uow.save_user(after).await?;
+        uow.append_outbox(&[entry.message]).await?;
+        uow.append_audit(&[entry.line]).await?;
+        Ok(ChangedRole { user: after.id, role: after.role, at })
+    }
+}
+
+impl From<RoleRefusal> for AppError {
+    fn from(refusal: RoleRefusal) -> Self {
+        match refusal {
+            RoleRefusal::NotAdmin => Self::Forbidden,
+            RoleRefusal::LastAdmin => Self::InvalidState(refusal.to_string()),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The rows that this context writes to the journals. Messages bear ids and facts; neither addresses nor names.
+
+use std::sync::Arc;
+
+use domain::identity::{Session, User};
+use domain::{OutboxId, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::clock::Ids;
+use crate::journal::{AuditRow, OutboxRow};
+use crate::origin::{Actor, Origin};
+
+/// What the rows of one change have in common.
+pub(super) struct Scribe<'a> {
+    pub(super) ids: &'a dyn Ids,
+    pub(super) origin: &'a Origin,
+    pub(super) now: Timestamp,
+}
+
+/// Both rows of one change.
+pub(super) struct Entry {
+    pub(super) message: OutboxRow,
+    pub(super) line: AuditRow,
+}
+
+impl Scribe<'_> {
+    /// `goticket.user.registered.v1`
+    pub(super) fn registered(&self, user: &User) -> Entry {
+        let facts = json!({ "userId": user.id.uuid(), "role": user.role.as_str() });
+        Entry {
+            message: self.message(user.id.uuid(), user.version, "goticket.user.registered.v1", &facts),
+            line: self.line(self.origin.actor, "user.registered", "user", user.id.uuid(), None, Some(user_state(user))),
+        }
+    }
+
+    /// `goticket.user.role_changed.v1`
+    pub(super) fn role_changed(&self, before: &User, after: &User) -> Entry {
+        let id = after.id.uuid();
+        let facts = json!({ "userId": id, "from": before.role.as_str(), "to": after.role.as_str() });
+        let (from, to) = (user_state(before), user_state(after));
+        Entry {
+            message: self.message(id, after.version, "goticket.user.role_changed.v1", &facts),
+            line: self.line(self.origin.actor, "user.role_changed", "user", id, Some(from), Some(to)),
+        }
+    }
+
+    /// `goticket.session.started.v1`, by the one who signs in.
+    pub(super) fn session_started(&self, session: &Session) -> Entry {
+        let id = session.id.uuid();
+        let facts = json!({ "sessionId": id, "userId": session.user.uuid() });
+        let actor = Actor::User(session.user);
+        Entry {
+            message: self.message(id, 1, "goticket.session.started.v1", &facts),
+            line: self.line(actor, "session.started", "session", id, None, Some(session_state(session))),
+        }
+    }
+
+    /// `goticket.session.ended.v1`, written once, as a session ends before its time.
+    pub(super) fn session_ended(&self, before: &Session, after: &Session) -> Entry {
+        let id = after.id.uuid();
+        let reason = after.ended.map(|end| end.reason.as_str());
+        let facts = json!({ "sessionId": id, "userId": after.user.uuid(), "reason": reason });
+        let (from, to) = (session_state(before), session_state(after));
+        Entry {
+            message: self.message(id, 2, "goticket.session.ended.v1", &facts),
+            line: self.line(self.origin.actor, "session.ended", "session", id, Some(from), Some(to)),
+        }
+    }
+
+    /// A line of the audit log about signing keys, which concern no other program.
+    pub(super) fn keys_rotated(&self, key: Uuid) -> AuditRow {
+        self.line(self.origin.actor, "signing_key.rotated", "signing_key", key, None, None)
+    }
+
+    fn message(&self, aggregate: Uuid, sequence: u32, kind: &'static str, facts: &Value) -> OutboxRow {
+        OutboxRow {
+            id: OutboxId::new(self.ids.uuid()),
+            aggregate,
+            sequence,
+            kind,
+            at: self.now,
+            data: facts.to_string(),
+            traceparent: self.origin.traceparent.clone(),
+        }
+    }
+
+    fn line(
+        &self,
+        actor: Actor,
+        action: &'static str,
+        object_kind: &'static str,
+        object: Uuid,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> AuditRow {
+        AuditRow {
+            id: self.ids.uuid(),
+            at: self.now,
+            actor,
+            organizer: None,
+            action,
+            object_kind,
+            object,
+            before: before.map(|state| state.to_string()),
+            after: after.map(|state| state.to_string()),
+            correlation_id: Arc::clone(&self.origin.correlation_id),
+        }
+    }
+}
+
+fn user_state(user: &User) -> Value {
+    json!({ "role": user.role.as_str(), "emailVerified": user.email_verified, "version": user.version })
+}
+
+fn session_state(session: &Session) -> Value {
+    json!({
+        "userId": session.user.uuid(),
+        "startedAt": session.started_at,
+        "expiresAt": session.expires_at,
+        "endedAt": session.ended.map(|end| end.at),
+        "reason": session.ended.map(|end| end.reason.as_str()),
+    })
+}

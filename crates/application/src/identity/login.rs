@@ -1,0 +1,65 @@
+//! Use case: somebody signs in with his password.
+
+use domain::identity::{Account, Password, PasswordHash, Session};
+use domain::{EmailAddress, SessionId};
+
+use crate::error::AppError;
+use crate::identity::journal::Scribe;
+use crate::identity::service::Identity;
+use crate::identity::tokens::TokenPair;
+use crate::origin::Origin;
+
+impl Identity {
+    /// Starts a session. A wrong password and an unknown address answer alike, after the same work; what cannot be an
+    /// address or a password of anybody is refused at once. Doing it twice starts two sessions.
+    ///
+    /// # Errors
+    /// [`AppError::BadCredentials`]; [`AppError::Unavailable`] when too many passwords wait to be hashed.
+    pub async fn login(&self, email: &str, password: &str, origin: &Origin) -> Result<TokenPair, AppError> {
+        let (Ok(email), Ok(password)) = (EmailAddress::parse("email", email), Password::parse("password", password))
+        else {
+            return Err(AppError::BadCredentials);
+        };
+        let account = self.ports.reads.account_by_email(&email).await?;
+        let kept = account.as_ref().and_then(|account| account.password.as_ref());
+        let is_right = self.ports.hasher.verify(&password, kept).await?;
+        let outcome = if is_right { "succeeded" } else { "failed" };
+        metrics::counter!("goticket_logins_total", "outcome" => outcome).increment(1);
+        match account {
+            Some(account) if is_right => self.start_session(&account, &password, origin).await,
+            _ => Err(AppError::BadCredentials),
+        }
+    }
+
+    async fn start_session(
+        &self,
+        account: &Account,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<TokenPair, AppError> {
+        let rehashed = self.rehash(account, password).await;
+        let (user, now) = (&account.user, self.now());
+        let session = Session::start(SessionId::new(self.ports.ids.uuid()), user.id, &self.settings.session, now);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.session_started(&session);
+        let mut uow = self.ports.store.begin().await?;
+        if let Some(password) = rehashed {
+            uow.save_password(user.id, &password).await?;
+        }
+        uow.insert_sessions(std::slice::from_ref(&session)).await?;
+        let pair = self.issue_in_op(uow.as_mut(), &session, user.role, now).await?;
+        uow.append_outbox(&[entry.message]).await?;
+        uow.append_audit(&[entry.line]).await?;
+        uow.commit().await?;
+        Ok(pair)
+    }
+
+    /// A new hash where the old one was made with less work than is asked for now. If there is no room for it now, the
+    /// next sign-in will do.
+    async fn rehash(&self, account: &Account, password: &Password) -> Option<PasswordHash> {
+        let kept = account.password.as_ref()?;
+        if !self.ports.hasher.is_outdated(kept) {
+            return None;
+        }
+        self.ports.hasher.hash(password).await.ok()
+    }
+}

@@ -1,0 +1,59 @@
+//! The pair of tokens that a sign-in and a refresh answer with.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Timestamp;
+use domain::identity::{Role, Session, TokenHash};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use crate::error::AppError;
+use crate::identity::AccessClaims;
+use crate::identity::service::Identity;
+use crate::origin::Principal;
+use crate::store::UnitOfWork;
+
+/// A refresh token in its textual form: 256 bits in base64url.
+const REFRESH_TOKEN_CHARS: usize = 43;
+
+/// What a client gets. Neither token prints.
+#[derive(Debug)]
+pub struct TokenPair {
+    /// The access token, a JWT.
+    pub access_token: SecretString,
+    /// The refresh token, opaque, to be used once.
+    pub refresh_token: SecretString,
+    /// For how many seconds the access token holds.
+    pub expires_in_secs: u64,
+}
+
+impl Identity {
+    /// Issues a refresh token of the present generation of the session, and an access token that does not outlive it.
+    pub(super) async fn issue_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        session: &Session,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<TokenPair, AppError> {
+        let refresh_token = URL_SAFE_NO_PAD.encode(self.ports.random.secret()?);
+        uow.insert_refresh_token(&session.token(digest(&refresh_token), now)).await?;
+        let ttl = self.settings.access_ttl.min(session.expires_at - now);
+        let principal = Principal { user: session.user, session: session.id, role };
+        let claims = AccessClaims::new(&self.settings, &principal, self.ports.ids.uuid(), now, ttl);
+        Ok(TokenPair {
+            access_token: self.key_ring.sign(&self.ports, &claims)?.into(),
+            refresh_token: refresh_token.into(),
+            expires_in_secs: u64::try_from(ttl.num_seconds()).unwrap_or_default(),
+        })
+    }
+}
+
+/// What is kept of a refresh token; none if it is no refresh token by its form.
+pub(super) fn refresh_token_hash(token: &str) -> Option<TokenHash> {
+    (token.len() == REFRESH_TOKEN_CHARS).then(|| digest(token))
+}
+
+fn digest(token: &str) -> TokenHash {
+    TokenHash::new(Sha256::digest(token.as_bytes()).into())
+}
