@@ -10,30 +10,12 @@ pub fn expire(booking: &Booking, now: Timestamp) -> Option<Decided> {
     booking.has_lapsed(now).then(|| booking.moved(BookingStatus::Expired, FactKind::Expired, now))
 }
 
-/// Picks, oldest first, as few lapsed holds as make room for `wanted`, and only such as stand in a pool that is short.
-/// What it picks may not be enough; then it was all that there is in `lapsed`.
+/// Expires a lapsed hold if that helps to make room for `wanted`: it stands in a pool that is short. Whoever asks this
+/// of lapsed holds, oldest first, until there is room, takes back no more than he needs.
 #[must_use]
-pub fn reclaim<'a>(
-    sale: &Sale,
-    wanted: &[StockMove],
-    lapsed: impl IntoIterator<Item = &'a Booking>,
-    now: Timestamp,
-) -> Vec<Decided> {
-    let mut after = sale.clone();
-    let mut reclaimed = Vec::new();
-    for booking in lapsed {
-        if after.has_room(wanted) {
-            break;
-        }
-        let Some(decided) = expire(booking, now) else { continue };
-        if decided.stock.iter().any(|freed| is_short(&after, wanted, *freed)) {
-            after.apply(&decided.stock);
-            reclaimed.push(decided);
-        }
-    }
-    reclaimed
-}
-
-fn is_short(sale: &Sale, wanted: &[StockMove], freed: StockMove) -> bool {
-    wanted.iter().any(|change| change.pool == freed.pool && !sale.has_room(std::slice::from_ref(change)))
+pub fn reclaim(sale: &Sale, wanted: &[StockMove], booking: &Booking, now: Timestamp) -> Option<Decided> {
+    let decided = expire(booking, now)?;
+    let short = |change: &&StockMove| !sale.has_room(std::slice::from_ref(*change));
+    let helps = wanted.iter().filter(short).any(|change| decided.stock.iter().any(|freed| freed.pool == change.pool));
+    helps.then_some(decided)
 }

@@ -32,6 +32,6 @@ pub use hold::{AttendeeRequest, HoldRequest, Holdings, Units, UnitsRequest, hold
 pub use pool::{Pool, parse_capacity};
 pub use reference::Reference;
 pub use refusal::Refusal;
-pub use sale::{Sale, StockMove};
+pub use sale::{Sale, StockDefect, StockMove};
 pub use terms::{Booked, SaleChange, change_sale};
 pub use transitions::{Canceller, cancel, confirm, renew};

@@ -26,6 +26,11 @@ pub struct StockMove {
     pub sold: i64,
 }
 
+/// The counters of a pool do not fit the bookings that move them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the counters of pool {0} do not fit its bookings")]
+pub struct StockDefect(pub PoolId);
+
 impl StockMove {
     /// What moves when units go from one status to another; nothing, where both occupy alike.
     pub(super) fn between(items: &[BookingItem], before: Option<BookingStatus>, after: BookingStatus) -> Vec<Self> {
@@ -97,19 +102,25 @@ impl Sale {
         })
     }
 
-    /// The sale after these moves.
+    /// Moves the stock: all of it, or none.
     ///
-    /// # Panics
-    /// When a counter would fall below zero: stock that was never taken comes back, which is a defect. It must not be
-    /// hidden by a clamp (invariant I5), and the desk answers the one command with `internal`.
-    pub fn apply(&mut self, moves: &[StockMove]) {
+    /// # Errors
+    /// [`StockDefect`] when a counter would fall below zero or a pool is not of this sale: stock that was never taken
+    /// comes back. It is a defect of ours and must not be hidden by a clamp (invariant I5).
+    pub fn apply(&mut self, moves: &[StockMove]) -> Result<(), StockDefect> {
+        let after = |pool: &Pool, change: &StockMove| {
+            let moved = |count: u32, by: i64| u32::try_from(i64::from(count) + by).map_err(|_| StockDefect(pool.id));
+            Ok((moved(pool.held, change.held)?, moved(pool.sold, change.sold)?))
+        };
         for change in moves {
-            let Some(pool) = self.pools.iter_mut().find(|known| known.id == change.pool) else {
-                panic!("the pool {} does not belong to the event {}", change.pool, self.event.id);
-            };
-            pool.held = shifted(pool.held, change.held);
-            pool.sold = shifted(pool.sold, change.sold);
+            after(self.pool(change.pool).ok_or(StockDefect(change.pool))?, change)?;
         }
+        for change in moves {
+            if let Some(pool) = self.pools.iter_mut().find(|known| known.id == change.pool) {
+                (pool.held, pool.sold) = after(pool, change)?;
+            }
+        }
+        Ok(())
     }
 
     /// What is left of each type that is asked for, for the answer `sold_out`.
@@ -134,8 +145,4 @@ impl Sale {
         };
         Err(Refusal::SalesClosed(why))
     }
-}
-
-fn shifted(count: u32, by: i64) -> u32 {
-    u32::try_from(i64::from(count) + by).unwrap_or_else(|_| panic!("{count} units cannot move by {by}"))
 }

@@ -1,0 +1,446 @@
+//! One transaction over any number of lanes: lock, load, decide, write, commit, answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::booking::{Buyer, Reference, SaleChange};
+use domain::catalog::StatusChange;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::Inner;
+use super::command::{Command, LaneBatch, Outcome, Reply, Submission};
+use super::diff::gives_room;
+use super::lane::{LaneWork, Lapsed, Rules, Step};
+use crate::booking::{CommitError, LaneChanges, LaneKey, LaneTransaction, LaneWait, LockedLane, LockedLanes};
+use crate::catalog::SeenSale;
+use crate::error::AppError;
+use crate::store::StoreError;
+
+/// How often one command is tried when the database refuses it alone.
+const TRIES_MAX: usize = 4;
+
+/// What a transaction leaves to do.
+#[derive(Default)]
+pub(super) struct Leftover {
+    /// To be decided by the next transaction of their lane.
+    pub(super) deferred: Vec<LaneBatch>,
+    /// Lanes that another process holds.
+    pub(super) busy: Vec<LaneBatch>,
+}
+
+impl Leftover {
+    fn and(mut self, other: Self) -> Self {
+        self.deferred.extend(other.deferred);
+        self.busy.extend(other.busy);
+        self
+    }
+}
+
+/// A lane with the commands that were decided on it.
+struct Decided {
+    work: LaneWork,
+    answered: Vec<(Submission, Reply)>,
+    deferred: Vec<Submission>,
+}
+
+impl Inner {
+    /// Carries out these batches in one transaction, or in several where the database refuses a row. Every command is
+    /// answered or left over.
+    pub(super) fn carry_out(self: Arc<Self>, batches: Vec<LaneBatch>, wait: LaneWait) -> BoxFuture<'static, Leftover> {
+        async move {
+            let mut batches = in_time(batches);
+            batches.sort_unstable_by_key(|batch| batch.key);
+            if batches.is_empty() {
+                return Leftover::default();
+            }
+            let keys: Vec<LaneKey> = batches.iter().map(|batch| batch.key).collect();
+            let LockedLanes { mut transaction, locked, busy } = match self.store.begin_lanes(&keys, wait).await {
+                Ok(locked) => locked,
+                Err(error) => {
+                    refuse_all(batches, &error.into());
+                    return Leftover::default();
+                }
+            };
+            let (mut ours, mut left) = (Vec::with_capacity(locked.len()), Leftover::default());
+            for mut batch in batches {
+                if let Some(lane) = locked.iter().find(|lane| lane.key == batch.key) {
+                    if wait == LaneWait::Queue {
+                        self.queue.take_more(&mut batch, self.settings.batch_max);
+                    }
+                    ours.push((*lane, batch));
+                } else if busy.contains(&batch.key) {
+                    left.busy.push(batch);
+                } else {
+                    self.sales.invalidate(&batch.key);
+                    refuse_all(vec![batch], &AppError::NotFound("event"));
+                }
+            }
+            if ours.is_empty() {
+                return left;
+            }
+            let decided = match self.decide_all(&mut *transaction, ours).await {
+                Ok(decided) => decided,
+                Err((error, ours)) => {
+                    refuse_all(ours, &error.into());
+                    return left;
+                }
+            };
+            let written = self.clone().write(transaction, decided).await;
+            left.and(written)
+        }
+        .boxed()
+    }
+
+    async fn decide_all(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        ours: Vec<(LockedLane, LaneBatch)>,
+    ) -> Result<Vec<Decided>, (StoreError, Vec<LaneBatch>)> {
+        let works = match self.load(transaction, &ours).await {
+            Ok(works) => works,
+            Err(error) => return Err((error, ours.into_iter().map(|(_, batch)| batch).collect())),
+        };
+        let mut decided: Vec<Decided> = Vec::with_capacity(ours.len());
+        let mut rest = ours.into_iter().map(|(_, batch)| batch);
+        for (work, batch) in works.into_iter().zip(rest.by_ref()) {
+            let (lane, error) = self.decide_lane(transaction, work, batch).await;
+            decided.push(lane);
+            if let Some(error) = error {
+                return Err((error, decided.into_iter().map(Decided::undo).chain(rest).collect()));
+            }
+        }
+        Ok(decided)
+    }
+
+    async fn decide_lane(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        work: LaneWork,
+        batch: LaneBatch,
+    ) -> (Decided, Option<StoreError>) {
+        let rules = Rules { ids: &*self.ids, hold_end: self.settings.hold_end };
+        let wanted = batch.submissions.iter().map(|one| one.command.units_wanted()).fold(0, u32::saturating_add);
+        // Twice what is asked for: the units of a lapsed hold may be fewer than those of a request.
+        let reclaimable = wanted.saturating_mul(2).clamp(64, self.settings.reclaim_max);
+        let mut lane = Decided { work, answered: Vec::with_capacity(batch.submissions.len()), deferred: Vec::new() };
+        let mut submissions = batch.submissions.into_iter();
+        while let Some(submission) = submissions.next() {
+            let mut step = lane.work.decide(&submission, &rules);
+            if matches!(step, Step::NeedsLapsed) {
+                match transaction.lapsed(lane.work.key, lane.work.now, reclaimable).await {
+                    Ok(bookings) => lane.work.lapsed = Some(Lapsed::new(bookings, reclaimable)),
+                    Err(error) => {
+                        lane.deferred = std::iter::once(submission).chain(submissions).collect();
+                        return (lane, Some(error));
+                    }
+                }
+                step = lane.work.decide(&submission, &rules);
+            }
+            match step {
+                Step::Reply(reply) => lane.answered.push((submission, reply)),
+                Step::Defer => lane.deferred.push(submission),
+                Step::NeedsLapsed => lane.answered.push((submission, Err(AppError::Internal))),
+            }
+        }
+        (lane, None)
+    }
+
+    /// Loads what the commands refer to, set-wise over all lanes, and only what is not known already.
+    async fn load(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        ours: &[(LockedLane, LaneBatch)],
+    ) -> Result<Vec<LaneWork>, StoreError> {
+        let clock = self.clock.now();
+        let sales = self.load_sales(transaction, ours).await?;
+        let mut works = Vec::with_capacity(ours.len());
+        for (lane, _) in ours {
+            let Some(seen) = sales.get(&lane.key) else {
+                return Err(StoreError::Defect(format!("the lane {} has no event", lane.key).into()));
+            };
+            works.push(LaneWork::new(lane.key, clock.max(lane.decided_at), lane.version + 1, Arc::clone(seen)));
+        }
+        let submissions = || ours.iter().flat_map(|(_, batch)| &batch.submissions);
+        let ids: Vec<_> = submissions().filter_map(|submission| submission.command.booking()).collect();
+        if !ids.is_empty() {
+            for booking in transaction.bookings(&ids).await? {
+                if let Some(work) = works.iter_mut().find(|work| work.key == booking.event) {
+                    work.bookings.insert(booking.id, booking);
+                }
+            }
+        }
+        let keys: Vec<_> = submissions().filter_map(|submission| submission.key.clone()).collect();
+        if !keys.is_empty() {
+            let kept = transaction.kept_answers(&keys).await?;
+            works.iter_mut().for_each(|work| work.kept.clone_from(&kept));
+        }
+        self.load_holdings(transaction, ours, &mut works).await?;
+        for ((_, batch), work) in ours.iter().zip(&mut works) {
+            if batch.submissions.iter().any(|submission| asks_what_is_booked(&submission.command)) {
+                work.booked = transaction.booked(work.key).await?;
+            }
+        }
+        Ok(works)
+    }
+
+    async fn load_sales(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        ours: &[(LockedLane, LaneBatch)],
+    ) -> Result<HashMap<LaneKey, Arc<SeenSale>>, StoreError> {
+        let mut sales = HashMap::with_capacity(ours.len());
+        let mut unknown = Vec::new();
+        for (lane, _) in ours {
+            match self.sales.get(&lane.key).filter(|seen| seen.version == lane.version) {
+                Some(seen) => {
+                    sales.insert(lane.key, seen);
+                }
+                None => unknown.push(lane.key),
+            }
+        }
+        if !unknown.is_empty() {
+            let version = |key| ours.iter().find(|(lane, _)| lane.key == key).map_or(0, |(lane, _)| lane.version);
+            for sale in transaction.sales(&unknown).await? {
+                let key = sale.event.id;
+                sales.insert(key, Arc::new(SeenSale { sale, version: version(key) }));
+            }
+        }
+        Ok(sales)
+    }
+
+    /// What buyers have already, for sales that limit them.
+    async fn load_holdings(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        ours: &[(LockedLane, LaneBatch)],
+        works: &mut [LaneWork],
+    ) -> Result<(), StoreError> {
+        let mut of: Vec<(LaneKey, Buyer)> = Vec::new();
+        for ((_, batch), work) in ours.iter().zip(works.iter_mut()) {
+            if work.sale.ticket_types.iter().all(|ticket_type| ticket_type.max_per_buyer.is_none()) {
+                continue;
+            }
+            for submission in &batch.submissions {
+                if let Command::Hold(request) = &submission.command
+                    && !work.holdings.contains_key(&request.buyer)
+                {
+                    work.holdings.insert(request.buyer.clone(), HashMap::new());
+                    of.push((work.key, request.buyer.clone()));
+                }
+            }
+        }
+        if of.is_empty() {
+            return Ok(());
+        }
+        let now = works.iter().map(|work| work.now).max().unwrap_or_default();
+        for holding in transaction.holdings(&of, now).await? {
+            if let Some(work) = works.iter_mut().find(|work| work.key == holding.lane) {
+                work.holdings.entry(holding.buyer).or_default().insert(holding.ticket_type, holding.units);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(self: Arc<Self>, mut transaction: Box<dyn LaneTransaction>, mut decided: Vec<Decided>) -> Leftover {
+        let mut changes = LaneChanges::default();
+        let mut wrote = Vec::with_capacity(decided.len());
+        for lane in &mut decided {
+            wrote.push(lane.work.collect(&mut changes));
+        }
+        let marks = match self.next_releases(&mut *transaction, &decided).await {
+            Ok(marks) => marks,
+            Err(error) => return refuse_decided(decided, &error.into()),
+        };
+        if changes.outbox.is_empty() && changes.answers.is_empty() {
+            // Everything was refused: nothing to write, and dropping the transaction ends it.
+            drop(transaction);
+            return self.answer(decided, &wrote, &marks);
+        }
+        changes.pools.sort_unstable_by_key(|pool| pool.id);
+        changes.answers.sort_unstable_by(|a, b| (a.key.caller, &a.key.key).cmp(&(b.key.caller, &b.key.key)));
+        let commands: usize = decided.iter().map(|lane| lane.answered.len()).sum();
+        let began = Instant::now();
+        if let Err(error) = transaction.write(&changes).await {
+            drop(transaction);
+            return self.after_refusal(decided, error).await;
+        }
+        let proof = changes.outbox.first().map(|row| row.id).zip(decided.first().map(|lane| lane.work.key));
+        let committed = match transaction.commit().await {
+            Ok(()) => true,
+            Err(CommitError::RolledBack(error)) => return self.after_refusal(decided, error).await,
+            Err(CommitError::Unknown(error)) => {
+                tracing::warn!(cause = %crate::error::chain(&error), "The connection was lost during a commit; asking what became of it");
+                match proof {
+                    Some((row, lane)) => matches!(self.store.was_committed(lane, row).await, Ok(true)),
+                    None => false,
+                }
+            }
+        };
+        self.settings.metrics.committed(commands, began.elapsed());
+        if committed { self.answer(decided, &wrote, &marks) } else { refuse_decided(decided, &AppError::busy()) }
+    }
+
+    /// When the next hold lapses on lanes that ran out, which bounds how long their marks are believed.
+    async fn next_releases(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        decided: &[Decided],
+    ) -> Result<HashMap<LaneKey, Option<domain::Timestamp>>, StoreError> {
+        let mut marks = HashMap::new();
+        for lane in decided.iter().filter(|lane| lane.work.sold_out && !lane.work.deleted) {
+            let next = transaction.next_release(lane.work.key, lane.work.now).await?;
+            // Holds of this very batch are not written yet.
+            let fresh = lane.work.bookings.values().filter_map(|booking| booking.hold).map(|hold| hold.release_at);
+            marks.insert(lane.work.key, fresh.filter(|at| *at > lane.work.now).chain(next).min());
+        }
+        Ok(marks)
+    }
+
+    /// The transaction is durable: remember the sales, drop or set marks, and tell everybody.
+    fn answer(
+        &self,
+        decided: Vec<Decided>,
+        wrote: &[bool],
+        marks: &HashMap<LaneKey, Option<domain::Timestamp>>,
+    ) -> Leftover {
+        let mut left = Leftover::default();
+        for (Decided { work, answered, deferred }, wrote) in decided.into_iter().zip(wrote) {
+            self.remember(&work, *wrote);
+            if let Some(next_release) = marks.get(&work.key) {
+                let left = work.sale.ticket_types.iter();
+                let left = left.map(|known| (known.id, work.sale.available(known).unwrap_or(u32::MAX))).collect();
+                self.sold_out.mark(work.key, left, work.sale.only_type().map(|known| known.id), *next_release);
+            }
+            for (submission, reply) in answered {
+                self.settings.metrics.decided(&submission.command, &reply);
+                // Who has gone away meanwhile finds his booking in his list.
+                let _ = submission.reply.send(reply);
+            }
+            if !deferred.is_empty() {
+                left.deferred.push(LaneBatch { key: work.key, submissions: deferred });
+            }
+        }
+        left
+    }
+
+    fn remember(&self, work: &LaneWork, wrote: bool) {
+        if work.deleted {
+            self.sales.invalidate(&work.key);
+            self.sold_out.drop_lane(work.key);
+        } else if wrote {
+            if gives_room(&work.before.sale, &work.sale) {
+                self.sold_out.drop_lane(work.key);
+            }
+            let seen = SeenSale { sale: work.sale.clone(), version: work.next_version };
+            self.sales.insert(work.key, Arc::new(seen));
+        } else {
+            self.sales.insert(work.key, Arc::clone(&work.before));
+        }
+    }
+
+    /// The database refused a row, and the transaction is over. One bad command never fails its neighbours: the halves
+    /// are tried each for itself, down to the one.
+    async fn after_refusal(self: Arc<Self>, decided: Vec<Decided>, error: StoreError) -> Leftover {
+        if matches!(error, StoreError::Unavailable(_)) {
+            return refuse_decided(decided, &error.into());
+        }
+        let mut batches: Vec<LaneBatch> = decided.into_iter().map(Decided::undo).collect();
+        batches.iter().for_each(|batch| self.sales.invalidate(&batch.key));
+        let count: usize = batches.iter().map(|batch| batch.submissions.len()).sum();
+        if count <= 1 {
+            return self.again_alone(batches, error).await;
+        }
+        tracing::warn!(commands = count, "The database refused a batch; trying its halves: {error}");
+        let second = split(&mut batches, count / 2);
+        let first = self.clone().carry_out(batches, LaneWait::Queue).await;
+        first.and(self.carry_out(second, LaneWait::Queue).await)
+    }
+
+    /// A single command that the database refused: perhaps its reference collided with another, so it gets a new one.
+    async fn again_alone(self: Arc<Self>, mut batches: Vec<LaneBatch>, error: StoreError) -> Leftover {
+        let alone = batches.first_mut().and_then(|batch| batch.submissions.first_mut());
+        let Some(submission) = alone else { return Leftover::default() };
+        submission.collisions += 1;
+        if submission.collisions >= TRIES_MAX || matches!(error, StoreError::Defect(_)) {
+            refuse_all(batches, &error.into());
+            return Leftover::default();
+        }
+        if let Command::Hold(request) = &mut submission.command {
+            request.reference = Reference::of(self.ids.random(), submission.collisions);
+        }
+        self.carry_out(batches, LaneWait::Queue).await
+    }
+}
+
+impl Decided {
+    /// The commands in their order, as if nothing had been decided.
+    fn undo(self) -> LaneBatch {
+        let answered = self.answered.into_iter().map(|(submission, _)| submission);
+        LaneBatch { key: self.work.key, submissions: answered.chain(self.deferred).collect() }
+    }
+}
+
+fn asks_what_is_booked(command: &Command) -> bool {
+    match command {
+        Command::Delete { .. } => true,
+        Command::Change { change, .. } => matches!(**change, SaleChange::Step(StatusChange::Cancel)),
+        _ => false,
+    }
+}
+
+/// Takes `count` commands off the front; what stays behind is the second half.
+fn split(batches: &mut Vec<LaneBatch>, count: usize) -> Vec<LaneBatch> {
+    let mut second = Vec::new();
+    let mut room = count;
+    for batch in batches.iter_mut() {
+        let stays = batch.submissions.len().min(room);
+        room -= stays;
+        let rest = batch.submissions.split_off(stays);
+        if !rest.is_empty() {
+            second.push(LaneBatch { key: batch.key, submissions: rest });
+        }
+    }
+    batches.retain(|batch| !batch.submissions.is_empty());
+    second
+}
+
+/// Answers those that nobody waits for any more, and keeps the others.
+fn in_time(batches: Vec<LaneBatch>) -> Vec<LaneBatch> {
+    let now = Instant::now();
+    let mut kept = Vec::with_capacity(batches.len());
+    for LaneBatch { key, submissions } in batches {
+        let (timely, late): (Vec<_>, Vec<_>) = submissions.into_iter().partition(|one| one.deadline > now);
+        refuse_all(vec![LaneBatch { key, submissions: late }], &AppError::busy());
+        if !timely.is_empty() {
+            kept.push(LaneBatch { key, submissions: timely });
+        }
+    }
+    kept
+}
+
+fn refuse_all(batches: Vec<LaneBatch>, error: &AppError) {
+    for submission in batches.into_iter().flat_map(|batch| batch.submissions) {
+        let _ = submission.reply.send(Err(error.clone()));
+    }
+}
+
+fn refuse_decided(decided: Vec<Decided>, error: &AppError) -> Leftover {
+    refuse_all(decided.into_iter().map(Decided::undo).collect(), error);
+    Leftover::default()
+}
+
+/// How a command ended, as metrics count it.
+pub(super) fn outcome_word(reply: &Reply) -> &'static str {
+    match reply {
+        Ok(answer) if answer.replayed => "replayed",
+        Ok(answer) => match &answer.value {
+            Outcome::Booking(booking) => booking.status.as_str(),
+            Outcome::Expired(_) => "expired",
+            Outcome::Sale(_) => "changed",
+            Outcome::Deleted => "deleted",
+        },
+        Err(error) => error.code(),
+    }
+}

@@ -1,0 +1,102 @@
+//! What is asked of a lane, and what it answers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::booking::{Booking, Canceller, HoldRequest, SaleChange, UnitsRequest};
+use domain::{BookingId, Text};
+use tokio::sync::oneshot;
+
+use crate::booking::LaneKey;
+use crate::catalog::SeenSale;
+use crate::error::AppError;
+use crate::idempotency::{Answer, IdempotencyKey};
+use crate::origin::Origin;
+
+/// One command on a lane. Each is decided for itself: a refused one never fails its neighbours in the batch.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Hold units.
+    Hold(Box<HoldRequest>),
+    /// The organizer has the money.
+    Confirm {
+        /// Which.
+        booking: BookingId,
+        /// What he wrote to it; kept in the audit log.
+        note: Option<Text>,
+    },
+    /// Give units back.
+    Cancel(BookingId, Canceller),
+    /// A longer hold.
+    Renew(BookingId),
+    /// Expire lapsed holds, oldest first, at most so many.
+    Expire(u32),
+    /// Another status, text, price, limit or capacity.
+    Change {
+        /// What.
+        change: Box<SaleChange>,
+        /// `If-Match`.
+        expected_version: Option<u64>,
+    },
+    /// Delete an event that nobody has booked.
+    Delete {
+        /// `If-Match`.
+        expected_version: Option<u64>,
+    },
+}
+
+impl Command {
+    /// The booking that it is about, where that exists already.
+    pub(super) const fn booking(&self) -> Option<BookingId> {
+        match self {
+            Self::Confirm { booking: id, .. } | Self::Cancel(id, _) | Self::Renew(id) => Some(*id),
+            Self::Hold(_) | Self::Expire(_) | Self::Change { .. } | Self::Delete { .. } => None,
+        }
+    }
+
+    /// How many units it may have to reclaim for.
+    pub(super) fn units_wanted(&self) -> u32 {
+        match self {
+            Self::Hold(request) => match &request.units {
+                UnitsRequest::Only(quantity) => *quantity,
+                UnitsRequest::Listed(listed) => listed.iter().map(|units| units.quantity).fold(0, u32::saturating_add),
+            },
+            Self::Expire(limit) => *limit,
+            _ => 0,
+        }
+    }
+}
+
+/// What a command led to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The booking as it is now.
+    Booking(Box<Booking>),
+    /// So many holds expired; if it is the most that was asked for, more may be due.
+    Expired(u32),
+    /// The sale as it is now.
+    Sale(Arc<SeenSale>),
+    /// The event is gone.
+    Deleted,
+}
+
+/// What the lane answers to one command.
+pub(super) type Reply = Result<Answer<Outcome>, AppError>;
+
+/// A command in the queue of its lane.
+pub(super) struct Submission {
+    pub(super) command: Command,
+    pub(super) origin: Origin,
+    pub(super) key: Option<IdempotencyKey>,
+    /// After this instant nobody waits any more: it is answered `unavailable` and not carried out.
+    pub(super) deadline: Instant,
+    /// How often its reference collided with another.
+    pub(super) collisions: usize,
+    pub(super) reply: oneshot::Sender<Reply>,
+}
+
+/// The commands of one lane that go into one transaction, in arrival order.
+pub(super) struct LaneBatch {
+    pub(super) key: LaneKey,
+    pub(super) submissions: Vec<Submission>,
+}

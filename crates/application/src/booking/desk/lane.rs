@@ -1,0 +1,377 @@
+//! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use domain::booking::{
+    Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange, StockMove, Verdict,
+    cancel, change_sale, confirm, expire, hold, reclaim, renew,
+};
+use domain::{BookingId, Timestamp};
+
+use super::command::{Command, Outcome, Reply, Submission};
+use super::diff;
+use crate::booking::journal::{self, SaleFact};
+use crate::booking::{LaneChanges, LaneKey, LaneMark, snapshot};
+use crate::catalog::SeenSale;
+use crate::clock::Ids;
+use crate::error::AppError;
+use crate::idempotency::{Answer, KeptAnswer};
+use crate::journal::{AuditRow, OutboxRow};
+use crate::origin::Origin;
+
+/// The state of a lane within a transaction.
+pub(super) struct LaneWork {
+    pub(super) key: LaneKey,
+    /// `max(clock, last decision)`: the time of a lane never runs backwards.
+    pub(super) now: Timestamp,
+    /// The version of the lane once this transaction commits.
+    pub(super) next_version: u64,
+    pub(super) before: Arc<SeenSale>,
+    pub(super) sale: Sale,
+    /// What commands refer to, and what they changed: the newest state of each.
+    pub(super) bookings: HashMap<BookingId, Booking>,
+    pub(super) holdings: HashMap<Buyer, Holdings>,
+    pub(super) booked: Booked,
+    pub(super) kept: Vec<KeptAnswer>,
+    /// Lapsed holds, oldest first, loaded only where stock was short.
+    pub(super) lapsed: Option<Lapsed>,
+    pub(super) deleted: bool,
+    new: Vec<BookingId>,
+    changed: BTreeSet<BookingId>,
+    outbox: Vec<OutboxRow>,
+    audit: Vec<AuditRow>,
+    answers: Vec<KeptAnswer>,
+    /// What ran out, for the mark.
+    pub(super) sold_out: bool,
+}
+
+/// The lapsed holds that this transaction may reclaim.
+pub(super) struct Lapsed {
+    bookings: VecDeque<Booking>,
+    /// Whether there may be more of them than were loaded.
+    more: bool,
+}
+
+impl Lapsed {
+    /// What was loaded when at most `limit` were asked for.
+    pub(super) fn new(bookings: Vec<Booking>, limit: u32) -> Self {
+        let more = bookings.len() >= limit as usize;
+        Self { bookings: bookings.into(), more }
+    }
+}
+
+/// What became of one command.
+pub(super) enum Step {
+    /// Its answer, once the transaction has committed.
+    Reply(Reply),
+    /// Lapsed holds must be loaded first; then decide it again.
+    NeedsLapsed,
+    /// There are more lapsed holds than one commit reclaims: it goes back to the front of the queue.
+    Defer,
+}
+
+/// What the search for lapsed holds came to.
+enum Room {
+    /// There is room now.
+    Made,
+    /// There may be, once the next transaction has seen more lapsed holds.
+    NotYet,
+    /// There is none.
+    None,
+}
+
+/// What decisions need besides the lane.
+pub(super) struct Rules<'a> {
+    pub(super) ids: &'a dyn Ids,
+    pub(super) hold_end: TimeDelta,
+}
+
+impl LaneWork {
+    pub(super) fn new(key: LaneKey, now: Timestamp, next_version: u64, before: Arc<SeenSale>) -> Self {
+        let sale = before.sale.clone();
+        Self {
+            key,
+            now,
+            next_version,
+            before,
+            sale,
+            bookings: HashMap::new(),
+            holdings: HashMap::new(),
+            booked: Booked::default(),
+            kept: Vec::new(),
+            lapsed: None,
+            deleted: false,
+            new: Vec::new(),
+            changed: BTreeSet::new(),
+            outbox: Vec::new(),
+            audit: Vec::new(),
+            answers: Vec::new(),
+            sold_out: false,
+        }
+    }
+
+    /// Decides one command.
+    pub(super) fn decide(&mut self, submission: &Submission, rules: &Rules<'_>) -> Step {
+        if self.deleted {
+            return Step::Reply(Err(AppError::NotFound("event")));
+        }
+        if let Some(replay) = self.replay(submission) {
+            return Step::Reply(replay);
+        }
+        let origin = &submission.origin;
+        let outcome = match &submission.command {
+            Command::Hold(request) => return self.hold(request, submission, rules),
+            Command::Expire(limit) => return self.expire(*limit, origin, rules),
+            Command::Confirm { booking, note } => {
+                let note = note.as_ref().map(domain::Text::as_str);
+                self.transition(*booking, note, origin, rules, confirm)
+            }
+            Command::Renew(booking) => self.transition(*booking, None, origin, rules, renew),
+            Command::Cancel(booking, by) => {
+                self.transition(*booking, None, origin, rules, |sale, booking, now| cancel(sale, booking, *by, now))
+            }
+            Command::Change { change, expected_version } => self.change(change, *expected_version, origin, rules),
+            Command::Delete { expected_version } => self.delete(*expected_version, origin, rules),
+        };
+        Step::Reply(outcome.map(|outcome| self.keep(submission, outcome)))
+    }
+
+    fn replay(&self, submission: &Submission) -> Option<Reply> {
+        let key = submission.key.as_ref()?;
+        let same = |kept: &&KeptAnswer| kept.key.caller == key.caller && kept.key.key == key.key;
+        let kept = self.answers.iter().chain(&self.kept).find(same).filter(|kept| !kept.lapsed(self.now))?;
+        Some(kept.replay(key).and_then(|snapshot| match &submission.command {
+            Command::Change { .. } => {
+                let sale = snapshot::read_sale(snapshot)?;
+                Ok(Outcome::Sale(Arc::new(SeenSale { sale, version: self.before.version })))
+            }
+            _ => Ok(Outcome::Booking(Box::new(snapshot::read_booking(snapshot)?))),
+        })
+        .map(Answer::replayed))
+    }
+
+    fn keep(&mut self, submission: &Submission, outcome: Outcome) -> Answer<Outcome> {
+        if let Some(key) = &submission.key {
+            let snapshot = match &outcome {
+                Outcome::Booking(booking) => snapshot::booking(booking),
+                Outcome::Sale(seen) => snapshot::sale(&seen.sale),
+                Outcome::Expired(_) | Outcome::Deleted => return Answer::fresh(outcome),
+            };
+            self.answers.push(KeptAnswer { key: key.clone(), snapshot, at: self.now });
+        }
+        Answer::fresh(outcome)
+    }
+
+    fn hold(&mut self, request: &HoldRequest, submission: &Submission, rules: &Rules<'_>) -> Step {
+        let none = Holdings::new();
+        let holdings = self.holdings.get(&request.buyer).unwrap_or(&none);
+        let decided = match hold(&self.sale, holdings, request, rules.hold_end, self.now) {
+            Ok(decided) => decided,
+            Err(Refusal::SoldOut { .. }) => return self.hold_after_reclaim(request, submission, rules),
+            Err(refusal) => return Step::Reply(Err(refusal.into())),
+        };
+        if let Some(holdings) = self.holdings.get_mut(&request.buyer) {
+            for item in &decided.booking.items {
+                *holdings.entry(item.ticket_type).or_default() += item.quantity;
+            }
+        }
+        let taken = self.take(&decided, None, &submission.origin, rules);
+        Step::Reply(taken.map(|()| {
+            self.new.push(decided.booking.id);
+            self.keep(submission, Outcome::Booking(Box::new(decided.booking)))
+        }))
+    }
+
+    /// Stock is short: lapsed holds count as free, and go now, as many as are needed.
+    fn hold_after_reclaim(&mut self, request: &HoldRequest, submission: &Submission, rules: &Rules<'_>) -> Step {
+        if self.lapsed.is_none() {
+            return Step::NeedsLapsed;
+        }
+        let wanted = match self.wanted(request, rules) {
+            Ok(wanted) => wanted,
+            Err(refusal) => return Step::Reply(Err(refusal.into())),
+        };
+        match self.make_room(&wanted, &submission.origin, rules) {
+            Ok(Room::Made) => self.hold(request, submission, rules),
+            Ok(Room::NotYet) => Step::Defer,
+            Ok(Room::None) => {
+                self.sold_out = true;
+                // Nothing is left to reclaim: the decision stands as it was.
+                let refusal = hold(&self.sale, &Holdings::new(), request, rules.hold_end, self.now).err();
+                Step::Reply(Err(refusal.unwrap_or(Refusal::SoldOut { left: Vec::new() }).into()))
+            }
+            Err(error) => Step::Reply(Err(error)),
+        }
+    }
+
+    /// The stock that the request would take if there were room.
+    fn wanted(&self, request: &HoldRequest, rules: &Rules<'_>) -> Result<Vec<StockMove>, Refusal> {
+        let mut boundless = self.sale.clone();
+        for pool in &mut boundless.pools {
+            pool.capacity = None;
+        }
+        hold(&boundless, &Holdings::new(), request, rules.hold_end, self.now).map(|decided| decided.stock)
+    }
+
+    fn make_room(&mut self, wanted: &[StockMove], origin: &Origin, rules: &Rules<'_>) -> Result<Room, AppError> {
+        let mut passed_over = Vec::new();
+        while !self.sale.has_room(wanted) {
+            let Some(lapsed) = self.lapsed.as_mut().and_then(|lapsed| lapsed.bookings.pop_front()) else { break };
+            let newest = self.bookings.get(&lapsed.id).unwrap_or(&lapsed);
+            match reclaim(&self.sale, wanted, newest, self.now) {
+                Some(decided) => self.release(vec![decided], origin, rules)?,
+                None => passed_over.push(lapsed),
+            }
+        }
+        let has_room = self.sale.has_room(wanted);
+        let more = self.lapsed.as_ref().is_some_and(|lapsed| lapsed.more);
+        if !has_room && more {
+            // Those that would help lie behind others that have lapsed as well: away with these, so that the next
+            // transaction sees further.
+            let expired = passed_over.iter().filter_map(|booking| self.expired(booking)).collect();
+            self.release(expired, origin, rules)?;
+            return Ok(Room::NotYet);
+        }
+        if let Some(lapsed) = &mut self.lapsed {
+            for booking in passed_over.into_iter().rev() {
+                lapsed.bookings.push_front(booking);
+            }
+        }
+        Ok(if has_room { Room::Made } else { Room::None })
+    }
+
+    fn expire(&mut self, limit: u32, origin: &Origin, rules: &Rules<'_>) -> Step {
+        let Some(lapsed) = &mut self.lapsed else { return Step::NeedsLapsed };
+        let count = lapsed.bookings.len().min(limit as usize);
+        let due: Vec<Booking> = lapsed.bookings.drain(..count).collect();
+        let expired: Vec<Decided> = due.iter().filter_map(|booking| self.expired(booking)).collect();
+        let count = u32::try_from(expired.len()).unwrap_or(u32::MAX);
+        Step::Reply(self.release(expired, origin, rules).map(|()| Answer::fresh(Outcome::Expired(count))))
+    }
+
+    /// Expires a hold, unless this very transaction has renewed or ended it meanwhile.
+    fn expired(&self, booking: &Booking) -> Option<Decided> {
+        expire(self.bookings.get(&booking.id).unwrap_or(booking), self.now)
+    }
+
+    fn release(&mut self, expired: Vec<Decided>, origin: &Origin, rules: &Rules<'_>) -> Result<(), AppError> {
+        for decided in expired {
+            self.take(&decided, None, origin, rules)?;
+            self.changed.insert(decided.booking.id);
+        }
+        Ok(())
+    }
+
+    fn transition(
+        &mut self,
+        id: BookingId,
+        note: Option<&str>,
+        origin: &Origin,
+        rules: &Rules<'_>,
+        decide: impl FnOnce(&Sale, &Booking, Timestamp) -> Result<Verdict, Refusal>,
+    ) -> Result<Outcome, AppError> {
+        let booking = self.bookings.get(&id).ok_or(AppError::NotFound("booking"))?;
+        let decided = match decide(&self.sale, booking, self.now)? {
+            Verdict::Already(booking) => return Ok(Outcome::Booking(booking)),
+            Verdict::Done(decided) => decided,
+        };
+        self.take(&decided, note, origin, rules)?;
+        self.changed.insert(id);
+        Ok(Outcome::Booking(Box::new(decided.booking)))
+    }
+
+    /// Takes over what was decided: stock, booking, journals.
+    fn take(
+        &mut self,
+        decided: &Decided,
+        note: Option<&str>,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<(), AppError> {
+        self.apply(&decided.stock)?;
+        let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
+        self.outbox.push(outbox);
+        self.audit.push(audit);
+        self.bookings.insert(decided.booking.id, decided.booking.clone());
+        Ok(())
+    }
+
+    fn apply(&mut self, stock: &[StockMove]) -> Result<(), AppError> {
+        self.sale.apply(stock).map_err(|defect| {
+            tracing::error!(event.id = %self.key, "Stock does not fit its bookings: {defect}");
+            AppError::Internal
+        })
+    }
+
+    fn change(
+        &mut self,
+        change: &SaleChange,
+        expected_version: Option<u64>,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let after = change_sale(&self.sale, self.booked(), change, expected_version, self.now)?;
+        if after.event.version != self.sale.event.version {
+            let fact = if after.event.status == self.sale.event.status {
+                SaleFact::Updated
+            } else {
+                SaleFact::Stepped(after.event.status)
+            };
+            self.journal_sale(&after, fact, origin, rules);
+            self.sale = after;
+        }
+        Ok(Outcome::Sale(Arc::new(SeenSale { sale: self.sale.clone(), version: self.next_version })))
+    }
+
+    fn delete(
+        &mut self,
+        expected_version: Option<u64>,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        self.sale.event.expect_version(expected_version).map_err(Refusal::from)?;
+        self.sale.check_deletable(self.booked())?;
+        let gone = Sale { event: self.sale.event.clone().touched(self.now), ..self.sale.clone() };
+        self.journal_sale(&gone, SaleFact::Deleted, origin, rules);
+        self.deleted = true;
+        Ok(Outcome::Deleted)
+    }
+
+    /// What was booked before, and what this very batch has booked.
+    fn booked(&self) -> Booked {
+        let paid = |booking: &Booking| booking.status == BookingStatus::Confirmed && !booking.total.is_zero();
+        Booked {
+            any: self.booked.any || !self.new.is_empty(),
+            paid: self.booked.paid || self.bookings.values().any(paid),
+        }
+    }
+
+    fn journal_sale(&mut self, after: &Sale, fact: SaleFact, origin: &Origin, rules: &Rules<'_>) {
+        let (outbox, audit) = journal::of_sale(Some(&self.sale), after, fact, self.now, origin, rules.ids);
+        self.outbox.push(outbox);
+        self.audit.push(audit);
+    }
+
+    /// Adds the rows of this lane to the commit. Nothing, where everything was refused.
+    pub(super) fn collect(&mut self, changes: &mut LaneChanges) -> bool {
+        if self.outbox.is_empty() && self.answers.is_empty() {
+            return false;
+        }
+        if self.deleted {
+            changes.deleted_events.push(self.key);
+        } else {
+            changes.lanes.push(LaneMark { key: self.key, decided_at: self.now });
+            diff::sale_rows(&self.before.sale, &self.sale, changes);
+        }
+        let newest = |id: &BookingId| self.bookings.get(id).cloned();
+        changes.new_bookings.extend(self.new.iter().filter_map(newest));
+        let is_old = |id: &&BookingId| !self.new.contains(id);
+        changes.bookings.extend(self.changed.iter().filter(is_old).filter_map(newest));
+        changes.outbox.append(&mut self.outbox);
+        changes.audit.append(&mut self.audit);
+        changes.answers.append(&mut self.answers);
+        true
+    }
+}

@@ -1,0 +1,74 @@
+//! Known sold-out: after the last ticket most of the traffic is refusals, and these are answered from memory.
+//!
+//! A mark says how many units of a type were left when a decision ran out of stock. Any release of the lane by this
+//! process drops it; releases by others are seen when it lapses: after 200 ms, or earlier at the next `releaseAt`.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use domain::booking::{Refusal, UnitsRequest};
+use domain::{TicketTypeId, Timestamp};
+
+use crate::booking::LaneKey;
+
+/// For how long a mark is believed at the most.
+const BELIEVED_FOR: Duration = Duration::from_millis(200);
+
+#[derive(Default)]
+pub(super) struct SoldOut(RwLock<HashMap<LaneKey, Mark>>);
+
+struct Mark {
+    /// By type, what was left.
+    left: Vec<(TicketTypeId, u32)>,
+    /// The only type of the event, if there is just one: a request need not name it then.
+    only: Option<TicketTypeId>,
+    made: Instant,
+    /// When the next hold lapses.
+    next_release: Option<Timestamp>,
+}
+
+impl SoldOut {
+    /// Marks what a lane ran out of; what was marked before and is still believed is kept for other types.
+    pub(super) fn mark(
+        &self,
+        lane: LaneKey,
+        left: Vec<(TicketTypeId, u32)>,
+        only: Option<TicketTypeId>,
+        next_release: Option<Timestamp>,
+    ) {
+        let mut marks = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        marks.retain(|_, mark| mark.made.elapsed() < BELIEVED_FOR);
+        marks.insert(lane, Mark { left, only, made: Instant::now(), next_release });
+    }
+
+    /// Stock has come back.
+    pub(super) fn drop_lane(&self, lane: LaneKey) {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(&lane) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&lane);
+        }
+    }
+
+    /// The refusal of a request that asks for more than is known to be left.
+    pub(super) fn refusal(&self, lane: LaneKey, units: &UnitsRequest, now: Timestamp) -> Option<Refusal> {
+        let marks = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mark = marks.get(&lane)?;
+        if mark.made.elapsed() >= BELIEVED_FOR || mark.next_release.is_some_and(|release| release <= now) {
+            return None;
+        }
+        let left_of = |id: TicketTypeId| mark.left.iter().find(|(known, _)| *known == id).copied();
+        match units {
+            UnitsRequest::Only(quantity) => {
+                let (id, left) = left_of(mark.only?)?;
+                (*quantity > left).then(|| Refusal::SoldOut { left: vec![(id, left)] })
+            }
+            UnitsRequest::Listed(listed) => {
+                let short = listed.iter().any(|asked| {
+                    asked.quantity > 0 && left_of(asked.ticket_type).is_some_and(|(_, left)| asked.quantity > left)
+                });
+                let known: Option<Vec<_>> = listed.iter().map(|asked| left_of(asked.ticket_type)).collect();
+                if short { known.map(|left| Refusal::SoldOut { left }) } else { None }
+            }
+        }
+    }
+}

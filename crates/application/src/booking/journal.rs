@@ -1,0 +1,229 @@
+//! What the journals say of bookings and sales: the one place where private facts become public messages.
+//!
+//! Messages hold ids and facts and no personal data; a field is added freely, and changed or taken away only with a new
+//! version of the type.
+
+use domain::booking::{Booking, BookingStatus, Buyer, Decided, FactKind, Sale};
+use domain::catalog::{Event, EventStatus};
+use domain::{OutboxId, Timestamp};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::clock::Ids;
+use crate::journal::{AuditRow, OutboxRow};
+use crate::origin::{Actor, Origin};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BookingData<'a> {
+    booking_id: Uuid,
+    reference: &'a str,
+    event_id: Uuid,
+    organizer_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buyer_id: Option<Uuid>,
+    channel: &'static str,
+    status: &'static str,
+    items: Vec<ItemData>,
+    total: i64,
+    currency: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemData {
+    ticket_type_id: Uuid,
+    quantity: u32,
+    unit_price: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventData {
+    event_id: Uuid,
+    organizer_id: Uuid,
+    status: &'static str,
+    version: u64,
+}
+
+/// The status of a booking as the audit log shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BookingState<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
+/// The message and the audit line of what happened to a booking; `note` is what the organizer wrote to it.
+pub(super) fn of_booking(
+    decided: &Decided,
+    note: Option<&str>,
+    origin: &Origin,
+    ids: &dyn Ids,
+) -> (OutboxRow, AuditRow) {
+    let Decided { booking, before, fact, .. } = decided;
+    let outbox = OutboxRow {
+        id: OutboxId::new(ids.uuid()),
+        aggregate: booking.id.uuid(),
+        sequence: fact.sequence,
+        kind: booking_type(fact.kind),
+        at: fact.at,
+        data: json(&booking_data(booking)),
+        traceparent: origin.traceparent.clone(),
+    };
+    // What GoTicket does by itself in the course of somebody's request is not that person's doing.
+    let actor = if fact.kind == FactKind::Expired { Actor::System } else { origin.actor };
+    let state = |status: BookingStatus, whole: bool| BookingState {
+        status: status.as_str(),
+        units: whole.then(|| booking.units()),
+        total: whole.then_some(booking.total.minor),
+        expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
+        note: note.filter(|_| whole),
+    };
+    let audit = AuditRow {
+        id: ids.uuid(),
+        at: fact.at,
+        actor,
+        organizer: Some(booking.organizer),
+        action: booking_action(fact.kind),
+        object_kind: "booking",
+        object: booking.id.uuid(),
+        before: before.map(|status| json(&state(status, false))),
+        after: Some(json(&state(booking.status, true))),
+        correlation_id: origin.correlation_id.clone(),
+    };
+    (outbox, audit)
+}
+
+fn booking_data(booking: &Booking) -> BookingData<'_> {
+    let item = |item: &domain::booking::BookingItem| ItemData {
+        ticket_type_id: item.ticket_type.uuid(),
+        quantity: item.quantity,
+        unit_price: item.unit_price,
+    };
+    BookingData {
+        booking_id: booking.id.uuid(),
+        reference: booking.reference.as_str(),
+        event_id: booking.event.uuid(),
+        organizer_id: booking.organizer.uuid(),
+        buyer_id: match &booking.buyer {
+            Buyer::Account(user) => Some(user.uuid()),
+            Buyer::Guest(_) => None,
+        },
+        channel: booking.channel.as_str(),
+        status: booking.status.as_str(),
+        items: booking.items.iter().map(item).collect(),
+        total: booking.total.minor,
+        currency: booking.total.currency.code(),
+        expires_at: booking.hold.filter(|_| booking.status == BookingStatus::Pending).map(|hold| hold.expires_at),
+    }
+}
+
+const fn booking_type(kind: FactKind) -> &'static str {
+    match kind {
+        FactKind::Held => "goticket.booking.held.v1",
+        FactKind::Confirmed => "goticket.booking.confirmed.v1",
+        FactKind::Renewed => "goticket.booking.renewed.v1",
+        FactKind::Cancelled => "goticket.booking.cancelled.v1",
+        FactKind::Expired => "goticket.booking.expired.v1",
+    }
+}
+
+const fn booking_action(kind: FactKind) -> &'static str {
+    match kind {
+        FactKind::Held => "booking.held",
+        FactKind::Confirmed => "booking.confirmed",
+        FactKind::Renewed => "booking.renewed",
+        FactKind::Cancelled => "booking.cancelled",
+        FactKind::Expired => "booking.expired",
+    }
+}
+
+/// What happened to a sale.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SaleFact {
+    /// A new draft.
+    Created,
+    /// Another setting of the event, of a ticket type or a pool.
+    Updated,
+    /// A step of its life.
+    Stepped(EventStatus),
+    /// It is gone.
+    Deleted,
+}
+
+/// The message and the audit line of what happened to a sale; the sequence of its messages is its version.
+pub(crate) fn of_sale(
+    before: Option<&Sale>,
+    after: &Sale,
+    fact: SaleFact,
+    at: Timestamp,
+    origin: &Origin,
+    ids: &dyn Ids,
+) -> (OutboxRow, AuditRow) {
+    let (kind, action) = sale_words(fact);
+    let event = &after.event;
+    let outbox = OutboxRow {
+        id: OutboxId::new(ids.uuid()),
+        aggregate: event.id.uuid(),
+        sequence: u32::try_from(event.version).unwrap_or(u32::MAX),
+        kind,
+        at,
+        data: json(&event_data(event)),
+        traceparent: origin.traceparent.clone(),
+    };
+    let audit = AuditRow {
+        id: ids.uuid(),
+        at,
+        actor: origin.actor,
+        organizer: Some(event.organizer),
+        action,
+        object_kind: "event",
+        object: event.id.uuid(),
+        before: before.map(super::snapshot::sale),
+        after: (fact != SaleFact::Deleted).then(|| super::snapshot::sale(after)),
+        correlation_id: origin.correlation_id.clone(),
+    };
+    (outbox, audit)
+}
+
+const fn sale_words(fact: SaleFact) -> (&'static str, &'static str) {
+    match fact {
+        SaleFact::Created => ("goticket.event.created.v1", "event.created"),
+        SaleFact::Updated => ("goticket.event.updated.v1", "event.updated"),
+        SaleFact::Deleted => ("goticket.event.deleted.v1", "event.deleted"),
+        SaleFact::Stepped(EventStatus::Published) => ("goticket.event.published.v1", "event.published"),
+        SaleFact::Stepped(EventStatus::Paused) => ("goticket.event.paused.v1", "event.paused"),
+        SaleFact::Stepped(EventStatus::Cancelled) => ("goticket.event.cancelled.v1", "event.cancelled"),
+        SaleFact::Stepped(EventStatus::Archived) => ("goticket.event.archived.v1", "event.archived"),
+        SaleFact::Stepped(EventStatus::Draft | EventStatus::Ended) => ("goticket.event.updated.v1", "event.updated"),
+    }
+}
+
+fn event_data(event: &Event) -> EventData {
+    EventData {
+        event_id: event.id.uuid(),
+        organizer_id: event.organizer.uuid(),
+        status: event.status.as_str(),
+        version: event.version,
+    }
+}
+
+/// What the lane writes of a deleted event: its version goes up once more.
+pub(super) fn gone(sale: &Sale, at: Timestamp) -> Sale {
+    Sale { event: sale.event.clone().touched(at), ..sale.clone() }
+}
+
+/// Structs of strings and numbers, whose serialisation cannot fail.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
