@@ -1,0 +1,192 @@
+//! Password hashes by bcrypt.
+//!
+//! A hash of cost 12 keeps one core busy for a quarter of a second. So it runs on the threads for blocking work, only on
+//! half of the cores at a time, and behind a line that ends after a few seconds of work: who comes then is told to come
+//! back. A wave of sign-ins must not take the cores from those who buy.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use application::identity::{HashError, PasswordHasher};
+use async_trait::async_trait;
+use bcrypt::{BcryptResult, HashParts};
+use domain::identity::{Password, PasswordHash};
+use tokio::sync::Semaphore;
+
+/// How many passwords are hashed at a time, and how many more wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BcryptLimits {
+    /// At a time; at least 1.
+    pub running: usize,
+    /// Besides those.
+    pub waiting: usize,
+}
+
+impl Default for BcryptLimits {
+    /// Half of the cores, at least one, and some four seconds of work for each.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let running = (cores / 2).max(1);
+        Self { running, waiting: running * 16 }
+    }
+}
+
+/// The cost is too low to protect anybody, or so high that nobody could sign in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the cost of a password hash must be {min} to {max}", min = BcryptHasher::COST_MIN, max = BcryptHasher::COST_MAX)]
+pub struct CostOutOfRange;
+
+/// bcrypt, version 2b.
+pub struct BcryptHasher {
+    cost: u32,
+    /// What a password is compared with that belongs to no account.
+    dummy: PasswordHash,
+    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl BcryptHasher {
+    /// The least cost, and the default.
+    pub const COST_MIN: u32 = 12;
+    /// Some four seconds a hash.
+    pub const COST_MAX: u32 = 16;
+
+    /// A hasher whose hashes take `2^cost` rounds.
+    ///
+    /// # Errors
+    /// [`CostOutOfRange`] unless the cost is 12 to 16.
+    pub fn try_new(cost: u32, limits: BcryptLimits) -> Result<Self, CostOutOfRange> {
+        if !(Self::COST_MIN..=Self::COST_MAX).contains(&cost) {
+            return Err(CostOutOfRange);
+        }
+        Ok(Self::with_cost(cost, limits))
+    }
+
+    /// A hasher of cost 4, which protects nothing and takes a millisecond: for tests only.
+    #[must_use]
+    pub fn weak_for_tests(limits: BcryptLimits) -> Self {
+        Self::with_cost(4, limits)
+    }
+
+    fn with_cost(cost: u32, limits: BcryptLimits) -> Self {
+        let running = limits.running.max(1);
+        Self {
+            cost,
+            dummy: PasswordHash::new(format!("$2b${cost:02}$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm")),
+            turns: Arc::new(Semaphore::new(running)),
+            places: Arc::new(Semaphore::new(running + limits.waiting)),
+        }
+    }
+
+    /// Runs the work when it is its turn. It keeps turn and place until it is done, even if nobody waits for it any
+    /// more: bcrypt cannot be stopped half-way.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> BcryptResult<T> + Send + 'static,
+    ) -> Result<T, HashError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(failed)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop((turn, place));
+            result
+        });
+        task.await.map_err(failed)?.map_err(failed)
+    }
+}
+
+fn failed(cause: impl Error + Send + Sync + 'static) -> HashError {
+    HashError::Failed(Box::new(cause))
+}
+
+#[async_trait]
+impl PasswordHasher for BcryptHasher {
+    async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
+        // `Password` has at most 72 bytes: `bcrypt::hash` cuts what is longer, and `non_truncating_hash` refuses 72.
+        let (password, cost) = (password.clone(), self.cost);
+        self.run(move || bcrypt::hash(password.expose(), cost)).await.map(PasswordHash::new)
+    }
+
+    async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, HashError> {
+        let (password, belongs) = (password.clone(), hash.is_some());
+        let hash = hash.unwrap_or(&self.dummy).clone();
+        let is_equal = self.run(move || bcrypt::verify(password.expose(), hash.expose())).await?;
+        Ok(is_equal && belongs)
+    }
+
+    fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        hash.expose().parse::<HashParts>().is_ok_and(|parts| parts.get_cost() < self.cost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(raw: &str) -> Password {
+        Password::parse("password", raw).unwrap()
+    }
+
+    fn weak() -> BcryptHasher {
+        BcryptHasher::weak_for_tests(BcryptLimits::default())
+    }
+
+    #[tokio::test]
+    async fn the_right_password_is_right_and_any_other_is_wrong() {
+        let hasher = weak();
+        let hash = hasher.hash(&password("zażółć gęślą")).await.unwrap();
+        assert!(hash.expose().starts_with("$2b$04$"));
+        assert!(hasher.verify(&password("zażółć gęślą"), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(&password("zazolc gesla"), Some(&hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn all_of_72_bytes_count() {
+        let hasher = weak();
+        let (long, other) = ("x".repeat(72), format!("{}y", "x".repeat(71)));
+        let hash = hasher.hash(&password(&long)).await.unwrap();
+        assert!(hasher.verify(&password(&long), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(&password(&other), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(&password(&long[..71]), Some(&hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_an_account_the_same_work_ends_in_no() {
+        let hasher = weak();
+        assert_eq!(hasher.dummy.expose().parse::<HashParts>().unwrap().get_cost(), 4);
+        assert!(!hasher.verify(&password("12345678"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_hash_is_a_defect() {
+        let hash = PasswordHash::new("plain text".to_owned());
+        assert!(matches!(weak().verify(&password("12345678"), Some(&hash)).await, Err(HashError::Failed(_))));
+        assert!(!weak().is_outdated(&hash));
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_the_line_is_full_is_turned_away() {
+        let hasher = BcryptHasher::weak_for_tests(BcryptLimits { running: 1, waiting: 1 });
+        let secret = password("12345678");
+        let (first, second, third) = tokio::join!(hasher.hash(&secret), hasher.hash(&secret), hasher.hash(&secret));
+        assert!(first.is_ok() && second.is_ok());
+        assert!(matches!(third, Err(HashError::Busy)));
+        assert!(hasher.hash(&secret).await.is_ok(), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_less_work_is_outdated() {
+        let hash = weak().hash(&password("12345678")).await.unwrap();
+        let strong = BcryptHasher::try_new(12, BcryptLimits::default()).unwrap();
+        assert!(strong.is_outdated(&hash));
+        assert!(!weak().is_outdated(&hash));
+    }
+
+    #[test]
+    fn weak_costs_are_refused() {
+        for cost in [0, 4, 11, 17, 31, u32::MAX] {
+            assert_eq!(BcryptHasher::try_new(cost, BcryptLimits::default()).err(), Some(CostOutOfRange));
+        }
+        assert_eq!(CostOutOfRange.to_string(), "the cost of a password hash must be 12 to 16");
+    }
+}
