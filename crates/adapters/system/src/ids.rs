@@ -45,12 +45,12 @@ impl Ids for SystemIds {
 /// Milliseconds since 1970 in the upper 48 of 60 bits, 1/4096 of them in the lower 12.
 fn tick(now: Timestamp) -> u64 {
     let micros = u64::try_from(now.timestamp_micros()).unwrap_or_default();
-    (micros / 1000) << 12 | (micros % 1000) * 4096 / 1000
+    ((micros / 1000) << 12) | ((micros % 1000) * 4096 / 1000)
 }
 
 fn assemble(tick: u64, random: u64) -> Uuid {
     let (millis, fraction) = (tick >> 12, tick & 0xfff);
-    Uuid::from_u64_pair(millis << 16 | 0x7000 | fraction, 1 << 63 | random >> 2)
+    Uuid::from_u64_pair((millis << 16) | 0x7000 | fraction, (1 << 63) | (random >> 2))
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
         let id = SystemIds::default().uuid();
         assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
         let millis = u64::try_from(id.as_u128() >> 80).unwrap();
-        assert!((before..=tick(SystemClock.now()) >> 12).contains(&millis));
+        assert!((before..=(tick(SystemClock.now()) >> 12)).contains(&millis));
     }
 
     #[test]

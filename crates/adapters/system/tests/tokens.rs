@@ -1,5 +1,7 @@
 //! Access tokens against forgers: whatever is not exactly a token that a known key has signed is nothing at all.
 
+#![expect(clippy::unwrap_used, reason = "a test fails well by it")]
+
 use application::identity::{AccessClaims, IdentitySettings, KeyPair, TokenFormat};
 use application::origin::Principal;
 use base64::Engine;

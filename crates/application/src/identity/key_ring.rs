@@ -22,6 +22,8 @@ use crate::store::{StoreError, UnitOfWork};
 pub(super) const RELOAD_EVERY: Duration = Duration::from_secs(5);
 /// An unknown `kid` makes us read no more often than this.
 const UNKNOWN_KEY_EVERY: Duration = Duration::from_secs(1);
+/// An answer of the database that takes longer counts as none.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const SIGNING_KEY: &str = "access token signing key";
 const CHECK: &str = "master key check";
 const CHECK_VALUE: &[u8] = b"goticket";
@@ -99,7 +101,8 @@ impl KeyRing {
 
     /// Reads the keys anew.
     pub(super) async fn reload(&self, ports: &IdentityPorts) -> Result<(), KeyRingError> {
-        let stored = ports.reads.signing_keys().await?;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, ports.reads.signing_keys()).await;
+        let stored = answer.map_err(|elapsed| StoreError::Unavailable(elapsed.into()))??;
         let keys = Keys::open(&stored, ports.sealer.as_ref(), ports.clock.now())?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
@@ -124,8 +127,9 @@ impl KeyRing {
         if read_at.is_some_and(|at| at.elapsed() < UNKNOWN_KEY_EVERY) {
             return None;
         }
-        *read_at = Some(Instant::now());
         self.reload_and_tell(ports).await;
+        // After the answer, however late it came, so that those who wait behind do not ask one by one.
+        *read_at = Some(Instant::now());
         self.known(id)
     }
 

@@ -50,7 +50,7 @@ struct FirstBytes(u64);
 
 impl Hasher for FirstBytes {
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte));
+        self.0 = bytes.iter().take(8).fold(0, |value, byte| (value << 8) | u64::from(*byte));
     }
 
     fn finish(&self) -> u64 {

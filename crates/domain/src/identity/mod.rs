@@ -12,7 +12,6 @@ mod user;
 pub use password::{Password, PasswordHash};
 pub use role::{Role, UnknownRole};
 pub use session::{
-    EndReason, Refresh, RefreshToken, Session, SessionEnd, SessionLifetimes, TokenHash,
-    UnknownEndReason,
+    EndReason, Refresh, RefreshToken, Session, SessionEnd, SessionLifetimes, TokenHash, UnknownEndReason,
 };
 pub use user::{Account, RoleDecision, RoleRefusal, User, UserName};

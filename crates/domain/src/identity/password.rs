@@ -25,13 +25,9 @@ impl Password {
         let problem = |code, message| Err(Problems::one(field, code, message));
         match raw.len() {
             0 => problem("required", "must not be empty"),
-            length if length < Self::MIN_BYTES => {
-                problem("too_short", "must have at least 8 bytes")
-            }
+            length if length < Self::MIN_BYTES => problem("too_short", "must have at least 8 bytes"),
             length if length > Self::MAX_BYTES => problem("too_long", "must have at most 72 bytes"),
-            _ if raw.contains('\0') => {
-                problem("invalid_characters", "must not contain the character NUL")
-            }
+            _ if raw.contains('\0') => problem("invalid_characters", "must not contain the character NUL"),
             _ => Ok(Self(Zeroizing::new(raw.to_owned()))),
         }
     }
@@ -78,9 +74,7 @@ mod tests {
     use super::*;
 
     fn code(raw: &str) -> Option<&'static str> {
-        Password::parse("password", raw)
-            .err()
-            .map(|problems| problems.as_slice()[0].code)
+        Password::parse("password", raw).err().map(|problems| problems.as_slice()[0].code)
     }
 
     #[test]
@@ -98,20 +92,14 @@ mod tests {
     #[test]
     fn nul_is_refused_and_spaces_are_kept() {
         assert_eq!(code("secret\0secret"), Some("invalid_characters"));
-        assert_eq!(
-            Password::parse("password", "  spaces  ").unwrap().expose(),
-            "  spaces  "
-        );
+        assert_eq!(Password::parse("password", "  spaces  ").unwrap().expose(), "  spaces  ");
     }
 
     #[test]
     fn nothing_prints_itself() {
         let password = Password::parse("password", "correct horse").unwrap();
         assert_eq!(
-            format!(
-                "{password:?} {:?}",
-                PasswordHash::new("$2b$12$x".to_owned())
-            ),
+            format!("{password:?} {:?}", PasswordHash::new("$2b$12$x".to_owned())),
             "Password(…) PasswordHash(…)"
         );
     }

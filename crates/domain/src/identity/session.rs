@@ -24,10 +24,7 @@ pub struct SessionLifetimes {
 
 impl Default for SessionLifetimes {
     fn default() -> Self {
-        Self {
-            idle: TimeDelta::days(30),
-            absolute: TimeDelta::days(90),
-        }
+        Self { idle: TimeDelta::days(30), absolute: TimeDelta::days(90) }
     }
 }
 
@@ -163,12 +160,7 @@ impl Session {
 
     /// A sign-in, with the generation of its first refresh token.
     #[must_use]
-    pub fn start(
-        id: SessionId,
-        user: UserId,
-        lifetimes: &SessionLifetimes,
-        now: Timestamp,
-    ) -> Self {
+    pub fn start(id: SessionId, user: UserId, lifetimes: &SessionLifetimes, now: Timestamp) -> Self {
         Self {
             id,
             user,
@@ -190,25 +182,14 @@ impl Session {
     /// A token of the present generation.
     #[must_use]
     pub const fn token(&self, hash: TokenHash, now: Timestamp) -> RefreshToken {
-        RefreshToken {
-            hash,
-            session: self.id,
-            generation: self.generation,
-            issued_at: now,
-            spent_at: None,
-        }
+        RefreshToken { hash, session: self.id, generation: self.generation, issued_at: now, spent_at: None }
     }
 
     /// Decides what a presented token leads to. Both were read under the lock of the session, or two uses of one token
     /// at the same time would both be fresh. The time of a session never runs backwards: an earlier `now` counts as the
     /// last use.
     #[must_use]
-    pub fn refresh(
-        &self,
-        token: &RefreshToken,
-        lifetimes: &SessionLifetimes,
-        now: Timestamp,
-    ) -> Refresh {
+    pub fn refresh(&self, token: &RefreshToken, lifetimes: &SessionLifetimes, now: Timestamp) -> Refresh {
         let now = now.max(self.last_used_at);
         if !self.is_live(now) || token.session != self.id {
             return Refresh::Over;
@@ -220,15 +201,11 @@ impl Session {
                     reissues: 0,
                     ..self.used(lifetimes, now)
                 },
-                spent: RefreshToken {
-                    spent_at: Some(now),
-                    ..token.clone()
-                },
+                spent: RefreshToken { spent_at: Some(now), ..token.clone() },
             },
-            Some(spent_at) if self.may_reissue(token, spent_at, now) => Refresh::Reissued(Self {
-                reissues: self.reissues.saturating_add(1),
-                ..self.used(lifetimes, now)
-            }),
+            Some(spent_at) if self.may_reissue(token, spent_at, now) => {
+                Refresh::Reissued(Self { reissues: self.reissues.saturating_add(1), ..self.used(lifetimes, now) })
+            }
             _ => Refresh::Reused(self.ended(EndReason::TokenReuse, now)),
         }
     }
@@ -245,29 +222,15 @@ impl Session {
     }
 
     fn used(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Self {
-        Self {
-            last_used_at: now,
-            expires_at: expiry(self.started_at, now, lifetimes),
-            ..self.clone()
-        }
+        Self { last_used_at: now, expires_at: expiry(self.started_at, now, lifetimes), ..self.clone() }
     }
 
     fn ended(&self, reason: EndReason, now: Timestamp) -> Self {
-        Self {
-            ended: Some(SessionEnd {
-                at: now.max(self.last_used_at),
-                reason,
-            }),
-            ..self.clone()
-        }
+        Self { ended: Some(SessionEnd { at: now.max(self.last_used_at), reason }), ..self.clone() }
     }
 }
 
-fn expiry(
-    started_at: Timestamp,
-    last_used_at: Timestamp,
-    lifetimes: &SessionLifetimes,
-) -> Timestamp {
+fn expiry(started_at: Timestamp, last_used_at: Timestamp, lifetimes: &SessionLifetimes) -> Timestamp {
     (last_used_at + lifetimes.idle).min(started_at + lifetimes.absolute)
 }
 

@@ -18,11 +18,7 @@ impl UserName {
     pub fn parse(field: &str, raw: &str) -> Result<Self, Problems> {
         let text = Text::parse(field, raw, Self::MAX_CHARS)?;
         if text.as_str().chars().any(char::is_control) {
-            return Err(Problems::one(
-                field,
-                "invalid_characters",
-                "must be a single line",
-            ));
+            return Err(Problems::one(field, "invalid_characters", "must be a single line"));
         }
         Ok(Self(text))
     }
@@ -94,23 +90,8 @@ pub enum RoleRefusal {
 impl User {
     /// A new account, at its first version.
     #[must_use]
-    pub const fn new(
-        id: UserId,
-        email: EmailAddress,
-        name: Option<UserName>,
-        role: Role,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            id,
-            email,
-            name,
-            role,
-            role_changed_at: None,
-            email_verified: false,
-            version: 1,
-            created_at: now,
-        }
+    pub const fn new(id: UserId, email: EmailAddress, name: Option<UserName>, role: Role, now: Timestamp) -> Self {
+        Self { id, email, name, role, role_changed_at: None, email_verified: false, version: 1, created_at: now }
     }
 
     /// Decides the wish of somebody with the role `actor` to give this account the role `to`. An admin may demote
@@ -150,12 +131,7 @@ impl User {
     /// The time of a role change never runs backwards, or a replica could take an older role for the present one.
     fn with_role(&self, role: Role, now: Timestamp) -> Self {
         let at = self.role_changed_at.map_or(now, |last| last.max(now));
-        Self {
-            role,
-            role_changed_at: Some(at),
-            version: self.version.saturating_add(1),
-            ..self.clone()
-        }
+        Self { role, role_changed_at: Some(at), version: self.version.saturating_add(1), ..self.clone() }
     }
 }
 
@@ -185,95 +161,44 @@ mod tests {
     #[test]
     fn only_admins_change_roles() {
         for actor in [Role::User, Role::Organizer] {
-            assert_eq!(
-                user(Role::User).change_role(actor, Role::Admin, 1, now()),
-                Err(RoleRefusal::NotAdmin)
-            );
+            assert_eq!(user(Role::User).change_role(actor, Role::Admin, 1, now()), Err(RoleRefusal::NotAdmin));
         }
-        let after = changed(
-            user(Role::User)
-                .change_role(Role::Admin, Role::Organizer, 1, now())
-                .unwrap(),
-        );
-        assert_eq!(
-            (after.role, after.version, after.role_changed_at),
-            (Role::Organizer, 2, Some(now()))
-        );
+        let after = changed(user(Role::User).change_role(Role::Admin, Role::Organizer, 1, now()).unwrap());
+        assert_eq!((after.role, after.version, after.role_changed_at), (Role::Organizer, 2, Some(now())));
     }
 
     #[test]
     fn the_same_wish_twice_changes_nothing() {
-        let after = changed(
-            user(Role::User)
-                .change_role(Role::Admin, Role::Admin, 1, now())
-                .unwrap(),
-        );
-        assert_eq!(
-            after.change_role(Role::Admin, Role::Admin, 1, now()),
-            Ok(RoleDecision::Unchanged)
-        );
+        let after = changed(user(Role::User).change_role(Role::Admin, Role::Admin, 1, now()).unwrap());
+        assert_eq!(after.change_role(Role::Admin, Role::Admin, 1, now()), Ok(RoleDecision::Unchanged));
     }
 
     #[test]
     fn the_last_admin_stays() {
         let admin = user(Role::Admin);
-        assert_eq!(
-            admin.change_role(Role::Admin, Role::User, 0, now()),
-            Err(RoleRefusal::LastAdmin)
-        );
-        assert_eq!(
-            admin.change_role(Role::Admin, Role::Admin, 0, now()),
-            Ok(RoleDecision::Unchanged)
-        );
-        assert_eq!(
-            changed(
-                admin
-                    .change_role(Role::Admin, Role::User, 1, now())
-                    .unwrap()
-            )
-            .role,
-            Role::User
-        );
+        assert_eq!(admin.change_role(Role::Admin, Role::User, 0, now()), Err(RoleRefusal::LastAdmin));
+        assert_eq!(admin.change_role(Role::Admin, Role::Admin, 0, now()), Ok(RoleDecision::Unchanged));
+        assert_eq!(changed(admin.change_role(Role::Admin, Role::User, 1, now()).unwrap()).role, Role::User);
     }
 
     #[test]
     fn only_a_buyer_becomes_an_organizer() {
-        assert_eq!(
-            changed(user(Role::User).become_organizer(now())).role,
-            Role::Organizer
-        );
-        assert_eq!(
-            user(Role::Organizer).become_organizer(now()),
-            RoleDecision::Unchanged
-        );
-        assert_eq!(
-            user(Role::Admin).become_organizer(now()),
-            RoleDecision::Unchanged
-        );
+        assert_eq!(changed(user(Role::User).become_organizer(now())).role, Role::Organizer);
+        assert_eq!(user(Role::Organizer).become_organizer(now()), RoleDecision::Unchanged);
+        assert_eq!(user(Role::Admin).become_organizer(now()), RoleDecision::Unchanged);
     }
 
     #[test]
     fn a_role_change_never_goes_back_in_time() {
-        let first = changed(
-            user(Role::User)
-                .change_role(Role::Admin, Role::Organizer, 1, now())
-                .unwrap(),
-        );
-        let second = changed(
-            first
-                .change_role(Role::Admin, Role::User, 1, now() - TimeDelta::hours(1))
-                .unwrap(),
-        );
+        let first = changed(user(Role::User).change_role(Role::Admin, Role::Organizer, 1, now()).unwrap());
+        let second = changed(first.change_role(Role::Admin, Role::User, 1, now() - TimeDelta::hours(1)).unwrap());
         assert_eq!(second.role_changed_at, Some(now()));
     }
 
     #[test]
     fn a_name_is_one_line() {
         assert_eq!(UserName::parse("name", " Ana ").unwrap().as_str(), "Ana");
-        assert_eq!(
-            UserName::parse("name", "a\nb").unwrap_err().as_slice()[0].code,
-            "invalid_characters"
-        );
+        assert_eq!(UserName::parse("name", "a\nb").unwrap_err().as_slice()[0].code, "invalid_characters");
         assert!(UserName::parse("name", &"x".repeat(101)).is_err());
     }
 }
