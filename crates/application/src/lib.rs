@@ -13,5 +13,6 @@ pub mod identity;
 pub mod jobs;
 pub mod journal;
 pub mod origin;
+pub mod page;
 pub mod store;
 pub mod verify;

@@ -218,10 +218,6 @@ fn event_data(event: &Event) -> EventData {
     }
 }
 
-/// What the lane writes of a deleted event: its version goes up once more.
-pub(super) fn gone(sale: &Sale, at: Timestamp) -> Sale {
-    Sale { event: sale.event.clone().touched(at), ..sale.clone() }
-}
 
 /// Structs of strings and numbers, whose serialisation cannot fail.
 fn json(value: &impl Serialize) -> String {

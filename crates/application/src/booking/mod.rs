@@ -1,15 +1,21 @@
 //! Bookings: the desk that all stock moves through, and the use cases around it.
 
+mod availability;
+mod bookings;
 mod desk;
 mod journal;
 mod ports;
 mod snapshot;
+mod sweep;
 
+pub use availability::{Availability, AvailabilitySettings, Frame, Signal, Watcher};
+pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use ports::{
     BookingFilter, BookingReads, CommitError, Holding, LaneChanges, LaneKey, LaneMark, LaneStore, LaneTransaction,
     LaneWait, LockedLane, LockedLanes, PoolChange,
 };
+pub use sweep::{SweepLapsed, WindDownCancelled};
 
 pub(crate) use journal::{SaleFact, of_sale};
 pub(crate) use snapshot::{organizer, read_organizer, read_sale, sale};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
 use domain::catalog::{Event, TicketType};
-use domain::{BookingId, EmailAddress, EventId, Limit, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
+use domain::{BookingId, EmailAddress, EventId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
 
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
 use crate::journal::{AuditRow, OutboxRow};
@@ -197,7 +197,7 @@ pub trait BookingReads: Send + Sync {
         buyer: UserId,
         filter: &BookingFilter,
         before: Option<BookingId>,
-        limit: Limit,
+        rows: u64,
     ) -> Result<Vec<Booking>, StoreError>;
 
     /// A page of an event's, newest first, behind `before`.
@@ -206,9 +206,13 @@ pub trait BookingReads: Send + Sync {
         event: EventId,
         filter: &BookingFilter,
         before: Option<BookingId>,
-        limit: Limit,
+        rows: u64,
     ) -> Result<Vec<Booking>, StoreError>;
 
     /// Lanes with pending bookings whose `release_at` is not after `now`, at most `limit`, those that wait longest first.
     async fn lanes_with_lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<LaneKey>, StoreError>;
+
+    /// Lanes of cancelled events with stock that is still held or sold: their bookings are to be cancelled. Reads the
+    /// counters of the pools and no bookings.
+    async fn cancelled_lanes_with_stock(&self, limit: u32) -> Result<Vec<LaneKey>, StoreError>;
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::booking::Sale;
 use domain::catalog::{EventStatus, Member, MemberRole, Organizer, Slug};
-use domain::{EventId, Limit, OrganizerId, Timestamp, UserId};
+use domain::{EventId, OrganizerId, Timestamp, UserId};
 
 use crate::store::StoreError;
 
@@ -77,7 +77,7 @@ pub trait CatalogReads: Send + Sync {
         &self,
         filter: &EventFilter,
         after: Option<EventCursor>,
-        limit: Limit,
+        rows: u64,
     ) -> Result<Vec<SeenSale>, StoreError>;
 
     /// The versions of these lanes; those that do not exist are left out.
@@ -91,7 +91,7 @@ pub trait CatalogReads: Send + Sync {
         &self,
         member: Option<UserId>,
         after: Option<OrganizerId>,
-        limit: Limit,
+        rows: u64,
     ) -> Result<Vec<Organizer>, StoreError>;
 
     /// The members of an organizer, oldest first, at most 100.

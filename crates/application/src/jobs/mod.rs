@@ -1,5 +1,9 @@
 //! Background work on one base: a job table with leases and fencing tokens.
 
+mod housekeeping;
 mod ports;
+mod worker;
 
+pub use housekeeping::Housekeeping;
 pub use ports::{JobCounts, JobOutcome, JobStore, LeasedJob, NewJob};
+pub use worker::{JobHandler, Worker};

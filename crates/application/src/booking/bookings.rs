@@ -1,0 +1,214 @@
+//! Use cases: a booking is made, confirmed, renewed, cancelled and read.
+
+use std::sync::Arc;
+
+use domain::booking::{AttendeeRequest, Booking, Buyer, Canceller, Channel, HoldRequest, Reference, Refusal, UnitsRequest};
+use domain::{BookingId, EventId, Limit, Problems, Text};
+
+use crate::booking::{BookingFilter, BookingReads, Command, Desk, Outcome};
+use crate::catalog::{Catalog, EventRef};
+use crate::clock::Ids;
+use crate::error::AppError;
+use crate::idempotency::{Answer, IdempotencyKey, InFlight};
+use crate::origin::{Origin, Principal};
+use crate::page::{Page, probe};
+
+/// Bookings.
+pub struct Bookings {
+    ports: BookingPorts,
+    in_flight: InFlight,
+}
+
+/// What bookings need from outside.
+#[derive(Clone)]
+pub struct BookingPorts {
+    /// The lanes.
+    pub desk: Desk,
+    /// Reads.
+    pub reads: Arc<dyn BookingReads>,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
+    /// The events, and who manages them.
+    pub catalog: Arc<Catalog>,
+}
+
+/// A booking as a transport hands it in.
+#[derive(Clone, Debug)]
+pub struct HoldTickets {
+    /// What.
+    pub units: UnitsRequest,
+    /// Who will come.
+    pub attendees: Vec<AttendeeRequest>,
+    /// The total that the buyer has seen.
+    pub expected_total: Option<i64>,
+    /// Where it is sold.
+    pub channel: Channel,
+}
+
+/// The most characters of the note to a confirmation.
+const NOTE_MAX: usize = 1_000;
+
+impl Bookings {
+    /// Over these ports.
+    #[must_use]
+    pub fn new(ports: BookingPorts) -> Self {
+        Self { ports, in_flight: InFlight::default() }
+    }
+
+    /// Whether a booking of this event would be let in; asked before any costly work, authentication included.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] while too many wait.
+    pub fn admit(&self, event: EventId) -> Result<(), AppError> {
+        self.ports.desk.admit(event)
+    }
+
+    /// Holds tickets for the caller: all units or none. What costs nothing is confirmed at once. With a key, the first
+    /// success is answered again.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an event that the caller may not know of, and the refusals of
+    /// [`domain::booking::hold`].
+    pub async fn hold_tickets(
+        &self,
+        principal: &Principal,
+        event: &EventRef,
+        request: HoldTickets,
+        key: Option<IdempotencyKey>,
+        origin: Origin,
+    ) -> Result<Answer<Booking>, AppError> {
+        let id = self.ports.catalog.resolve(event).await?;
+        let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
+        let hold = HoldRequest {
+            id: BookingId::new(self.ports.ids.uuid()),
+            reference: Reference::of(self.ports.ids.random(), 0),
+            buyer: Buyer::Account(principal.user),
+            channel: request.channel,
+            units: request.units,
+            attendees: request.attendees,
+            expected_total: request.expected_total,
+        };
+        match self.ports.desk.submit(id, Command::Hold(Box::new(hold)), origin, key).await {
+            Err(error @ AppError::Refused(Refusal::SalesClosed(_) | Refusal::Invalid(_))) => {
+                // A draft has no buyers, and who may not see it hears that there is none.
+                self.ports.catalog.event(Some(principal), &EventRef::Id(id)).await?;
+                Err(error)
+            }
+            answer => booking_of(answer?),
+        }
+    }
+
+    /// The organizer has the money, by cash or transfer: the hold becomes the contract. Done twice, it is done once.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] for the buyer, [`AppError::NotFound`] for strangers, and the refusals of
+    /// [`domain::booking::confirm`].
+    pub async fn confirm(
+        &self,
+        principal: &Principal,
+        id: BookingId,
+        note: Option<&str>,
+        origin: Origin,
+    ) -> Result<Booking, AppError> {
+        let booking = self.existing(id).await?;
+        if !self.ports.catalog.access().manages(principal, booking.organizer).await? {
+            return Err(if is_buyer(principal, &booking) { AppError::Forbidden } else { AppError::NotFound("booking") });
+        }
+        let note = note.map(|note| Text::parse("note", note, NOTE_MAX)).transpose().map_err(|wrong: Problems| AppError::from(wrong))?;
+        self.submit(&booking, Command::Confirm { booking: id, note }, origin).await
+    }
+
+    /// Gives the units back, by the buyer or by the organizer. Done twice, it is done once.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for strangers, and the refusals of [`domain::booking::cancel`].
+    pub async fn cancel(&self, principal: &Principal, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
+        let booking = self.existing(id).await?;
+        let by = if self.ports.catalog.access().manages(principal, booking.organizer).await? {
+            Canceller::Organizer
+        } else if is_buyer(principal, &booking) {
+            Canceller::Buyer
+        } else {
+            return Err(AppError::NotFound("booking"));
+        };
+        self.submit(&booking, Command::Cancel(id, by), origin).await
+    }
+
+    /// A longer hold, within its absolute end.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for everybody but the buyer, and the refusals of [`domain::booking::renew`].
+    pub async fn renew(&self, principal: &Principal, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
+        let booking = self.existing(id).await?;
+        if !is_buyer(principal, &booking) {
+            let sees = self.ports.catalog.access().sees(principal, booking.organizer).await?;
+            return Err(if sees { AppError::Forbidden } else { AppError::NotFound("booking") });
+        }
+        self.submit(&booking, Command::Renew(id), origin).await
+    }
+
+    /// One booking: the caller's, or one of his organizer.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn booking(&self, principal: &Principal, id: BookingId) -> Result<Booking, AppError> {
+        let booking = self.existing(id).await?;
+        let mine = is_buyer(principal, &booking);
+        if mine || self.ports.catalog.access().manages(principal, booking.organizer).await? {
+            Ok(booking)
+        } else {
+            Err(AppError::NotFound("booking"))
+        }
+    }
+
+    /// A page of the caller's bookings, newest first, behind `before`.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn my_bookings(
+        &self,
+        principal: &Principal,
+        filter: &BookingFilter,
+        before: Option<BookingId>,
+        limit: Limit,
+    ) -> Result<Page<Booking>, AppError> {
+        let rows = self.ports.reads.bookings_of(principal.user, filter, before, probe(limit)).await?;
+        Ok(Page::of(rows, limit))
+    }
+
+    /// A page of the bookings of an event, newest first, behind `before`; for who manages it.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others.
+    pub async fn event_bookings(
+        &self,
+        principal: &Principal,
+        event: EventId,
+        filter: &BookingFilter,
+        before: Option<BookingId>,
+        limit: Limit,
+    ) -> Result<Page<Booking>, AppError> {
+        self.ports.catalog.require_manager(principal, event).await?;
+        Ok(Page::of(self.ports.reads.bookings_in(event, filter, before, probe(limit)).await?, limit))
+    }
+
+    async fn existing(&self, id: BookingId) -> Result<Booking, AppError> {
+        self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))
+    }
+
+    async fn submit(&self, booking: &Booking, command: Command, origin: Origin) -> Result<Booking, AppError> {
+        let answer = self.ports.desk.submit(booking.event, command, origin, None).await?;
+        booking_of(answer).map(|answer| answer.value)
+    }
+}
+
+fn is_buyer(principal: &Principal, booking: &Booking) -> bool {
+    booking.buyer == Buyer::Account(principal.user)
+}
+
+fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
+    match answer.value {
+        Outcome::Booking(booking) => Ok(Answer { value: *booking, replayed: answer.replayed }),
+        Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => Err(AppError::Internal),
+    }
+}

@@ -1,0 +1,139 @@
+//! Use cases: events are read, changed and deleted.
+
+use std::sync::Arc;
+
+use domain::booking::{Sale, SaleChange};
+use domain::catalog::{EventStatus, Slug};
+use domain::{EventId, Limit};
+
+use crate::booking::{Command, Outcome};
+use crate::catalog::service::Catalog;
+use crate::catalog::{EventCursor, EventFilter, SeenSale};
+use crate::error::AppError;
+use crate::idempotency::{Answer, IdempotencyKey};
+use crate::origin::{Origin, Principal};
+use crate::page::{Page, probe};
+
+/// How an event is named in an address.
+#[derive(Clone, Debug)]
+pub enum EventRef {
+    /// By its id.
+    Id(EventId),
+    /// By its slug.
+    Slug(Slug),
+}
+
+/// An event as somebody may see it.
+#[derive(Clone, Debug)]
+pub struct SeenEvent {
+    /// The sale.
+    pub seen: Arc<SeenSale>,
+    /// Whether he is a member of its organizer, and sees hidden ticket types.
+    pub inside: bool,
+}
+
+impl Catalog {
+    /// An event, stale by a second at the most.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] where there is none that the viewer may know of: drafts and archived events are for their
+    /// organizer.
+    pub async fn event(&self, viewer: Option<&Principal>, event: &EventRef) -> Result<SeenEvent, AppError> {
+        let seen = self.seen(event).await?;
+        let Sale { event, ticket_types, .. } = &seen.sale;
+        let public = event.status_at(self.now()).is_public();
+        let has_secrets = !public || ticket_types.iter().any(|known| known.hidden);
+        let inside = match viewer {
+            Some(principal) if has_secrets => self.access.sees(principal, event.organizer).await?,
+            _ => false,
+        };
+        if public || inside { Ok(SeenEvent { seen, inside }) } else { Err(AppError::NotFound("event")) }
+    }
+
+    /// A page of events, soonest first. The public sees what is published and has not ended, unless the filter asks for
+    /// a time; stored statuses other than that are for members of organizers, who then see only their own.
+    ///
+    /// # Errors
+    /// [`AppError::Unauthenticated`] for another status without a sign-in.
+    pub async fn events(
+        &self,
+        viewer: Option<&Principal>,
+        mut filter: EventFilter,
+        after: Option<EventCursor>,
+        limit: Limit,
+    ) -> Result<Page<SeenEvent>, AppError> {
+        let secret = |status: &EventStatus| !matches!(status, EventStatus::Published | EventStatus::Paused);
+        let inside = filter.statuses.iter().any(secret);
+        if inside {
+            let principal = viewer.ok_or(AppError::Unauthenticated)?;
+            filter.member = (principal.role != domain::identity::Role::Admin).then_some(principal.user);
+        } else if filter.from.is_none() && filter.to.is_none() {
+            filter.from = Some(self.now());
+        }
+        let rows = self.ports.reads.events(&filter, after, probe(limit)).await?;
+        Ok(Page::of(rows, limit).map(|seen| SeenEvent { seen: Arc::new(seen), inside }))
+    }
+
+    /// Changes an event, one of its ticket types or pools. With a key, the first success is answered again (for what
+    /// creates something).
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for everybody but members, [`AppError::Forbidden`] for members who may not,
+    /// [`AppError::PreconditionFailed`] (as a refusal) for another version than the expected one, and the refusals of
+    /// [`domain::booking::change_sale`].
+    pub async fn change_event(
+        &self,
+        principal: &Principal,
+        event: EventId,
+        change: SaleChange,
+        expected_version: Option<u64>,
+        key: Option<IdempotencyKey>,
+        origin: Origin,
+    ) -> Result<Answer<Arc<SeenSale>>, AppError> {
+        self.require_manager(principal, event).await?;
+        let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
+        let command = Command::Change { change: Box::new(change), expected_version };
+        let answer = self.ports.desk.submit(event, command, origin, key).await?;
+        let Outcome::Sale(seen) = answer.value else { return Err(AppError::Internal) };
+        if !answer.replayed {
+            self.pages.changed(Arc::clone(&seen)).await;
+        }
+        Ok(Answer { value: seen, replayed: answer.replayed })
+    }
+
+    /// Deletes an event that nobody has ever booked.
+    ///
+    /// # Errors
+    /// Like [`change_event`](Self::change_event); [`AppError::InvalidState`] (as a refusal) once it was booked.
+    pub async fn delete_event(
+        &self,
+        principal: &Principal,
+        event: EventId,
+        expected_version: Option<u64>,
+        origin: Origin,
+    ) -> Result<(), AppError> {
+        self.require_manager(principal, event).await?;
+        self.ports.desk.submit(event, Command::Delete { expected_version }, origin, None).await?;
+        self.pages.gone(event).await;
+        Ok(())
+    }
+
+    /// The id of an event, without a look at who asks.
+    pub(crate) async fn resolve(&self, event: &EventRef) -> Result<EventId, AppError> {
+        match event {
+            EventRef::Id(id) => Ok(*id),
+            EventRef::Slug(slug) => self.pages.event_of(slug).await?.ok_or(AppError::NotFound("event")),
+        }
+    }
+
+    /// Lets through who manages the event.
+    pub(crate) async fn require_manager(&self, principal: &Principal, event: EventId) -> Result<(), AppError> {
+        let seen = self.seen(&EventRef::Id(event)).await?;
+        self.access.require_manager(principal, seen.sale.event.organizer, "event").await
+    }
+
+    async fn seen(&self, event: &EventRef) -> Result<Arc<SeenSale>, AppError> {
+        let id = self.resolve(event).await?;
+        self.pages.sale(id).await?.ok_or(AppError::NotFound("event"))
+    }
+}

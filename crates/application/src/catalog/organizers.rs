@@ -1,0 +1,179 @@
+//! Use cases: organizers and their members.
+
+use domain::catalog::{Member, MemberRole, Organizer};
+use domain::identity::Role;
+use domain::{Limit, OrganizerId, OutboxId};
+
+use crate::booking::{organizer as snapshot_of, read_organizer};
+use crate::catalog::service::Catalog;
+use crate::error::AppError;
+use crate::idempotency::{Answer, IdempotencyKey, KeptAnswer};
+use crate::journal::{AuditRow, OutboxRow};
+use crate::origin::{Origin, Principal};
+use crate::page::{Page, probe};
+use crate::store::UnitOfWork;
+
+/// How often another slug is tried when one made of the name is taken.
+const SLUGS_MAX: usize = 5;
+
+impl Catalog {
+    /// Makes an organizer; the caller becomes its owner, and with `auth.self_service_organizers` an organizer by role.
+    /// With a key, the first success is answered again.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`]; [`AppError::Forbidden`] for a buyer; [`AppError::AlreadyExists`] for a slug that is
+    /// taken.
+    pub async fn create_organizer(
+        &self,
+        principal: &Principal,
+        name: &str,
+        slug: Option<&str>,
+        key: Option<&IdempotencyKey>,
+        origin: &Origin,
+    ) -> Result<Answer<Organizer>, AppError> {
+        let _running = key.map(|key| self.in_flight.enter(key)).transpose()?;
+        let mut uow = self.ports.store.begin().await?;
+        if let Some(snapshot) = self.kept_in_op(uow.as_mut(), key).await? {
+            return Ok(Answer::replayed(read_organizer(&snapshot)?));
+        }
+        let changed = self.ports.identity.ensure_organizer_in_op(uow.as_mut(), principal.user, origin).await?;
+        let organizer = self.insert_organizer_in_op(uow.as_mut(), principal, name, slug, origin).await?;
+        self.keep_in_op(uow.as_mut(), key, snapshot_of(&organizer)).await?;
+        uow.commit().await?;
+        if let Some(changed) = changed {
+            self.ports.identity.role_changed(changed);
+        }
+        Ok(Answer::fresh(organizer))
+    }
+
+    /// The organizers that the caller is a member of; all of them for an admin.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn organizers(
+        &self,
+        principal: &Principal,
+        after: Option<OrganizerId>,
+        limit: Limit,
+    ) -> Result<Page<Organizer>, AppError> {
+        let member = (principal.role != Role::Admin).then_some(principal.user);
+        Ok(Page::of(self.ports.reads.organizers(member, after, probe(limit)).await?, limit))
+    }
+
+    /// The members of an organizer.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for who is none of them.
+    pub async fn members(&self, principal: &Principal, organizer: OrganizerId) -> Result<Vec<Member>, AppError> {
+        if !self.access.sees(principal, organizer).await? {
+            return Err(AppError::NotFound("organizer"));
+        }
+        let members = self.ports.reads.members(organizer).await?;
+        // Every organizer has its owner: an empty list means that an admin asked for one that is not there.
+        if members.is_empty() { Err(AppError::NotFound("organizer")) } else { Ok(members) }
+    }
+
+    /// The organizer that a new event belongs to: the one that is named, else the caller's only one, else a new one.
+    pub(super) async fn organizer_of_event_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        principal: &Principal,
+        named: Option<OrganizerId>,
+        origin: &Origin,
+    ) -> Result<OrganizerId, AppError> {
+        if let Some(named) = named {
+            let organizer = uow.organizer(named).await?.ok_or(AppError::NotFound("organizer"))?;
+            return match uow.membership(organizer.id, principal.user).await? {
+                _ if principal.role == Role::Admin => Ok(organizer.id),
+                Some(role) if role.manages() => Ok(organizer.id),
+                Some(_) => Err(AppError::Forbidden),
+                None => Err(AppError::NotFound("organizer")),
+            };
+        }
+        let mut mine = uow.organizers_of(principal.user).await?;
+        mine.retain(|(_, role)| role.manages());
+        match mine.as_slice() {
+            [(only, _)] => Ok(only.id),
+            [] => {
+                let user = uow.user_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
+                let name = user.name.as_ref().map_or("Organizer", |name| name.as_str());
+                Ok(self.insert_organizer_in_op(uow, principal, name, None, origin).await?.id)
+            }
+            _ => Err(domain::Problems::one("organizerId", "required", "you have several organizers: name one").into()),
+        }
+    }
+
+    async fn insert_organizer_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        principal: &Principal,
+        name: &str,
+        slug: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Organizer, AppError> {
+        let now = self.now();
+        for _ in 0..SLUGS_MAX {
+            let id = OrganizerId::new(self.ports.ids.uuid());
+            let organizer = Organizer::try_new(id, name, slug, self.ports.ids.random(), now)?;
+            let owner = Member { organizer: id, user: principal.user, role: MemberRole::Owner, since: now };
+            if uow.insert_organizer(&organizer, &owner).await? {
+                let (message, line) = self.organizer_created(&organizer, origin);
+                uow.append_outbox(&[message]).await?;
+                uow.append_audit(&[line]).await?;
+                return Ok(organizer);
+            }
+            if slug.is_some() {
+                break;
+            }
+        }
+        Err(AppError::AlreadyExists("the slug is taken"))
+    }
+
+    fn organizer_created(&self, organizer: &Organizer, origin: &Origin) -> (OutboxRow, AuditRow) {
+        let message = OutboxRow {
+            id: OutboxId::new(self.ports.ids.uuid()),
+            aggregate: organizer.id.uuid(),
+            sequence: 1,
+            kind: "goticket.organizer.created.v1",
+            at: organizer.created_at,
+            data: serde_json::json!({ "organizerId": organizer.id.uuid() }).to_string(),
+            traceparent: origin.traceparent.clone(),
+        };
+        let line = AuditRow {
+            id: self.ports.ids.uuid(),
+            at: organizer.created_at,
+            actor: origin.actor,
+            organizer: Some(organizer.id),
+            action: "organizer.created",
+            object_kind: "organizer",
+            object: organizer.id.uuid(),
+            before: None,
+            after: Some(snapshot_of(organizer)),
+            correlation_id: origin.correlation_id.clone(),
+        };
+        (message, line)
+    }
+
+    /// The answer that was kept under the key, if there is one that has not lapsed.
+    pub(super) async fn kept_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<String>, AppError> {
+        let Some(key) = key else { return Ok(None) };
+        let kept = uow.kept_answer(key).await?.filter(|kept| !kept.lapsed(self.now()));
+        kept.map(|kept| kept.replay(key).map(ToOwned::to_owned)).transpose()
+    }
+
+    pub(super) async fn keep_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        key: Option<&IdempotencyKey>,
+        snapshot: String,
+    ) -> Result<(), AppError> {
+        if let Some(key) = key {
+            uow.keep_answer(&KeptAnswer { key: key.clone(), snapshot, at: self.now() }).await?;
+        }
+        Ok(())
+    }
+}

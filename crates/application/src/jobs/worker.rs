@@ -1,0 +1,155 @@
+//! The worker: leases due jobs, runs their handlers, and writes down how they ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::{JobId, Timestamp};
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Ids};
+use crate::error::AppError;
+use crate::jobs::{JobOutcome, JobStore, LeasedJob, NewJob};
+
+/// What is done for the jobs of one kind.
+#[async_trait]
+pub trait JobHandler: Send + Sync {
+    /// Which kind.
+    fn kind(&self) -> &'static str;
+
+    /// Does the job. It may run twice, and it may be stopped at any `await`: it must leave things so that the next run
+    /// goes on where this one stopped.
+    ///
+    /// # Errors
+    /// Any: the job is tried again after a pause whose bound doubles. Jobs recur, so they are never given up; a handler
+    /// that knows that it will never succeed answers [`JobOutcome::Parked`].
+    async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError>;
+}
+
+/// For how long a job is leased. A worker that dies is followed by another after this time.
+const LEASE: TimeDelta = TimeDelta::seconds(30);
+/// How often a running job's lease is made longer.
+const EXTEND_EVERY: Duration = Duration::from_secs(10);
+/// How often an idle worker looks for work.
+const IDLE: Duration = Duration::from_millis(200);
+/// The longest pause between two tries.
+const BACKOFF_MAX: TimeDelta = TimeDelta::minutes(5);
+
+/// Runs jobs, one at a time. A process may have several workers, and a cluster many.
+pub struct Worker {
+    store: Arc<dyn JobStore>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    handlers: Vec<Arc<dyn JobHandler>>,
+}
+
+impl Worker {
+    /// A worker for the kinds of these handlers, each of which is a recurring job.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn JobStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        handlers: Vec<Arc<dyn JobHandler>>,
+    ) -> Self {
+        Self { store, clock, ids, handlers }
+    }
+
+    /// Works until it is cancelled; a job that runs then is left to its lease. It survives a database that goes away.
+    pub async fn work(&self, cancel: CancellationToken) {
+        let mut enqueued = false;
+        while !cancel.is_cancelled() {
+            if !enqueued {
+                enqueued = self.enqueue_recurring().await;
+            }
+            let worked = tokio::select! {
+                () = cancel.cancelled() => return,
+                worked = self.work_once() => worked,
+            };
+            if !worked {
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(IDLE) => {}
+                }
+            }
+        }
+    }
+
+    /// Runs the job that is due, if there is one; says whether there was.
+    pub async fn work_once(&self) -> bool {
+        let kinds: Vec<&str> = self.handlers.iter().map(|handler| handler.kind()).collect();
+        let now = self.clock.now();
+        let job = match self.store.lease(&kinds, now, now + LEASE).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::warn!(cause = %crate::error::chain(&error), "The job table cannot be read");
+                return false;
+            }
+        };
+        let Some(handler) = self.handlers.iter().find(|handler| handler.kind() == job.kind) else { return false };
+        let outcome = self.run_leased(&**handler, &job).await;
+        let Some(outcome) = outcome else { return true };
+        match self.store.finish(job.id, job.fence, &outcome).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(job.kind, job.fence, "Another worker has taken the job over"),
+            Err(error) => tracing::warn!(cause = %crate::error::chain(&error), "A job's end could not be written"),
+        }
+        true
+    }
+
+    /// Runs a handler while its lease is kept; `None` when the lease was lost.
+    async fn run_leased(&self, handler: &dyn JobHandler, job: &LeasedJob) -> Option<JobOutcome> {
+        let mut running = std::pin::pin!(std::panic::AssertUnwindSafe(handler.run(job)).catch_unwind());
+        loop {
+            tokio::select! {
+                done = &mut running => {
+                    return Some(match done {
+                        Ok(Ok(outcome)) => outcome,
+                        Ok(Err(error)) => self.failed(job, &error.to_string()),
+                        Err(_) => self.failed(job, "the handler panicked"),
+                    });
+                }
+                () = tokio::time::sleep(EXTEND_EVERY) => {
+                    let until = self.clock.now() + LEASE;
+                    if let Ok(false) = self.store.extend(job.id, job.fence, until).await {
+                        tracing::warn!(job.kind, job.fence, "The lease of a job was lost");
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn failed(&self, job: &LeasedJob, error: &str) -> JobOutcome {
+        tracing::warn!(job.kind, job.attempts, error, "A job failed");
+        JobOutcome::Retry { run_at: self.retry_at(job.attempts), error: error.to_owned() }
+    }
+
+    /// Full jitter: anything between now and the bound, so that those that failed together do not come back together.
+    fn retry_at(&self, attempts: u32) -> Timestamp {
+        let bound = TimeDelta::milliseconds(500_i64 << attempts.min(10)).min(BACKOFF_MAX);
+        let millis = u64::try_from(bound.num_milliseconds()).unwrap_or(1).max(1);
+        let pause = i64::try_from(self.ids.random() % millis).unwrap_or(0);
+        self.clock.now() + TimeDelta::milliseconds(pause)
+    }
+
+    async fn enqueue_recurring(&self) -> bool {
+        for handler in &self.handlers {
+            let job = NewJob {
+                id: JobId::new(self.ids.uuid()),
+                kind: handler.kind(),
+                subject: String::new(),
+                payload: "{}".into(),
+                run_at: self.clock.now(),
+            };
+            if let Err(error) = self.store.enqueue(&job).await {
+                tracing::warn!(cause = %crate::error::chain(&error), "Recurring jobs could not be put in; trying again");
+                return false;
+            }
+        }
+        true
+    }
+}
