@@ -1,0 +1,90 @@
+//! Who asks.
+
+use application::error::AppError;
+use application::origin::{Origin, Principal};
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Somebody who has signed in; 401 for everybody else.
+pub(crate) struct Caller {
+    /// He.
+    pub(crate) principal: Principal,
+    /// The origin of what he changes.
+    pub(crate) origin: Origin,
+}
+
+/// Anybody. Who sends a token that does not hold is refused all the same, so that he learns of it.
+pub(crate) struct Visitor {
+    /// He, if he has signed in.
+    pub(crate) principal: Option<Principal>,
+    /// The origin of what he changes.
+    pub(crate) origin: Origin,
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let context = Context::from_request_parts(parts, state).await?;
+        let token = bearer(&parts.headers)?.ok_or(AppError::Unauthenticated)?;
+        let principal = state.identity().authenticate(token).await?;
+        context.signed_in(principal.user);
+        Ok(Self { principal, origin: context.origin() })
+    }
+}
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            let origin = Context::from_request_parts(parts, state).await?.origin();
+            return Ok(Self { principal: None, origin });
+        }
+        let Caller { principal, origin } = Caller::from_request_parts(parts, state).await?;
+        Ok(Self { principal: Some(principal), origin })
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750); none without that header.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AppError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let value = value.to_str().map_err(|_| AppError::Unauthenticated)?;
+    let (scheme, token) = value.split_once(' ').ok_or(AppError::Unauthenticated)?;
+    if values.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AppError::Unauthenticated);
+    }
+    Ok(Some(token.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_found() {
+        let of = |value: &str| {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(value).unwrap())]);
+            bearer(&headers).map(|token| token.map(str::to_owned)).map_err(|error| error.code())
+        };
+        assert_eq!(of("Bearer abc"), Ok(Some("abc".to_owned())));
+        assert_eq!(of("bearer  abc "), Ok(Some("abc".to_owned())));
+        for bad in ["abc", "Basic abc", "Bearer", "", "Bearerabc"] {
+            assert_eq!(of(bad), Err("unauthenticated"), "{bad}");
+        }
+        assert!(bearer(&HeaderMap::new()).unwrap().is_none());
+        let mut twice = HeaderMap::new();
+        twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+        assert!(bearer(&twice).is_err());
+    }
+}

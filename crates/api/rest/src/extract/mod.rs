@@ -1,0 +1,15 @@
+//! How requests are read: strictly, and each thing wrong with its own problem.
+
+pub(crate) mod body;
+pub(crate) mod caller;
+pub(crate) mod conditional;
+pub(crate) mod idempotency;
+pub(crate) mod path;
+pub(crate) mod query;
+
+pub(crate) use body::{Json, OptionalJson};
+pub(crate) use caller::{Caller, Visitor};
+pub(crate) use conditional::IfMatch;
+pub(crate) use idempotency::Keyed;
+pub(crate) use path::Ids;
+pub(crate) use query::Params;

@@ -1,0 +1,56 @@
+//! Ids in the path.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// The ids of the path, in their order; 400 where one is no UUID.
+pub(crate) struct Ids<const N: usize>(pub(crate) [Uuid; N]);
+
+impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Ids<N> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = raw(parts, state).await?;
+        let mut ids = [Uuid::nil(); N];
+        let mut found = params.iter();
+        for id in &mut ids {
+            let (name, value) = found.next().ok_or_else(Problem::no_route)?;
+            *id = parse(value).ok_or_else(|| Problem::malformed(format!("{name} must be a UUID")))?;
+        }
+        Ok(Self(ids))
+    }
+}
+
+/// The parameters as text.
+///
+/// # Errors
+/// `malformed_request` where they are no UTF-8.
+pub(super) async fn raw<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, Problem> {
+    RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| Problem::malformed("the address must be UTF-8 behind its percent signs"))
+}
+
+/// A UUID in its one usual form, with hyphens.
+pub(crate) fn parse(text: &str) -> Option<Uuid> {
+    (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_has_one_form() {
+        let id = Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001);
+        assert_eq!(parse(&id.to_string()), Some(id));
+        assert_eq!(parse(&id.to_string().to_uppercase()), Some(id));
+        let (simple, urn, braced) = (id.simple().to_string(), id.urn().to_string(), id.braced().to_string());
+        for bad in ["", "x", &simple, &urn, &braced, "01980000-0000-7000-8000-00000000000g"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What surrounds every request, in one layer, since each layer costs: the ids of the request, its time limit, panics,
+//! problems, security headers, metrics and the summary line.
+//!
+//! Time limits: a body that comes too slowly is the client's fault, 408 (`extract::body`); everything else that takes
+//! too long is ours, 503, and the same request may be sent again.
+
+mod headers;
+mod meters;
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use application::clock::Ids;
+use application::error::AppError;
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tower::{Layer, Service};
+use tracing::Level;
+
+pub(crate) use headers::SecurityHeaders;
+pub(crate) use meters::Meters;
+
+use crate::context::{CORRELATION_ID, Context};
+use crate::problem::Problem;
+
+/// The layer; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Surround(Arc<Settings>);
+
+/// What the layer goes by.
+pub(crate) struct Settings {
+    /// Makes correlation ids.
+    pub(crate) ids: Arc<dyn Ids>,
+    /// Counts and measures.
+    pub(crate) meters: Meters,
+    /// Headers of every answer.
+    pub(crate) headers: SecurityHeaders,
+    /// After this time a request is given up.
+    pub(crate) time_limit: Duration,
+    /// The most bytes of address and headers.
+    pub(crate) header_bytes_max: usize,
+}
+
+impl Surround {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self(Arc::new(settings))
+    }
+}
+
+impl<S> Layer<S> for Surround {
+    type Service = Surrounded<S>;
+
+    fn layer(&self, inner: S) -> Surrounded<S> {
+        Surrounded { inner, settings: Arc::clone(&self.0) }
+    }
+}
+
+/// A route with all that surrounds it.
+#[derive(Clone)]
+pub(crate) struct Surrounded<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+impl<S> Service<Request> for Surrounded<S>
+where
+    S: Service<Request, Error = Infallible>,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, task: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(task)
+    }
+
+    fn call(&mut self, mut request: Request) -> Answering {
+        let started = Instant::now();
+        let settings = Arc::clone(&self.settings);
+        let context = Context::of(request.headers(), settings.ids.as_ref());
+        let method = request.method().clone();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let served = (bytes_of(request.uri(), request.headers()) <= settings.header_bytes_max).then(|| {
+            request.extensions_mut().insert(context.clone());
+            self.inner.call(request)
+        });
+        Box::pin(async move {
+            let mut response = match served {
+                Some(served) => serve(served, settings.time_limit).await,
+                None => Problem::headers_too_large(settings.header_bytes_max).into_response(),
+            };
+            let route = route.as_ref().map_or("", MatchedPath::as_str);
+            settings.dress(&mut response, &context, route);
+            settings.tell(&response, &context, &method, route, started.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+async fn serve<F, R>(served: F, time_limit: Duration) -> Response
+where
+    F: Future<Output = Result<R, Infallible>>,
+    R: IntoResponse,
+{
+    match AssertUnwindSafe(tokio::time::timeout(time_limit, served)).catch_unwind().await {
+        Ok(Ok(Ok(response))) => response.into_response(),
+        Ok(Err(_)) => {
+            tracing::warn!("A request took longer than {time_limit:?} and was given up");
+            Problem::from(AppError::busy()).into_response()
+        }
+        Err(panic) => {
+            tracing::error!("A request panicked: {}", message(panic.as_ref()));
+            Problem::from(AppError::Internal).into_response()
+        }
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it did not say why")
+}
+
+impl Settings {
+    /// Writes the problem out, if it is one, and sets the headers that every answer has.
+    fn dress(&self, response: &mut Response, context: &Context, route: &str) {
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            match response.extensions_mut().remove::<Problem>() {
+                Some(problem) => problem.write(response, context.correlation_id()),
+                None if is_plain(response) => {
+                    Problem::of_status(status).write(response, context.correlation_id());
+                }
+                None => {}
+            }
+        }
+        if let Ok(id) = HeaderValue::from_str(context.correlation_id()) {
+            response.headers_mut().insert(CORRELATION_ID, id);
+        }
+        self.headers.set(response.headers_mut(), route);
+    }
+
+    /// Counts, measures, and writes the summary line.
+    fn tell(&self, response: &Response, context: &Context, method: &Method, route: &str, latency: Duration) {
+        let status = response.status();
+        self.meters.record(method, route, status, latency);
+        let route = if route.is_empty() { "-" } else { route };
+        let latency_ms = latency.as_secs_f64() * 1_000.0;
+        if is_probe(route) && status != StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::debug!(target: "http", %method, route, status = status.as_u16(), latency_ms, "Answered a probe");
+        } else if tracing::enabled!(target: "http", Level::INFO) {
+            tracing::info!(
+                target: "http",
+                %method,
+                route,
+                status = status.as_u16(),
+                latency_ms,
+                correlation_id = context.correlation_id(),
+                user_id = context.user().map(tracing::field::display),
+                "{method} {route} {} in {latency_ms:.1} ms",
+                status.as_u16(),
+            );
+        }
+    }
+}
+
+/// Probes come every few seconds for ever: nobody wants to read of each.
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/liveness" | "/readiness" | "/health" | "/metrics")
+}
+
+/// Whether the body says nothing that a program could read.
+fn is_plain(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.is_none_or(|it| it.starts_with(b"text/plain"))
+}
+
+fn bytes_of(uri: &Uri, headers: &HeaderMap) -> usize {
+    let address = uri.path().len() + uri.query().map_or(0, str::len);
+    headers.iter().fold(address, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! The OpenAPI document: made of the routes themselves, and completed here with what they have in common.
+//!
+//! An operation names the codes of its problems in the extension `x-problems`; what follows from its shape (a body, a
+//! parameter, a login) is added without being named. Here each code becomes a documented answer with its example.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
+use utoipa::{OpenApi as _, ToSchema};
+
+use crate::problem::{FieldError, Left, ProblemBody, TITLES};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "GoTicket",
+        description = "Event ticketing that does not break at the rush.\n\n\
+            Ids are UUIDs, times are RFC 3339 in UTC, money is an integer in the minor unit of its currency. Errors are \
+            problems (RFC 9457) with a stable `code`. Lists have pages: pass `nextCursor` of one as `cursor` of the \
+            next. Every answer bears `X-Correlation-Id`. A `POST` that creates something honours `Idempotency-Key`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(ProblemBody<'_>, FieldError<'_>, Left)),
+)]
+struct Document;
+
+const PROBLEM_JSON: &str = "application/problem+json";
+const EXTENSION: &str = "x-problems";
+
+/// Each code with its status and the sentence of its example.
+const PROBLEMS: &[(&str, u16, &str)] = &[
+    ("malformed_request", 400, "the body does not fit: unknown field `nam` at line 1 column 6"),
+    ("unauthenticated", 401, "sign in first"),
+    ("forbidden", 403, "you are not allowed to do this"),
+    ("not_found", 404, "there is no such event"),
+    ("request_timeout", 408, "the body did not come in time"),
+    ("already_exists", 409, "an account with this e-mail address exists already"),
+    ("booking_expired", 409, "the booking has expired"),
+    ("invalid_state", 409, "the event is cancelled: it cannot be changed"),
+    ("price_changed", 409, "the price has changed: the total is 5000 now"),
+    ("request_in_progress", 409, "the first request with this idempotency key is still running"),
+    ("sold_out", 409, "sold out"),
+    ("precondition_failed", 412, "it was changed meanwhile: the present version is 4"),
+    ("payload_too_large", 413, "the body must have at most 1000000 bytes"),
+    ("unsupported_media_type", 415, "the body must be application/json in UTF-8"),
+    ("idempotency_conflict", 422, "this idempotency key was used for another request"),
+    ("limit_exceeded", 422, "at most 10 of Standing can be booked together"),
+    ("sales_closed", 422, "sales of Standing are closed"),
+    ("validation_failed", 422, "the request has values that are not valid"),
+    ("headers_too_large", 431, "the address and the headers must have at most 32768 bytes together"),
+    ("internal", 500, "an internal error happened"),
+    ("unavailable", 503, "too busy at the moment, try again shortly"),
+];
+
+/// What every operation can answer.
+const ALWAYS: [&str; 3] = ["headers_too_large", "internal", "unavailable"];
+/// What an operation with a body can answer.
+const WITH_BODY: [&str; 4] = ["malformed_request", "request_timeout", "payload_too_large", "unsupported_media_type"];
+/// What an operation with an idempotency key can answer.
+const WITH_KEY: [&str; 2] = ["request_in_progress", "idempotency_conflict"];
+
+/// The document before its routes.
+pub(crate) fn blank() -> OpenApi {
+    let mut document = Document::openapi();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let tags = [
+        ("Identity", "Accounts, sessions, roles."),
+        ("Catalog", "Organizers, events, ticket types, pools."),
+        ("Booking", "Holding, confirming, cancelling."),
+        ("Operation", "For operators and their machines."),
+    ];
+    let tag = |(name, description)| TagBuilder::new().name(name).description(Some(description)).build();
+    document.tags = Some(tags.map(tag).to_vec());
+    document
+}
+
+/// The document with all that its routes have in common.
+pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            complete_operation(operation);
+        }
+    }
+    let components = document.components.get_or_insert_with(Components::new);
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The `accessToken` of `POST /api/v1/auth/login`."))
+        .build();
+    components.security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
+    for code in shared() {
+        components.responses.insert(component_name(code), response(&[code]).into());
+    }
+    document
+}
+
+/// The operations of a path.
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+fn complete_operation(operation: &mut Operation) {
+    for answer in operation.responses.responses.values_mut() {
+        if let RefOr::T(answer) = answer {
+            answer.headers.insert("X-Correlation-Id".to_owned(), correlation_id().into());
+        }
+    }
+    let mut by_status: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for code in codes(operation) {
+        by_status.entry(status(code)).or_default().push(code);
+    }
+    for (status, codes) in by_status {
+        let answers = &mut operation.responses.responses;
+        match answers.get_mut(&status.to_string()) {
+            // An operation that has its own answer with this status may have this one as well.
+            Some(RefOr::T(own)) => own.content.extend(response(&codes).content),
+            _ if shared().any(|code| codes == [code]) => {
+                answers.insert(status.to_string(), Ref::from_response_name(component_name(codes[0])).into());
+            }
+            _ => {
+                answers.insert(status.to_string(), response(&codes).into());
+            }
+        }
+    }
+}
+
+/// The codes that an operation names, and those that follow from its shape; sorted, each once.
+fn codes(operation: &mut Operation) -> Vec<&'static str> {
+    let named = operation.extensions.as_mut().and_then(|extensions| extensions.remove(EXTENSION));
+    if operation.extensions.as_ref().is_some_and(|extensions| extensions.is_empty()) {
+        operation.extensions = None;
+    }
+    let named: Vec<String> = named.and_then(|named| serde_json::from_value(named).ok()).unwrap_or_default();
+    let parameters = operation.parameters.iter().flatten();
+    let has_key = parameters.clone().any(|it| matches!(it, RefOr::T(it) if it.name == "Idempotency-Key"));
+    let needs_login = operation.security.iter().flatten().any(|it| *it != Default::default());
+    let implied = ALWAYS
+        .into_iter()
+        .chain(WITH_BODY.into_iter().filter(|_| operation.request_body.is_some()))
+        .chain(WITH_KEY.into_iter().filter(|_| has_key))
+        .chain(parameters.count().gt(&0).then_some("malformed_request"))
+        .chain(needs_login.then_some("unauthenticated"));
+    let known = |code: &str| {
+        let found = PROBLEMS.iter().find(|(known, _, _)| *known == code);
+        found.map(|(known, _, _)| *known).unwrap_or_else(|| panic!("no such code as {code:?}"))
+    };
+    let mut codes: Vec<_> = implied.chain(named.iter().map(|code| known(code))).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+fn status(code: &str) -> u16 {
+    PROBLEMS.iter().find(|(known, _, _)| *known == code).map_or(500, |(_, status, _)| *status)
+}
+
+/// The codes whose answers are alike everywhere.
+fn shared() -> impl Iterator<Item = &'static str> {
+    ALWAYS.into_iter().chain(["request_timeout", "payload_too_large", "unsupported_media_type", "unauthenticated"])
+}
+
+fn component_name(code: &str) -> String {
+    code.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+/// One answer for all codes of one status.
+fn response(codes: &[&str]) -> Response {
+    let titles: Vec<_> = TITLES
+        .iter()
+        .filter(|(code, _)| codes.contains(code))
+        .map(|(code, title)| format!("`{code}`: {title}."))
+        .collect();
+    let examples = codes.iter().map(|code| {
+        let example = ExampleBuilder::new().value(Some(example(code))).build();
+        ((*code).to_owned(), RefOr::T(example))
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ProblemBody::name())))
+        .examples_from_iter(examples)
+        .build();
+    let mut response = ResponseBuilder::new()
+        .description(titles.join(" "))
+        .content(PROBLEM_JSON, content)
+        .header("X-Correlation-Id", correlation_id());
+    if codes.contains(&"unavailable") || codes.contains(&"request_in_progress") {
+        response =
+            response.header("Retry-After", header(Type::Integer, "After so many seconds it makes sense to try again."));
+    }
+    if codes.contains(&"unauthenticated") {
+        response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));
+    }
+    response.build()
+}
+
+fn correlation_id() -> utoipa::openapi::header::Header {
+    header(Type::String, "Taken from the request, or made for it.")
+}
+
+fn header(of: Type, description: &str) -> utoipa::openapi::header::Header {
+    let schema = Schema::Object(ObjectBuilder::new().schema_type(of).build());
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+}
+
+fn example(code: &str) -> Value {
+    let (_, status, detail) = PROBLEMS.iter().find(|(known, _, _)| *known == code).unwrap_or(&PROBLEMS[0]);
+    let title = TITLES.iter().find(|(known, _)| *known == code).map_or("", |(_, title)| title);
+    let mut example = json!({
+        "type": format!("urn:goticket:problem:{code}"),
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "correlationId": "01990e4c-7a50-7c11-8f2e-2b1f6c3d9a10",
+    });
+    let ticket_type = "01990e4c-7a50-7c11-8f2e-2b1f6c3d9a11";
+    let more = match code {
+        "validation_failed" => {
+            json!({"errors": [{"field": "items[0].quantity", "code": "out_of_range", "message": "must be at least 1"}]})
+        }
+        "sold_out" => json!({"left": [{"ticketTypeId": ticket_type, "available": 1}]}),
+        "limit_exceeded" => json!({"limit": 10, "ticketTypeId": ticket_type}),
+        "price_changed" => json!({"total": 5000}),
+        _ => json!({}),
+    };
+    if let (Some(example), Value::Object(more)) = (example.as_object_mut(), more) {
+        example.extend(more);
+    }
+    example
+}

@@ -1,0 +1,87 @@
+//! What the handlers work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::clock::Ids;
+use application::identity::Identity;
+use axum::extract::FromRef;
+
+use crate::extract::body::BodyLimits;
+use crate::operation::Health;
+
+/// How the REST face behaves.
+#[derive(Clone, Debug)]
+pub struct RestSettings {
+    /// After this time a request is given up with 503. A stream of events is answered at once and lasts as it likes.
+    pub time_limit: Duration,
+    /// Bounds of bodies.
+    pub body: BodyLimits,
+    /// The most bytes of address and headers together; more is 431. What the HTTP library itself bounds must be larger.
+    pub header_bytes_max: usize,
+    /// Origins whose pages may call (CORS), like `https://shop.example.com`; `*` lets all in; none by default.
+    pub cors_origins: Vec<String>,
+    /// Tells browsers to use HTTPS alone for that long (`Strict-Transport-Security`); none by default.
+    pub https_only_for: Option<Duration>,
+}
+
+impl Default for RestSettings {
+    fn default() -> Self {
+        Self {
+            time_limit: Duration::from_secs(10),
+            body: BodyLimits::default(),
+            header_bytes_max: 32 * 1_024,
+            cors_origins: Vec::new(),
+            https_only_for: None,
+        }
+    }
+}
+
+/// The use cases that the handlers call.
+pub struct Services {
+    /// Accounts and sign-ins.
+    pub identity: Arc<Identity>,
+    /// What readiness and health look at.
+    pub health: Arc<Health>,
+    /// Makes correlation ids.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// The state of the router; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    settings: RestSettings,
+}
+
+impl AppState {
+    /// Puts the use cases and the settings together.
+    #[must_use]
+    pub fn new(services: Services, settings: RestSettings) -> Self {
+        Self(Arc::new(Inner { services, settings }))
+    }
+
+    pub(crate) fn settings(&self) -> &RestSettings {
+        &self.0.settings
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.0.services.identity
+    }
+
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.0.services.health
+    }
+
+    pub(crate) fn ids(&self) -> Arc<dyn Ids> {
+        Arc::clone(&self.0.services.ids)
+    }
+}
+
+impl FromRef<AppState> for BodyLimits {
+    fn from_ref(state: &AppState) -> Self {
+        state.settings().body
+    }
+}
