@@ -23,6 +23,9 @@ mod sale;
 mod terms;
 mod transitions;
 
+#[cfg(test)]
+mod tests;
+
 pub use aggregate::{
     Attendee, Booking, BookingFact, BookingItem, BookingStatus, Buyer, Channel, Decided, FactKind, HoldTerms,
     UnknownBookingStatus, Verdict,
