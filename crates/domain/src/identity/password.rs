@@ -71,7 +71,29 @@ impl fmt::Debug for PasswordHash {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Every string is either taken as it is, or refused for a reason that holds.
+        #[test]
+        fn a_password_is_taken_unchanged_or_refused_with_reason(raw in ".{0,80}|[\\x00-\\x7f]{6,74}") {
+            match Password::parse("password", &raw) {
+                Ok(password) => {
+                    prop_assert!((8..=72).contains(&raw.len()) && !raw.contains('\0'));
+                    prop_assert_eq!(password.expose(), raw);
+                }
+                Err(problems) => match problems.as_slice()[0].code {
+                    "required" => prop_assert!(raw.is_empty()),
+                    "too_short" => prop_assert!((1..8).contains(&raw.len())),
+                    "too_long" => prop_assert!(raw.len() > 72),
+                    "invalid_characters" => prop_assert!(raw.contains('\0')),
+                    other => prop_assert!(false, "{}", other),
+                },
+            }
+        }
+    }
 
     fn code(raw: &str) -> Option<&'static str> {
         Password::parse("password", raw).err().map(|problems| problems.as_slice()[0].code)

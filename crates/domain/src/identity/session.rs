@@ -155,8 +155,8 @@ pub enum Refresh {
 impl Session {
     /// How long after its use a token may come again, while none of its successors was used.
     pub const GRACE: TimeDelta = TimeDelta::seconds(10);
-    /// How often within that time; whoever asks more often repairs no lost answer.
-    pub const REISSUES_MAX: u32 = 8;
+    /// How often within that time: many tabs that wake up at once are harmless, and more than these are not tabs.
+    pub const REISSUES_MAX: u32 = 32;
 
     /// A sign-in, with the generation of its first refresh token.
     #[must_use]
