@@ -157,10 +157,8 @@ fn renewing_never_goes_beyond_the_absolute_end() {
     let mut sale = on_sale(&[ticket_type(100, Some(1))]);
     let mut booking = held(&mut sale, &request(1, &[(1, 1)]), at(0)).unwrap();
     assert!(matches!(renew(&sale, &booking, at(0)), Ok(Verdict::Already(_))), "at once it gains nothing");
-    let mut now = 800;
-    while let Verdict::Done(decided) = renew(&sale, &booking, at(now)).unwrap() {
-        booking = decided.booking;
-        now += 800;
+    for now in (800..7_200).step_by(800) {
+        booking = done(renew(&sale, &booking, at(now)).unwrap()).booking;
     }
     let hold = booking.hold.unwrap();
     assert_eq!((hold.expires_at, hold.release_at), (at(0) + HOLD_END, at(0) + HOLD_END));
