@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::booker::Keys;
 use super::ledger::Ledger;
-use super::player::{Mix, Play, Player, ledger};
+use super::player::{Allowance, Mix, Play, Player, ledger};
 use super::{check, pause};
 use crate::load::{Load, Phase, Stop, drive, ms};
 use crate::report::Section;
@@ -108,6 +108,7 @@ pub(super) async fn prepare(bench: &Bench, stage: &Stage) -> Result<(Event, Rc<P
         requests,
         keys: Some(Keys::new(bench.random())),
         mix: Mix { confirm: 20, cancel: 10, renew: 5 },
+        confirmations: Allowance::new(f64::INFINITY),
         expected: &[503],
     };
     Ok((event, Rc::new(play)))

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::check;
 use super::ledger::State;
-use super::player::{Mix, Play, Player, ledger};
+use super::player::{Allowance, Mix, Play, Player, ledger};
 use super::race::Race;
 use crate::load::{Load, Stop, drive};
 use crate::report::Section;
@@ -40,7 +40,9 @@ pub(super) async fn play(bench: &Bench, stage: &Stage, options: &Race, section: 
         next: Counter::default(),
         requests,
         keys: None,
-        mix: Mix { confirm: 3, cancel: 15, renew: 10 },
+        mix: Mix { confirm: 5, cancel: 15, renew: 10 },
+        // about two units each: half of the hall is sold in the end, and the other half in motion all the time
+        confirmations: Allowance::new(options.tickets as f64 / 4.0 / f64::from(options.seconds)),
         expected: &[409, 422],
     });
     let mut load = Load::closed("everything at once", &stage.targets, Duration::from_secs(options.seconds.into()));

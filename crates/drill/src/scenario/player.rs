@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Instant;
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -33,8 +34,33 @@ pub(crate) struct Play {
     pub(crate) requests: Vec<(Template, u32)>,
     pub(crate) keys: Option<Keys>,
     pub(crate) mix: Mix,
+    /// Confirmed stock never comes back: so many confirmations there are at most.
+    pub(crate) confirmations: Allowance,
     /// Refusals that are no surprise here.
     pub(crate) expected: &'static [u16],
+}
+
+/// Something that may be done only so often a second.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    per_second: f64,
+    since: Instant,
+    used: Counter,
+}
+
+impl Allowance {
+    /// So often from now on.
+    pub(crate) fn new(per_second: f64) -> Self {
+        Self { per_second, since: Instant::now(), used: Counter::default() }
+    }
+
+    fn take(&self) -> bool {
+        let granted = (self.used.get() as f64) < self.per_second * self.since.elapsed().as_secs_f64();
+        if granted {
+            take(&self.used);
+        }
+        granted
+    }
 }
 
 /// What a player waits to hear about.
@@ -118,7 +144,8 @@ impl Script for Player {
         let Mix { confirm, cancel, renew } = self.play.mix;
         let roll = self.random.random_range(0..100);
         let verb = match roll {
-            roll if roll < confirm => "confirm",
+            roll if roll < confirm && !self.open.is_empty() && self.play.confirmations.take() => "confirm",
+            roll if roll < confirm => "",
             roll if roll < confirm + cancel => "cancel",
             roll if roll < confirm + cancel + renew => "renew",
             _ => "",
@@ -177,6 +204,7 @@ mod tests {
             requests: vec![(Template::new("POST", "/b", "{}"), 2)],
             keys: Some(Keys::new(SmallRng::seed_from_u64(1))),
             mix,
+            confirmations: Allowance::new(f64::INFINITY),
             expected: &[409, 503],
         };
         Player {
