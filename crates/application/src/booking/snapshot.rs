@@ -358,3 +358,81 @@ fn unreadable(why: &str) -> AppError {
     tracing::error!("A kept answer is {why}");
     AppError::Internal
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::booking::{HoldRequest, Holdings, UnitsRequest, hold};
+    use domain::catalog::{NewEvent, NewTicketType, StatusChange};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(1_800_000_000 + seconds, 123_456_000).unwrap()
+    }
+
+    fn a_sale() -> Sale {
+        let new = NewEvent {
+            name: "Zażółć \"gęślą\" 🎸".into(),
+            description: Some("Two\nlines".into()),
+            venue: None,
+            timezone: "Europe/Warsaw".into(),
+            currency: "JPY".into(),
+            start_at: at(86_400),
+            end_at: at(90_000),
+            hold_seconds: 900,
+        };
+        let ticket_type = NewTicketType {
+            name: "Standing".into(),
+            price: 2500,
+            capacity: Some(10),
+            pool_ids: vec![],
+            min_per_booking: None,
+            max_per_booking: None,
+            max_per_buyer: Some(20),
+            sales_start_at: None,
+            sales_end_at: Some(at(80_000)),
+            hidden: true,
+        };
+        let nil = Uuid::nil();
+        let event = Event::try_new(EventId::new(nil), OrganizerId::new(nil), &new, 1, at(0)).unwrap();
+        let sale = Sale { event, ticket_types: vec![], pools: vec![] };
+        let sale = sale.with_pool(PoolId::new(Uuid::from_u128(5)), "Hall", None, "").unwrap();
+        let with = NewTicketType { pool_ids: vec![PoolId::new(Uuid::from_u128(5))], ..ticket_type };
+        let sale =
+            sale.with_ticket_type(TicketTypeId::new(nil), PoolId::new(Uuid::from_u128(6)), &with, "").unwrap();
+        let event = sale.event.stepped(StatusChange::Publish, at(0)).unwrap().unwrap();
+        Sale { event, ..sale }
+    }
+
+    #[test]
+    fn a_sale_reads_back_as_it_was() {
+        let before = a_sale();
+        assert_eq!(read_sale(&sale(&before)).unwrap(), before);
+    }
+
+    #[test]
+    fn a_booking_reads_back_as_it_was_but_for_its_pools() {
+        let request = HoldRequest {
+            id: BookingId::new(Uuid::from_u128(9)),
+            reference: Reference::of(3, 0),
+            buyer: Buyer::Guest(EmailAddress::parse("email", "ana@example.com").unwrap()),
+            channel: Channel::BoxOffice,
+            units: UnitsRequest::Only(2),
+            attendees: vec![domain::booking::AttendeeRequest {
+                ticket_type: None,
+                name: Some("Ana".into()),
+                email: Some("ana@example.com".into()),
+            }],
+            expected_total: None,
+        };
+        let mut before = hold(&a_sale(), &Holdings::new(), &request, TimeDelta::hours(2), at(0)).unwrap().booking;
+        before.items.iter_mut().for_each(|item| item.pools.clear());
+        assert_eq!(read_booking(&booking(&before)).unwrap(), before);
+    }
+
+    #[test]
+    fn what_no_version_of_ours_has_written_is_a_defect_and_no_panic() {
+        for text in ["", "{}", "null", r#"{"v":2}"#, r#"{"v":1,"id":"x"}"#] {
+            assert!(matches!(read_booking(text), Err(AppError::Internal)), "{text}");
+        }
+    }
+}

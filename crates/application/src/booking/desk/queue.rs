@@ -161,3 +161,83 @@ impl Queue {
 fn overloaded() -> AppError {
     AppError::Unavailable { retry_after: Duration::from_secs(1) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Command;
+    use super::*;
+    use crate::origin::Origin;
+    use std::time::Instant;
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    fn lane(n: u128) -> LaneKey {
+        LaneKey::new(Uuid::from_u128(n))
+    }
+
+    fn submission(n: u32) -> Submission {
+        let (reply, _) = oneshot::channel();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        Submission { command: Command::Expire(n), origin: Origin::system("test"), key: None, deadline, collisions: 0, reply }
+    }
+
+    fn numbers(batches: &[LaneBatch]) -> Vec<(LaneKey, Vec<u32>)> {
+        let number = |one: &Submission| one.command.units_wanted();
+        batches.iter().map(|batch| (batch.key, batch.submissions.iter().map(number).collect())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_lane_is_in_one_transaction_at_a_time_and_keeps_its_order() {
+        let queue = Queue::new(10, 100);
+        (1..=3).for_each(|n| queue.push(lane(1), submission(n)).unwrap());
+        let taken = queue.take(2).await.unwrap();
+        assert_eq!(numbers(&taken), [(lane(1), vec![1, 2])]);
+        queue.push(lane(1), submission(4)).unwrap();
+        queue.push(lane(2), submission(9)).unwrap();
+        assert_eq!(numbers(&queue.take(10).await.unwrap()), [(lane(2), vec![9])], "lane 1 is busy");
+        // The second of the two could not be decided: it goes back to the front.
+        let back = LaneBatch { key: lane(1), submissions: vec![submission(2)] };
+        queue.give_back(vec![back]);
+        assert_eq!(numbers(&queue.take(10).await.unwrap()), [(lane(1), vec![2, 3, 4])]);
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn many_lukewarm_lanes_share_one_transaction() {
+        let queue = Queue::new(10, 100);
+        (1..=5).for_each(|n| queue.push(lane(n), submission(1)).unwrap());
+        assert_eq!(queue.take(4).await.unwrap().len(), 4);
+        assert_eq!(queue.take(4).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn queues_are_bounded_by_lane_and_in_all() {
+        let queue = Queue::new(2, 3);
+        assert!(queue.admit(lane(1)).is_ok());
+        (1..=2).for_each(|n| queue.push(lane(1), submission(n)).unwrap());
+        assert!(queue.admit(lane(1)).is_err() && queue.push(lane(1), submission(3)).is_err());
+        assert!(queue.admit(lane(2)).is_ok() && queue.push(lane(2), submission(1)).is_ok());
+        assert!(queue.admit(lane(3)).is_err() && queue.push(lane(3), submission(1)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_is_drained_and_then_ends() {
+        let queue = Queue::new(10, 100);
+        queue.push(lane(1), submission(1)).unwrap();
+        queue.close();
+        assert!(queue.push(lane(1), submission(2)).is_err());
+        let taken = queue.take(10).await.unwrap();
+        queue.give_back(taken.into_iter().map(|batch| LaneBatch { submissions: vec![], ..batch }).collect());
+        assert!(queue.take(10).await.is_none());
+        assert!(queue.take(10).await.is_none(), "every committer hears of it");
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_nobody_uses_costs_nothing() {
+        let queue = Queue::new(10, 100);
+        queue.push(lane(1), submission(1)).unwrap();
+        let taken = queue.take(10).await.unwrap();
+        queue.give_back(taken.into_iter().map(|batch| LaneBatch { submissions: vec![], ..batch }).collect());
+        assert!(queue.lock().lanes.is_empty());
+    }
+}

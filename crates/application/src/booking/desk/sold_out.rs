@@ -72,3 +72,49 @@ impl SoldOut {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::booking::Units;
+    use uuid::Uuid;
+
+    fn lane() -> LaneKey {
+        LaneKey::new(Uuid::from_u128(1))
+    }
+
+    fn id(n: u128) -> TicketTypeId {
+        TicketTypeId::new(Uuid::from_u128(n))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn asks(units: &[(u128, u32)]) -> UnitsRequest {
+        let units = units.iter().map(|(n, quantity)| Units { ticket_type: id(*n), quantity: *quantity });
+        UnitsRequest::Listed(units.collect())
+    }
+
+    #[test]
+    fn only_what_asks_for_more_than_is_left_is_refused() {
+        let marks = SoldOut::default();
+        marks.mark(lane(), vec![(id(1), 0), (id(2), 3)], None, None);
+        let refused = |units: &[(u128, u32)]| marks.refusal(lane(), &asks(units), at(0)).is_some();
+        assert!(refused(&[(1, 1)]) && refused(&[(2, 4)]) && refused(&[(2, 1), (1, 1)]));
+        assert!(!refused(&[(2, 3)]), "that much is left, and the lane decides");
+        assert!(!refused(&[(9, 1)]), "nothing is known of it");
+        assert!(!refused(&[(1, 0)]), "no units are a wrong request, which the lane tells");
+        assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(0)).is_none(), "there are several types");
+    }
+
+    #[test]
+    fn a_mark_ends_with_the_next_release_or_when_stock_comes_back() {
+        let marks = SoldOut::default();
+        marks.mark(lane(), vec![(id(1), 0)], Some(id(1)), Some(at(10)));
+        assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(9)).is_some());
+        assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(10)).is_none());
+        marks.drop_lane(lane());
+        assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(9)).is_none());
+    }
+}
