@@ -1,1 +1,38 @@
-//! Empty for now.
+//! SQLite and PostgreSQL behind the storage ports of `application`: one code over both engines.
+//!
+//! Everything ordinary is SeaORM: entities in `entity`, their translation into the types of `domain` in `mapping`. Raw
+//! statements are in `lane` alone, where the booking desk writes a whole batch in one commit; there both dialects stand
+//! side by side. No rule of the business is decided here; the constraints of `migration` are the last line behind the
+//! rules of `domain`.
+//!
+//! | question | file |
+//! |---|---|
+//! | which settings, which pools, which pragmas? | `settings`, `connect`, `sqlite_lock` |
+//! | which tables, which constraints, and why so few indexes? | `migration` |
+//! | which SQL runs for a booking? | `lane/postgres`, `lane/sqlite`; loads: `lane/load` |
+//! | which error of a driver means what? | `error` |
+//! | accounts, catalog, lists of bookings, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `jobs`, `verify` |
+//!
+//! Times are integers, microseconds since 1970 in UTC, on both engines: what is read equals what was written, they sort
+//! as they are, and they take 8 bytes where SQLite would keep a text of 35. UUIDs are `uuid` on PostgreSQL and blobs of
+//! 16 bytes on SQLite.
+
+mod booking;
+mod catalog;
+mod connect;
+mod entity;
+mod error;
+mod identity;
+mod jobs;
+mod lane;
+mod mapping;
+mod migration;
+mod settings;
+mod sqlite_lock;
+mod unit_of_work;
+mod verify;
+
+pub use connect::{ConnectError, Database};
+pub use settings::DatabaseSettings;
+#[cfg(feature = "negative-control")]
+pub use settings::NegativeControl;

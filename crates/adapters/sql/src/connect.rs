@@ -1,0 +1,232 @@
+//! The handle on the database, and how it is opened.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::store::StoreError;
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector,
+    TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::error::{orm, raw};
+use crate::lane::PostgresLanes;
+use crate::migration::Migrator;
+use crate::settings::DatabaseSettings;
+use crate::sqlite_lock::SqliteLock;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address names neither a SQLite file nor a PostgreSQL database.
+    #[error("the database URL must begin with sqlite:// and name a file, or with postgres://")]
+    Url(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// Another server has this file.
+    #[error("another server uses the database {0}: stop it first, or give this one a database of its own")]
+    InUse(String),
+    /// The lock file, or the folder of the database, cannot be written.
+    #[error("{path} cannot be used")]
+    LockFile {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It does not answer, or says no.
+    #[error("the database cannot be opened")]
+    Unreachable(#[source] StoreError),
+}
+
+/// The database: all storage ports in one handle. Clones share its connections.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    /// Reads, and on PostgreSQL the units of work too.
+    reads: DatabaseConnection,
+    engine: Engine,
+    _lock: Option<SqliteLock>,
+}
+
+/// What differs between the engines.
+pub(crate) enum Engine {
+    /// The desk's own connections, and how to make one for the migrations.
+    Postgres { lanes: PostgresLanes, options: Box<PgConnectOptions> },
+    /// The one writer, which units of work and the desk share.
+    Sqlite { writer: SqlitePool, orm: DatabaseConnection },
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Opens it. The schema is the concern of [`Database::migrate`].
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(settings: &DatabaseSettings) -> Result<Self, ConnectError> {
+        let inner = if settings.url.starts_with("sqlite:") {
+            connect_sqlite(settings).await?
+        } else if settings.url.starts_with("postgres:") || settings.url.starts_with("postgresql:") {
+            connect_postgres(settings).await?
+        } else {
+            return Err(ConnectError::Url(None));
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Brings the schema to the newest version. Any number of processes may call it at once: one works, the others wait
+    /// and find nothing left to do.
+    ///
+    /// # Errors
+    /// [`StoreError`], with which the schema is as it was before the migration that failed.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match self.engine() {
+            Engine::Sqlite { .. } => {
+                let transaction = self.begin_orm().await?;
+                Migrator::up(&transaction, None).await.map_err(orm)?;
+                transaction.commit().await.map_err(orm)
+            }
+            Engine::Postgres { options, .. } => migrate_postgres(options).await,
+        }
+    }
+
+    /// Drops the last line of defence of the pools, where the settings say so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    #[cfg(feature = "negative-control")]
+    pub async fn weaken(&self, control: crate::NegativeControl) -> Result<(), StoreError> {
+        use sea_orm::ConnectionTrait;
+        if control.drop_pool_checks && matches!(self.engine(), Engine::Postgres { .. }) {
+            let drop = "ALTER TABLE pools DROP CONSTRAINT IF EXISTS pools_stock";
+            self.reads().execute_unprepared(drop).await.map_err(orm)?;
+        }
+        Ok(())
+    }
+
+    /// Ends all connections, once those that work are done.
+    pub async fn close(&self) {
+        if let Engine::Sqlite { writer, .. } = self.engine() {
+            writer.close().await;
+        }
+        if let Err(error) = self.reads().close_by_ref().await {
+            tracing::debug!(%error, "A database connection was not closed in order");
+        }
+    }
+
+    pub(crate) fn reads(&self) -> &DatabaseConnection {
+        &self.0.reads
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// A transaction that writes.
+    pub(crate) async fn begin_orm(&self) -> Result<DatabaseTransaction, StoreError> {
+        let begun = match self.engine() {
+            Engine::Postgres { .. } => self.reads().begin().await,
+            Engine::Sqlite { orm, .. } => {
+                let mode = Some(SqliteTransactionMode::Immediate);
+                orm.begin_with_options(TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() }).await
+            }
+        };
+        begun.map_err(orm)
+    }
+}
+
+async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectError> {
+    let options = PgConnectOptions::from_str(&settings.url)
+        .map_err(|error| ConnectError::Url(Some(Box::new(error))))?
+        .application_name("goticket")
+        .disable_statement_logging();
+    // Set by statements rather than as options of the start, which poolers between us and the server may refuse.
+    let statement_ms = settings.statement_timeout.as_millis();
+    let set = format!("SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = 60000");
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.connections_max)
+        .acquire_timeout(settings.connect_timeout)
+        .after_connect(move |connection, _| {
+            let set = sqlx::AssertSqlSafe(set.clone());
+            Box::pin(async move { sqlx::raw_sql(set).execute(connection).await.map(drop) })
+        })
+        .connect_with(options.clone())
+        .await
+        .map_err(|error| ConnectError::Unreachable(raw(error)))?;
+    let lanes = PostgresLanes::new(options.clone(), settings);
+    let reads = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+    Ok(Inner { reads, engine: Engine::Postgres { lanes, options: Box::new(options) }, _lock: None })
+}
+
+async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectError> {
+    let options = SqliteConnectOptions::from_str(&settings.url)
+        .map_err(|error| ConnectError::Url(Some(Box::new(error))))?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit is on the disk before it is answered: with NORMAL a power cut could take back what was sold.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(settings.connect_timeout)
+        .pragma("temp_store", "memory")
+        .pragma("mmap_size", "268435456");
+    let file = options.get_filename().to_owned();
+    if file.as_os_str().is_empty() || settings.url.contains(":memory:") || settings.url.contains("mode=memory") {
+        return Err(ConnectError::Url(None));
+    }
+    make_folder(&file)?;
+    let lock = settings.exclusive.then(|| SqliteLock::acquire(&file)).transpose()?;
+    // A larger log is carried over to the file less often, and a page that changed many times only once.
+    let writer = options.clone().pragma("cache_size", "-32000").pragma("wal_autocheckpoint", "8000");
+    let writer = pool(writer, 1, settings.connect_timeout).await?;
+    let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
+    let reads = pool(readers, settings.connections_max, settings.connect_timeout).await?;
+    let orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
+    let reads = SqlxSqliteConnector::from_sqlx_sqlite_pool(reads);
+    Ok(Inner { reads, engine: Engine::Sqlite { writer, orm }, _lock: lock })
+}
+
+fn make_folder(file: &Path) -> Result<(), ConnectError> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| ConnectError::LockFile { path: folder.display().to_string(), source })
+}
+
+async fn pool(options: SqliteConnectOptions, size: u32, patience: Duration) -> Result<SqlitePool, ConnectError> {
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(patience)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.disable_statement_logging())
+        .await
+        .map_err(|error| ConnectError::Unreachable(raw(error)))
+}
+
+/// A number that other programs are unlikely to lock by.
+const MIGRATION_LOCK: i64 = 0x0060_71C4_E700_0001;
+
+/// The lock belongs to a session of its own rather than to one transaction, so that a migration may also make an index
+/// `CONCURRENTLY`. Nothing here has a timeout: a large table takes as long as it takes.
+async fn migrate_postgres(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let pool = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await.map_err(raw)?;
+    let mut guard = pool.acquire().await.map_err(raw)?;
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut *guard).await.map_err(raw)?;
+    let outcome = Migrator::up(&SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()), None).await.map_err(orm);
+    // The end of the session frees the lock, whatever has happened.
+    drop(guard.close().await);
+    pool.close().await;
+    outcome
+}

@@ -1,0 +1,12 @@
+//! The tables as SeaORM sees them: one module a table, columns in the types of the database. `mapping` makes the types
+//! of `domain` of them.
+
+mod bookings;
+mod catalog;
+mod identity;
+mod journal;
+
+pub(crate) use bookings::{booking, booking_attendee, booking_item};
+pub(crate) use catalog::{event, lane, member, organizer, pool, ticket_type, ticket_type_pool};
+pub(crate) use identity::{refresh_token, seal_check, session, signing_key, user};
+pub(crate) use journal::{audit, idempotency_key, job, outbox};

@@ -1,0 +1,234 @@
+//! Accounts, sessions and keys.
+
+use application::identity::{
+    ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,
+};
+use application::store::StoreError;
+use async_trait::async_trait;
+use domain::identity::{Account, PasswordHash, RefreshToken, Session, TokenHash, User};
+use domain::{EmailAddress, Limit, SessionId, Timestamp, UserId};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::connect::Database;
+use crate::entity::{refresh_token, seal_check, session, signing_key, user};
+use crate::error::{bad_row, orm};
+use crate::lane::among;
+use crate::mapping::{self, account_row, integer, micros, refresh_token_row, session_row};
+use crate::unit_of_work::{CHUNK, SqlUnit};
+
+/// The only row of `seal_checks`.
+const SEAL_CHECK: i32 = 1;
+
+fn saved(what: &'static str, id: impl ToString, rows: u64) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(bad_row(what, id)) }
+}
+
+#[async_trait]
+impl IdentityRepository for SqlUnit {
+    async fn insert_user(&mut self, account: &Account) -> Result<UserInsert, StoreError> {
+        let taken = OnConflict::column(user::Column::Email).do_nothing().to_owned();
+        let insert = user::Entity::insert(account_row(account).into_active_model()).on_conflict(taken);
+        let rows = insert.exec_without_returning(&self.0).await.map_err(orm)?;
+        Ok(if rows == 0 { UserInsert::EmailTaken } else { UserInsert::Inserted })
+    }
+
+    async fn insert_users(&mut self, accounts: &[Account]) -> Result<(), StoreError> {
+        for chunk in accounts.chunks(CHUNK) {
+            let rows = chunk.iter().map(|account| account_row(account).into_active_model());
+            user::Entity::insert_many(rows).exec_without_returning(&self.0).await.map_err(orm)?;
+        }
+        Ok(())
+    }
+
+    async fn user_by_id(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = user::Entity::find_by_id(id.uuid()).one(&self.0).await.map_err(orm)?;
+        row.map(mapping::user).transpose()
+    }
+
+    async fn lock_user(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = user::Entity::find_by_id(id.uuid()).lock_exclusive().one(&self.0).await.map_err(orm)?;
+        row.map(mapping::user).transpose()
+    }
+
+    async fn lock_admins(&mut self) -> Result<Vec<UserId>, StoreError> {
+        let rows = user::Entity::find().filter(user::Column::Role.eq("admin")).order_by_asc(user::Column::Id);
+        let rows = rows.lock_exclusive().all(&self.0).await.map_err(orm)?;
+        Ok(rows.into_iter().map(|row| UserId::new(row.id)).collect())
+    }
+
+    async fn save_user(&mut self, user: &User) -> Result<(), StoreError> {
+        let row = user::ActiveModel {
+            name: ActiveValue::Set(user.name.as_ref().map(|name| name.as_str().to_owned())),
+            role: ActiveValue::Set(user.role.as_str().to_owned()),
+            role_changed_at: ActiveValue::Set(user.role_changed_at.map(micros)),
+            email_verified: ActiveValue::Set(user.email_verified),
+            version: ActiveValue::Set(integer(user.version)),
+            ..Default::default()
+        };
+        let update = user::Entity::update_many().set(row).filter(user::Column::Id.eq(user.id.uuid()));
+        saved("account", user.id, update.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn save_password(&mut self, user: UserId, password: &PasswordHash) -> Result<(), StoreError> {
+        let hash = ActiveValue::Set(Some(password.expose().to_owned()));
+        let row = user::ActiveModel { password_hash: hash, ..Default::default() };
+        let update = user::Entity::update_many().set(row).filter(user::Column::Id.eq(user.uuid()));
+        saved("account", user, update.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn insert_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError> {
+        for chunk in sessions.chunks(CHUNK) {
+            let rows = chunk.iter().map(|session| session_row(session).into_active_model());
+            session::Entity::insert_many(rows).exec_without_returning(&self.0).await.map_err(orm)?;
+        }
+        Ok(())
+    }
+
+    async fn lock_session(&mut self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let row = session::Entity::find_by_id(id.uuid()).lock_exclusive().one(&self.0).await.map_err(orm)?;
+        row.as_ref().map(mapping::session).transpose()
+    }
+
+    async fn save_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        let new = session_row(session);
+        let row = session::ActiveModel {
+            last_used_at: ActiveValue::Set(new.last_used_at),
+            expires_at: ActiveValue::Set(new.expires_at),
+            generation: ActiveValue::Set(new.generation),
+            reissues: ActiveValue::Set(new.reissues),
+            ended_at: ActiveValue::Set(new.ended_at),
+            end_reason: ActiveValue::Set(new.end_reason),
+            ..Default::default()
+        };
+        let update = session::Entity::update_many().set(row).filter(session::Column::Id.eq(new.id));
+        saved("session", new.id, update.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn refresh_token(&mut self, hash: &TokenHash) -> Result<Option<RefreshToken>, StoreError> {
+        let row = refresh_token::Entity::find_by_id(hash.as_bytes().to_vec()).one(&self.0).await.map_err(orm)?;
+        row.as_ref().map(mapping::refresh_token).transpose()
+    }
+
+    async fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), StoreError> {
+        let insert = refresh_token::Entity::insert(refresh_token_row(token).into_active_model());
+        insert.exec_without_returning(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn save_refresh_token(&mut self, token: &RefreshToken) -> Result<(), StoreError> {
+        let row =
+            refresh_token::ActiveModel { spent_at: ActiveValue::Set(token.spent_at.map(micros)), ..Default::default() };
+        let this = refresh_token::Column::Hash.eq(token.hash.as_bytes().to_vec());
+        let done = refresh_token::Entity::update_many().set(row).filter(this).exec(&self.0).await.map_err(orm)?;
+        saved("refresh token of the session", token.session, done.rows_affected)
+    }
+
+    async fn delete_dead_sessions(&mut self, before: Timestamp, limit: Limit) -> Result<u64, StoreError> {
+        let dead = Condition::any()
+            .add(session::Column::ExpiresAt.lt(micros(before)))
+            .add(session::Column::EndedAt.lt(micros(before)));
+        let ids = session::Entity::find().select_only().column(session::Column::Id).filter(dead).limit(limit.rows());
+        let ids = ids.into_tuple::<Uuid>().all(&self.0).await.map_err(orm)?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let delete = session::Entity::delete_many().filter(among(&self.0, session::Column::Id, &ids));
+        Ok(delete.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn lock_signing_keys(&mut self) -> Result<(), StoreError> {
+        if self.0.get_database_backend() == DbBackend::Sqlite {
+            return Ok(());
+        }
+        let lock = "LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE";
+        self.0.execute_unprepared(lock).await.map(drop).map_err(orm)
+    }
+
+    async fn signing_keys(&mut self) -> Result<Vec<StoredSigningKey>, StoreError> {
+        signing_keys(&self.0).await
+    }
+
+    async fn insert_signing_key(&mut self, key: &StoredSigningKey) -> Result<(), StoreError> {
+        let row = signing_key::Model {
+            id: key.id.uuid(),
+            public_key: key.public_key.to_vec(),
+            sealed_private_key: key.sealed_private_key.clone(),
+            created_at: micros(key.created_at),
+            retired_at: key.retired_at.map(micros),
+        };
+        let insert = signing_key::Entity::insert(row.into_active_model());
+        insert.exec_without_returning(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn retire_signing_keys(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        let row = signing_key::ActiveModel { retired_at: ActiveValue::Set(Some(micros(at))), ..Default::default() };
+        let update = signing_key::Entity::update_many().set(row).filter(signing_key::Column::RetiredAt.is_null());
+        update.exec(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn seal_check(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = seal_check::Entity::find_by_id(SEAL_CHECK).one(&self.0).await.map_err(orm)?;
+        Ok(row.map(|row| row.sealed))
+    }
+
+    async fn insert_seal_check(&mut self, sealed: &[u8]) -> Result<(), StoreError> {
+        let row = seal_check::Model { id: SEAL_CHECK, sealed: sealed.to_vec() };
+        let insert = seal_check::Entity::insert(row.into_active_model());
+        insert.exec_without_returning(&self.0).await.map(drop).map_err(orm)
+    }
+}
+
+#[async_trait]
+impl IdentityReads for Database {
+    async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
+        let row = user::Entity::find().filter(user::Column::Email.eq(email.as_str()));
+        let row = row.one(self.reads()).await.map_err(orm)?;
+        row.map(|mut row| {
+            let password = row.password_hash.take().map(PasswordHash::new);
+            Ok(Account { user: mapping::user(row)?, password })
+        })
+        .transpose()
+    }
+
+    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = user::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
+        row.map(mapping::user).transpose()
+    }
+
+    async fn users(&self, after: Option<UserId>, rows: u64) -> Result<Vec<User>, StoreError> {
+        let behind = after.map(|after| user::Column::Id.gt(after.uuid()));
+        let page = user::Entity::find().filter(Condition::all().add_option(behind));
+        let page = page.order_by_asc(user::Column::Id).limit(rows);
+        page.all(self.reads()).await.map_err(orm)?.into_iter().map(mapping::user).collect()
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
+        signing_keys(self.reads()).await
+    }
+
+    async fn revocations(&self, since: Timestamp) -> Result<Revocations, StoreError> {
+        let sessions = session::Entity::find()
+            .select_only()
+            .columns([session::Column::Id, session::Column::EndedAt])
+            .filter(session::Column::EndedAt.gte(micros(since)))
+            .into_tuple::<(Uuid, i64)>();
+        let sessions = sessions.all(self.reads()).await.map_err(orm)?;
+        let ended = |(id, at)| Ok(EndedSession { session: SessionId::new(id), at: mapping::instant(at)? });
+        let sessions: Vec<EndedSession> = sessions.into_iter().map(ended).collect::<Result<_, StoreError>>()?;
+        let users = user::Entity::find().filter(user::Column::RoleChangedAt.gte(micros(since)));
+        let users = users.all(self.reads()).await.map_err(orm)?;
+        let users: Vec<User> = users.into_iter().map(mapping::user).collect::<Result<_, _>>()?;
+        let changed = |user: User| Some(ChangedRole { user: user.id, role: user.role, at: user.role_changed_at? });
+        Ok(Revocations { sessions, roles: users.into_iter().filter_map(changed).collect() })
+    }
+}
+
+async fn signing_keys(connection: &impl ConnectionTrait) -> Result<Vec<StoredSigningKey>, StoreError> {
+    let rows =
+        signing_key::Entity::find().order_by_asc(signing_key::Column::CreatedAt).order_by_asc(signing_key::Column::Id);
+    rows.all(connection).await.map_err(orm)?.into_iter().map(mapping::signing_key).collect()
+}

@@ -1,0 +1,236 @@
+//! What a decision reads: the same queries on both engines, inside the desk's transaction and outside.
+
+use std::collections::HashMap;
+
+use application::booking::{Holding, LaneKey};
+use application::store::StoreError;
+use domain::booking::{Booked, Booking, Buyer, Sale};
+use domain::{BookingId, EmailAddress, PoolId, TicketTypeId, Timestamp, UserId};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::entity::{booking, booking_attendee, booking_item, event, outbox, pool, ticket_type, ticket_type_pool};
+use crate::error::orm;
+use crate::mapping::{self, count, instant, micros};
+
+/// Literal and not bound, since a prepared statement would else not know that the index of pending bookings serves it.
+const PENDING: &str = "bookings.status = 0";
+const CONFIRMED: &str = "bookings.status = 1";
+
+/// Whether the column has one of these values. On PostgreSQL they are one bound array, so that a statement has one text
+/// and one plan, however many they are.
+pub(crate) fn among(connection: &impl ConnectionTrait, column: impl ColumnTrait, ids: &[Uuid]) -> Expr {
+    match connection.get_database_backend() {
+        DbBackend::Postgres => column.eq_any(ids.iter().copied()),
+        _ => column.is_in(ids.iter().copied()),
+    }
+}
+
+/// The sales of these events, in no order; all parts at one instant only where the connection's transaction says so.
+pub(crate) async fn sales(connection: &impl ConnectionTrait, events: &[Uuid]) -> Result<Vec<Sale>, StoreError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = event::Entity::find().filter(among(connection, event::Column::Id, events));
+    let rows = rows.all(connection).await.map_err(orm)?;
+    let types = ticket_type::Entity::find().filter(among(connection, ticket_type::Column::EventId, events));
+    let types = types.all(connection).await.map_err(orm)?;
+    let type_ids: Vec<Uuid> = types.iter().map(|row| row.id).collect();
+    let shared = shared_pools(connection, &type_ids).await?;
+    let pools = pool::Entity::find().filter(among(connection, pool::Column::EventId, events));
+    let pools = pools.all(connection).await.map_err(orm)?;
+    mapping::sales(rows, types, shared, pools)
+}
+
+async fn shared_pools(
+    connection: &impl ConnectionTrait,
+    types: &[Uuid],
+) -> Result<Vec<ticket_type_pool::Model>, StoreError> {
+    if types.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows =
+        ticket_type_pool::Entity::find().filter(among(connection, ticket_type_pool::Column::TicketTypeId, types));
+    rows.all(connection).await.map_err(orm)
+}
+
+/// These bookings, in no order.
+pub(super) async fn bookings(connection: &impl ConnectionTrait, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = booking::Entity::find().filter(among(connection, booking::Column::Id, &ids));
+    bookings_with_parts(connection, rows.all(connection).await.map_err(orm)?).await
+}
+
+/// The bookings of these rows, in their order.
+pub(crate) async fn bookings_with_parts(
+    connection: &impl ConnectionTrait,
+    rows: Vec<booking::Model>,
+) -> Result<Vec<Booking>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let items = booking_item::Entity::find().filter(among(connection, booking_item::Column::BookingId, &ids));
+    let items = items.all(connection).await.map_err(orm)?;
+    let attendees = booking_attendee::Entity::find();
+    let attendees = attendees.filter(among(connection, booking_attendee::Column::BookingId, &ids));
+    let attendees = attendees.all(connection).await.map_err(orm)?;
+    let pools = pools_of_types(connection, &mapping::types_of(&items)).await?;
+    mapping::bookings_of(rows, items, attendees, &pools)
+}
+
+/// The pools that a unit of each type takes room in: its own first, then the shared ones.
+async fn pools_of_types(
+    connection: &impl ConnectionTrait,
+    types: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<PoolId>>, StoreError> {
+    let own = ticket_type::Entity::find().select_only();
+    let own = own.columns([ticket_type::Column::Id, ticket_type::Column::OwnPoolId]);
+    let own = own.filter(among(connection, ticket_type::Column::Id, types)).into_tuple::<(Uuid, Uuid)>();
+    let own = own.all(connection).await.map_err(orm)?;
+    let mut pools: HashMap<Uuid, Vec<PoolId>> =
+        own.into_iter().map(|(id, pool)| (id, vec![PoolId::new(pool)])).collect();
+    let mut shared = shared_pools(connection, types).await?;
+    shared.sort_unstable_by_key(|row| row.pool_id);
+    for row in shared {
+        pools.entry(row.ticket_type_id).or_default().push(PoolId::new(row.pool_id));
+    }
+    Ok(pools)
+}
+
+/// The oldest lapsed holds of the lane.
+pub(super) async fn lapsed(
+    connection: &impl ConnectionTrait,
+    lane: LaneKey,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Booking>, StoreError> {
+    let rows = booking::Entity::find()
+        .filter(booking::Column::EventId.eq(lane.uuid()))
+        .filter(Expr::cust(PENDING))
+        .filter(booking::Column::ReleaseAt.lte(micros(now)))
+        .order_by_asc(booking::Column::ReleaseAt)
+        .limit(u64::from(limit));
+    bookings_with_parts(connection, rows.all(connection).await.map_err(orm)?).await
+}
+
+/// When something comes back by itself.
+pub(super) async fn next_release(
+    connection: &impl ConnectionTrait,
+    lane: LaneKey,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let next = booking::Entity::find()
+        .select_only()
+        .column(booking::Column::ReleaseAt)
+        .filter(booking::Column::EventId.eq(lane.uuid()))
+        .filter(Expr::cust(PENDING))
+        .filter(booking::Column::ReleaseAt.gt(micros(now)))
+        .order_by_asc(booking::Column::ReleaseAt)
+        .limit(1)
+        .into_tuple::<i64>();
+    next.one(connection).await.map_err(orm)?.map(instant).transpose()
+}
+
+/// What these buyers have and hold.
+pub(super) async fn holdings(
+    connection: &impl ConnectionTrait,
+    of: &[(LaneKey, Buyer)],
+    now: Timestamp,
+) -> Result<Vec<Holding>, StoreError> {
+    let Some(buyers) = buyers(connection, of) else { return Ok(Vec::new()) };
+    let events: Vec<Uuid> = of.iter().map(|(lane, _)| lane.uuid()).collect();
+    let occupies = Condition::any()
+        .add(Expr::cust(CONFIRMED))
+        .add(Expr::cust(PENDING).and(booking::Column::ReleaseAt.gt(micros(now))));
+    let rows = booking::Entity::find()
+        .select_only()
+        .columns([booking::Column::Id, booking::Column::EventId, booking::Column::BuyerUserId])
+        .column(booking::Column::BuyerEmail)
+        .filter(among(connection, booking::Column::EventId, &events))
+        .filter(buyers)
+        .filter(occupies)
+        .into_tuple::<(Uuid, Uuid, Option<Uuid>, Option<String>)>();
+    let rows = rows.all(connection).await.map_err(orm)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.0).collect();
+    let items = booking_item::Entity::find().filter(among(connection, booking_item::Column::BookingId, &ids));
+    let items = items.all(connection).await.map_err(orm)?;
+    add_up(of, rows, items)
+}
+
+fn buyers(connection: &impl ConnectionTrait, of: &[(LaneKey, Buyer)]) -> Option<Condition> {
+    let mut accounts = Vec::with_capacity(of.len());
+    let mut guests = Vec::new();
+    for (_, buyer) in of {
+        match buyer {
+            Buyer::Account(user) => accounts.push(user.uuid()),
+            Buyer::Guest(email) => guests.push(email.as_str()),
+        }
+    }
+    let accounts = (!accounts.is_empty()).then(|| among(connection, booking::Column::BuyerUserId, &accounts));
+    let guests = (!guests.is_empty()).then(|| booking::Column::BuyerEmail.is_in(guests));
+    (!of.is_empty()).then(|| Condition::any().add_option(accounts).add_option(guests))
+}
+
+/// Sums by event, buyer and type, of the pairs that were asked for: the query reads every pair of an asked event and an
+/// asked buyer.
+fn add_up(
+    of: &[(LaneKey, Buyer)],
+    bookings: Vec<(Uuid, Uuid, Option<Uuid>, Option<String>)>,
+    items: Vec<booking_item::Model>,
+) -> Result<Vec<Holding>, StoreError> {
+    let asked: std::collections::HashSet<&(LaneKey, Buyer)> = of.iter().collect();
+    let mut owners = HashMap::with_capacity(bookings.len());
+    for (id, event, account, guest) in bookings {
+        let account = account.map(|user| Buyer::Account(UserId::new(user)));
+        let buyer = account.or_else(|| guest.map(|email| Buyer::Guest(EmailAddress::trusted(email))));
+        let owner = buyer.map(|buyer| (LaneKey::new(event), buyer)).filter(|owner| asked.contains(owner));
+        owners.extend(owner.map(|owner| (id, owner)));
+    }
+    let mut sums: HashMap<(LaneKey, Buyer, TicketTypeId), u32> = HashMap::new();
+    for item in items {
+        if let Some((lane, buyer)) = owners.get(&item.booking_id) {
+            let units = sums.entry((*lane, buyer.clone(), TicketTypeId::new(item.ticket_type_id))).or_default();
+            *units = units.saturating_add(count(item.quantity)?);
+        }
+    }
+    let holding = |((lane, buyer, ticket_type), units)| Holding { lane, buyer, ticket_type, units };
+    Ok(sums.into_iter().map(holding).collect())
+}
+
+/// What was booked in the event so far.
+pub(super) async fn booked(connection: &impl ConnectionTrait, lane: LaneKey) -> Result<Booked, StoreError> {
+    let here = booking::Entity::find().filter(booking::Column::EventId.eq(lane.uuid()));
+    let any = exists(connection, here.clone()).await?;
+    // Asked first, because it is answered at once while a million holds would have to be looked at in vain.
+    let sold = pool::Entity::find().filter(pool::Column::EventId.eq(lane.uuid())).filter(pool::Column::Sold.gt(0));
+    if !any || sold.count(connection).await.map_err(orm)? == 0 {
+        return Ok(Booked { any, paid: false });
+    }
+    let paid = here.filter(Expr::cust(CONFIRMED)).filter(booking::Column::Total.gt(0));
+    Ok(Booked { any, paid: exists(connection, paid).await? })
+}
+
+async fn exists(
+    connection: &impl ConnectionTrait,
+    select: sea_orm::Select<booking::Entity>,
+) -> Result<bool, StoreError> {
+    let found = select.select_only().column(booking::Column::Id).limit(1).into_tuple::<Uuid>();
+    Ok(found.one(connection).await.map_err(orm)?.is_some())
+}
+
+/// Whether the outbox has this row.
+pub(super) async fn outbox_has(connection: &impl ConnectionTrait, id: Uuid) -> Result<bool, StoreError> {
+    let found = outbox::Entity::find_by_id(id).select_only().column(outbox::Column::Id).into_tuple::<Uuid>();
+    Ok(found.one(connection).await.map_err(orm)?.is_some())
+}

@@ -1,0 +1,159 @@
+//! The store of the booking desk: one transaction for a whole batch.
+//!
+//! The only raw statements of this crate are here, since here each microsecond counts: `postgres` and `sqlite` lock lanes
+//! and write batches, each in the way that its engine does fastest. What a batch must load (rarely, for the desk
+//! remembers the sale of a lane by its version) is ordinary SeaORM, in `load`; what a batch seldom writes is so too, in
+//! `rare`. Both run on the very connection of the transaction, by [`LaneConnection`].
+//!
+//! Whoever is done without anything to write commits all the same: it costs one round trip and no write, and the lanes
+//! are free when it returns. Dropping a transaction rolls it back in the background.
+
+mod connection;
+mod load;
+mod postgres;
+mod rare;
+mod sqlite;
+
+pub(crate) use load::{among, bookings_with_parts, sales};
+pub(crate) use postgres::PostgresLanes;
+pub(crate) use rare::insert_types;
+
+use application::booking::{
+    CommitError, Holding, LaneChanges, LaneKey, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes,
+};
+use application::idempotency::{IdempotencyKey, KeptAnswer};
+use application::origin::Actor;
+use application::store::StoreError;
+use async_trait::async_trait;
+use domain::booking::{Booked, Booking, Buyer, Sale};
+use domain::{BookingId, OutboxId, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::connect::{Database, Engine};
+use crate::error::bad_row;
+use crate::mapping::instant;
+use connection::LaneConnection;
+
+#[async_trait]
+impl LaneStore for Database {
+    async fn begin_lanes(&self, lanes: &[LaneKey], wait: LaneWait) -> Result<LockedLanes, StoreError> {
+        let (connection, locked, busy) = self.open_lanes(lanes, wait).await?;
+        Ok(LockedLanes { transaction: Box::new(OpenLanes(connection)), locked, busy })
+    }
+
+    async fn was_committed(&self, lane: LaneKey, proof: OutboxId) -> Result<bool, StoreError> {
+        let (connection, _, _) = self.open_lanes(&[lane], LaneWait::Queue).await?;
+        // It sees what was committed while it waited: on PostgreSQL each statement takes a new snapshot, and on SQLite
+        // the transaction began when the writer was free.
+        let found = load::outbox_has(&connection, proof.uuid()).await?;
+        Box::new(OpenLanes(connection)).commit().await.map_err(|error| match error {
+            CommitError::RolledBack(error) | CommitError::Unknown(error) => error,
+        })?;
+        Ok(found)
+    }
+}
+
+impl Database {
+    async fn open_lanes(&self, lanes: &[LaneKey], wait: LaneWait) -> Result<Opened, StoreError> {
+        let keys: Vec<Uuid> = lanes.iter().map(|lane| lane.uuid()).collect();
+        match self.engine() {
+            Engine::Postgres { lanes, .. } => lanes.begin(&keys, wait).await,
+            Engine::Sqlite { writer, .. } => sqlite::begin(writer, &keys).await,
+        }
+    }
+}
+
+/// A transaction with the lanes that it has locked, and those that others hold.
+type Opened = (LaneConnection, Vec<LockedLane>, Vec<LaneKey>);
+
+/// A lane as it was read and locked.
+type LaneRow = (Uuid, i64, i64);
+
+fn locked_lane((key, version, decided_at): LaneRow) -> Result<LockedLane, StoreError> {
+    let version = u64::try_from(version).map_err(|_| bad_row("version of a lane", version))?;
+    Ok(LockedLane { key: LaneKey::new(key), version, decided_at: instant(decided_at)? })
+}
+
+/// A row of a kept answer: caller, word, fingerprint, snapshot, time.
+type AnswerRow = (Uuid, String, Vec<u8>, String, i64);
+
+fn kept_answer((caller, word, fingerprint, snapshot, kept_at): AnswerRow) -> Result<KeptAnswer, StoreError> {
+    let fingerprint = fingerprint.as_slice().try_into().map_err(|_| bad_row("fingerprint", fingerprint.len()))?;
+    let key = IdempotencyKey { caller: UserId::new(caller), key: word.into(), fingerprint };
+    Ok(KeptAnswer { key, snapshot, at: instant(kept_at)? })
+}
+
+/// A transaction of the desk.
+struct OpenLanes(LaneConnection);
+
+#[async_trait]
+impl LaneTransaction for OpenLanes {
+    async fn sales(&mut self, lanes: &[LaneKey]) -> Result<Vec<Sale>, StoreError> {
+        let keys: Vec<Uuid> = lanes.iter().map(|lane| lane.uuid()).collect();
+        sales(&self.0, &keys).await
+    }
+
+    async fn bookings(&mut self, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError> {
+        load::bookings(&self.0, ids).await
+    }
+
+    async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        load::lapsed(&self.0, lane, now, limit).await
+    }
+
+    async fn next_release(&mut self, lane: LaneKey, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        load::next_release(&self.0, lane, now).await
+    }
+
+    async fn holdings(&mut self, of: &[(LaneKey, Buyer)], now: Timestamp) -> Result<Vec<Holding>, StoreError> {
+        load::holdings(&self.0, of, now).await
+    }
+
+    async fn booked(&mut self, lane: LaneKey) -> Result<Booked, StoreError> {
+        load::booked(&self.0, lane).await
+    }
+
+    async fn kept_answers(&mut self, keys: &[IdempotencyKey]) -> Result<Vec<KeptAnswer>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = match &mut self.0 {
+            LaneConnection::Postgres(slot) => postgres::kept_answers(slot.get_mut(), keys).await?,
+            LaneConnection::Sqlite(slot) => sqlite::kept_answers(slot.get_mut(), keys).await?,
+        };
+        rows.into_iter().map(kept_answer).collect()
+    }
+
+    async fn write(&mut self, changes: &LaneChanges) -> Result<(), StoreError> {
+        rare::before(&self.0, changes).await?;
+        match &mut self.0 {
+            LaneConnection::Postgres(slot) => postgres::write(slot.get_mut(), changes).await?,
+            LaneConnection::Sqlite(slot) => sqlite::write(slot.get_mut(), changes).await?,
+        }
+        rare::after(&self.0, changes).await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), CommitError> {
+        match self.0 {
+            LaneConnection::Postgres(slot) => slot.into_inner().commit().await,
+            LaneConnection::Sqlite(transaction) => sqlite::commit(transaction.into_inner()).await,
+        }
+    }
+}
+
+/// Says which rows were to change when fewer did.
+fn check_changed(what: &str, expected: usize, changed: u64) -> Result<(), StoreError> {
+    if u64::try_from(expected).is_ok_and(|expected| expected == changed) {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!("{what}: {changed} of {expected} rows changed")))
+}
+
+/// The number of an actor's kind in the audit log, and his account.
+pub(crate) fn actor(actor: Actor) -> (i16, Option<Uuid>) {
+    match actor {
+        Actor::System => (0, None),
+        Actor::Anonymous => (1, None),
+        Actor::User(user) => (2, Some(user.uuid())),
+    }
+}

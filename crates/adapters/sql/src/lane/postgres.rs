@@ -1,0 +1,394 @@
+//! PostgreSQL: its connections for the desk, the lock on lanes, and the batch as one statement over arrays.
+//!
+//! The connections are kept here rather than in a pool of sqlx, which would ask each one whether it still lives before
+//! and after each use: a round trip that a batch of one booking would feel. A connection that fails is thrown away, and
+//! a transaction that cannot begin on one that had been idle begins again on a new one: so a restarted database is met
+//! by the first batch after it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use application::booking::{CommitError, LaneChanges, LaneKey, LaneWait, LockedLane};
+use application::idempotency::{IdempotencyKey, KEPT_FOR};
+use application::store::StoreError;
+use domain::booking::{Booking, BookingItem, Buyer};
+use domain::{EmailAddress, PoolId};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow};
+use sqlx::query::Query;
+use sqlx::{ConnectOptions, FromRow, IntoArguments, Postgres};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use super::connection::LaneConnection;
+use super::{AnswerRow, LaneRow, Opened, check_changed, locked_lane};
+use crate::error::{self, NoAnswer, raw};
+use crate::mapping::{channel_code, integer, micros, status_code};
+use crate::settings::DatabaseSettings;
+
+/// The desk's own connections.
+pub(crate) struct PostgresLanes(Arc<Pool>);
+
+struct Pool {
+    options: PgConnectOptions,
+    set_up: String,
+    idle: Mutex<Vec<PgConnection>>,
+    permits: Arc<Semaphore>,
+    patience: Duration,
+    /// Beyond the timeouts that the server keeps by itself: it may not answer at all.
+    answer_within: Duration,
+    #[cfg(feature = "negative-control")]
+    skip_lane_lock: bool,
+}
+
+impl PostgresLanes {
+    pub(crate) fn new(options: PgConnectOptions, settings: &DatabaseSettings) -> Self {
+        // A batch has always the same shape, whatever its size: planning it anew each time costs more than it finds out.
+        let set_up = format!(
+            "SET plan_cache_mode = force_generic_plan; SET jit = off; SET statement_timeout = {}; \
+             SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}",
+            settings.statement_timeout.as_millis(),
+            settings.lock_timeout.as_millis(),
+            settings.idle_in_transaction_timeout.as_millis(),
+        );
+        Self(Arc::new(Pool {
+            options,
+            set_up,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(settings.lane_connections_max as usize)),
+            patience: settings.connect_timeout,
+            answer_within: settings.statement_timeout + Duration::from_secs(1),
+            #[cfg(feature = "negative-control")]
+            skip_lane_lock: settings.negative_control.skip_lane_lock,
+        }))
+    }
+
+    /// Begins a transaction and locks these lanes.
+    pub(super) async fn begin(&self, keys: &[Uuid], wait: LaneWait) -> Result<Opened, StoreError> {
+        let mut slot = self.open().await?;
+        let lock = match wait {
+            LaneWait::Skip => LOCK_SKIP,
+            LaneWait::Queue => LOCK_QUEUE,
+        };
+        #[cfg(feature = "negative-control")]
+        let lock = if self.0.skip_lane_lock { NO_LOCK } else { lock };
+        let rows: Vec<LaneRow> = slot.fetch(sqlx::query(lock).bind(keys)).await.map_err(raw)?;
+        let busy = if rows.len() == keys.len() { Vec::new() } else { slot.existing_but(keys, &rows).await? };
+        let locked: Vec<LockedLane> = rows.into_iter().map(locked_lane).collect::<Result<_, _>>()?;
+        Ok((LaneConnection::Postgres(tokio::sync::Mutex::new(slot)), locked, busy))
+    }
+
+    /// A connection on which a transaction has begun.
+    async fn open(&self) -> Result<Slot, StoreError> {
+        let pool = &self.0;
+        let waited = tokio::time::timeout(pool.patience, Arc::clone(&pool.permits).acquire_owned()).await;
+        let permit = match waited {
+            Ok(Ok(permit)) => permit,
+            _ => return Err(StoreError::Unavailable(Box::new(NoAnswer))),
+        };
+        let known = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut slot = Slot { pool: Arc::clone(pool), connection: known, permit: Some(permit) };
+        if slot.connection.is_some() && slot.execute(sqlx::query("BEGIN")).await.is_ok() {
+            return Ok(slot);
+        }
+        // What idled beside a connection that is dead is most likely dead too.
+        pool.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        slot.connection = Some(pool.connect().await.map_err(raw)?);
+        slot.execute(sqlx::query("BEGIN")).await.map_err(raw)?;
+        Ok(slot)
+    }
+}
+
+impl Pool {
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let connect = async {
+            let mut connection = self.options.connect().await?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(self.set_up.clone())).execute(&mut connection).await?;
+            Ok(connection)
+        };
+        within(self.patience, connect).await
+    }
+}
+
+/// An answer in time, or an error as of a connection that was lost.
+async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let late = |_| Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, NoAnswer)));
+    tokio::time::timeout(time, answer).await.unwrap_or_else(late)
+}
+
+/// A connection with an open transaction; without a connection, once it has failed.
+pub(super) struct Slot {
+    pool: Arc<Pool>,
+    connection: Option<PgConnection>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    pub(super) async fn execute<'q, A>(&mut self, query: Query<'q, Postgres, A>) -> Result<PgQueryResult, sqlx::Error>
+    where
+        A: IntoArguments<Postgres> + Send + 'q,
+    {
+        let time = self.pool.answer_within;
+        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
+        let answer = within(time, query.execute(connection)).await;
+        self.keep_if_alive(answer)
+    }
+
+    pub(super) async fn fetch_all<'q, A>(&mut self, query: Query<'q, Postgres, A>) -> Result<Vec<PgRow>, sqlx::Error>
+    where
+        A: IntoArguments<Postgres> + Send + 'q,
+    {
+        let time = self.pool.answer_within;
+        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
+        let answer = within(time, query.fetch_all(connection)).await;
+        self.keep_if_alive(answer)
+    }
+
+    async fn fetch<T>(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, PgRow>,
+    {
+        self.fetch_all(query).await?.iter().map(T::from_row).collect()
+    }
+
+    /// Throws the connection away after an error that leaves nothing to use.
+    fn keep_if_alive<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let dead = match &answer {
+            Ok(_) => false,
+            Err(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code.starts_with("25P")),
+            Err(_) => true,
+        };
+        if dead {
+            self.throw_away();
+        }
+        answer
+    }
+
+    /// Those of the asked lanes that exist and were not had.
+    async fn existing_but(&mut self, keys: &[Uuid], had: &[LaneRow]) -> Result<Vec<LaneKey>, StoreError> {
+        let missing: Vec<Uuid> = keys.iter().filter(|key| !had.iter().any(|(had, ..)| had == *key)).copied().collect();
+        let rows: Vec<(Uuid,)> = self.fetch(sqlx::query(EXISTING).bind(&missing)).await.map_err(raw)?;
+        Ok(rows.into_iter().map(|(key,)| LaneKey::new(key)).collect())
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), CommitError> {
+        self.execute(sqlx::query("COMMIT")).await.map_err(error::commit)?;
+        self.put_back();
+        Ok(())
+    }
+
+    fn throw_away(&mut self) {
+        self.connection = None;
+    }
+
+    fn put_back(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+    }
+}
+
+impl Drop for Slot {
+    /// Rolls back in the background, and keeps the connection if that works. Its permit is given back only then.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let mut slot = Self { pool: Arc::clone(&self.pool), connection: Some(connection), permit: self.permit.take() };
+        runtime.spawn(async move {
+            match slot.execute(sqlx::query("ROLLBACK")).await {
+                Ok(_) => slot.put_back(),
+                // Never a second round of this.
+                Err(_) => slot.throw_away(),
+            }
+        });
+    }
+}
+
+const LOCK_SKIP: &str = "SELECT event_id, version, decided_at FROM lanes WHERE event_id = ANY($1)
+    ORDER BY event_id FOR UPDATE SKIP LOCKED";
+const LOCK_QUEUE: &str = "SELECT event_id, version, decided_at FROM lanes WHERE event_id = ANY($1)
+    ORDER BY event_id FOR UPDATE";
+#[cfg(feature = "negative-control")]
+const NO_LOCK: &str = "SELECT event_id, version, decided_at FROM lanes WHERE event_id = ANY($1) ORDER BY event_id";
+const EXISTING: &str = "SELECT event_id FROM lanes WHERE event_id = ANY($1)";
+
+const KEPT_ANSWERS: &str = "SELECT k.caller, k.word, k.fingerprint, k.snapshot, k.kept_at
+    FROM unnest($1::uuid[], $2::text[]) AS asked (caller, word)
+    JOIN idempotency_keys AS k ON k.caller = asked.caller AND k.word = asked.word";
+
+/// What was kept under these keys.
+pub(super) async fn kept_answers(slot: &mut Slot, keys: &[IdempotencyKey]) -> Result<Vec<AnswerRow>, StoreError> {
+    let callers = column(keys, |key| key.caller.uuid());
+    let words = column(keys, |key| &*key.key);
+    slot.fetch(sqlx::query(KEPT_ANSWERS).bind(callers).bind(words)).await.map_err(raw)
+}
+
+/// The whole of an ordinary batch. The parts see the tables as they were before the statement and each other not at all,
+/// which is as it should be: no part needs another.
+const WRITE: &str = "
+WITH lane AS (
+    UPDATE lanes SET version = lanes.version + 1, decided_at = greatest(lanes.decided_at, d.decided_at)
+    FROM unnest($1::uuid[], $2::bigint[]) AS d (event_id, decided_at)
+    WHERE lanes.event_id = d.event_id RETURNING 1
+), pool AS (
+    UPDATE pools SET held = pools.held + d.held, sold = pools.sold + d.sold,
+        capacity = CASE WHEN d.name IS NULL THEN pools.capacity ELSE d.capacity END,
+        name = coalesce(d.name, pools.name)
+    FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS d (id, held, sold, capacity, name)
+    WHERE pools.id = d.id RETURNING 1
+), booking AS (
+    INSERT INTO bookings (id, event_id, organizer_id, buyer_user_id, total, expires_at, release_at, ends_at, created_at,
+        updated_at, sequence, status, channel, currency, reference, buyer_email)
+    SELECT * FROM unnest($8::uuid[], $9::uuid[], $10::uuid[], $11::uuid[], $12::bigint[], $13::bigint[], $14::bigint[],
+        $15::bigint[], $16::bigint[], $17::bigint[], $18::integer[], $19::smallint[], $20::smallint[], $21::text[],
+        $22::text[], $23::text[])
+), item AS (
+    INSERT INTO booking_items (booking_id, ticket_type_id, unit_price, quantity, position, name)
+    SELECT * FROM unnest($24::uuid[], $25::uuid[], $26::bigint[], $27::integer[], $28::smallint[], $29::text[])
+), message AS (
+    INSERT INTO outbox (id, aggregate, occurred_at, sequence, kind, data, traceparent)
+    SELECT * FROM unnest($30::uuid[], $31::uuid[], $32::bigint[], $33::integer[], $34::text[], $35::text[], $36::text[])
+), line AS (
+    INSERT INTO audit_log (id, object, organizer_id, actor_user_id, occurred_at, actor_kind, action, object_kind,
+        before_state, after_state, correlation_id)
+    SELECT * FROM unnest($37::uuid[], $38::uuid[], $39::uuid[], $40::uuid[], $41::bigint[], $42::smallint[],
+        $43::text[], $44::text[], $45::text[], $46::text[], $47::text[])
+), answer AS (
+    INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot)
+    SELECT * FROM unnest($48::uuid[], $49::bigint[], $50::text[], $51::bytea[], $52::text[])
+    ON CONFLICT (caller, word) DO UPDATE
+    SET kept_at = excluded.kept_at, fingerprint = excluded.fingerprint, snapshot = excluded.snapshot
+    WHERE idempotency_keys.kept_at <= excluded.kept_at - $53 RETURNING 1
+)
+SELECT (SELECT count(*) FROM lane), (SELECT count(*) FROM pool), (SELECT count(*) FROM answer)";
+
+const CHANGE: &str = "
+UPDATE bookings SET status = d.status, expires_at = d.expires_at, release_at = d.release_at, ends_at = d.ends_at,
+    sequence = d.sequence, updated_at = d.updated_at
+FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::bigint[])
+    AS d (id, status, expires_at, release_at, ends_at, sequence, updated_at)
+WHERE bookings.id = d.id AND bookings.sequence < d.sequence";
+
+/// Writes the batch, and refuses it if not exactly the rows changed that should.
+pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
+    let query = bind_stock(sqlx::query(WRITE), changes);
+    let query = bind_bookings(query, &changes.new_bookings);
+    let query = bind_journals(query, changes);
+    let counts: Vec<(i64, i64, i64)> = slot.fetch(query).await.map_err(raw)?;
+    let (lanes, pools, answers) = counts.first().copied().unwrap_or_default();
+    check_changed("lanes", changes.lanes.len(), lanes.unsigned_abs())?;
+    check_changed("pools", changes.pools.len(), pools.unsigned_abs())?;
+    check_changed("idempotency_keys", changes.answers.len(), answers.unsigned_abs())?;
+    if changes.bookings.is_empty() {
+        return Ok(());
+    }
+    let done = slot.execute(bind_changed(sqlx::query(CHANGE), &changes.bookings)).await.map_err(raw)?;
+    check_changed("bookings", changes.bookings.len(), done.rows_affected())
+}
+
+type WriteQuery<'q> = Query<'q, Postgres, PgArguments>;
+
+fn column<'a, T, V>(rows: &'a [T], of: impl Fn(&'a T) -> V) -> Vec<V> {
+    rows.iter().map(of).collect()
+}
+
+fn bind_stock<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQuery<'q> {
+    let pools = &changes.pools;
+    query
+        .bind(column(&changes.lanes, |lane| lane.key.uuid()))
+        .bind(column(&changes.lanes, |lane| micros(lane.decided_at)))
+        .bind(column(pools, |pool| PoolId::uuid(pool.id)))
+        .bind(column(pools, |pool| pool.held))
+        .bind(column(pools, |pool| pool.sold))
+        .bind(column(pools, |pool| pool.settings.as_ref().and_then(|(_, capacity)| capacity.map(i64::from))))
+        .bind(column(pools, |pool| pool.settings.as_ref().map(|(name, _)| name.as_str())))
+}
+
+fn bind_bookings<'q>(query: WriteQuery<'q>, bookings: &'q [Booking]) -> WriteQuery<'q> {
+    let items: Vec<(&Booking, i16, &BookingItem)> = bookings
+        .iter()
+        .flat_map(|booking| booking.items.iter().zip(0_i16..).map(move |(item, at)| (booking, at, item)))
+        .collect();
+    query
+        .bind(column(bookings, |row| row.id.uuid()))
+        .bind(column(bookings, |row| row.event.uuid()))
+        .bind(column(bookings, |row| row.organizer.uuid()))
+        .bind(column(bookings, |row| account(&row.buyer)))
+        .bind(column(bookings, |row| row.total.minor))
+        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.expires_at))))
+        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.release_at))))
+        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.ends_at))))
+        .bind(column(bookings, |row| micros(row.created_at)))
+        .bind(column(bookings, |row| micros(row.updated_at)))
+        .bind(column(bookings, |row| integer(row.sequence)))
+        .bind(column(bookings, |row| status_code(row.status)))
+        .bind(column(bookings, |row| channel_code(row.channel)))
+        .bind(column(bookings, |row| row.total.currency.code()))
+        .bind(column(bookings, |row| row.reference.as_str()))
+        .bind(column(bookings, |row| guest(&row.buyer)))
+        .bind(items.iter().map(|(row, ..)| row.id.uuid()).collect::<Vec<_>>())
+        .bind(items.iter().map(|(.., item)| item.ticket_type.uuid()).collect::<Vec<_>>())
+        .bind(items.iter().map(|(.., item)| item.unit_price).collect::<Vec<_>>())
+        .bind(items.iter().map(|(.., item)| integer(item.quantity)).collect::<Vec<_>>())
+        .bind(items.iter().map(|(_, at, _)| *at).collect::<Vec<_>>())
+        .bind(items.iter().map(|(.., item)| item.name.as_str()).collect::<Vec<_>>())
+}
+
+fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQuery<'q> {
+    let (outbox, audit) = (&changes.outbox, &changes.audit);
+    // Sorted, as every lock is: two batches with the same keys must not wait for each other.
+    let mut answers: Vec<_> = changes.answers.iter().collect();
+    answers.sort_unstable_by(|a, b| (a.key.caller, &a.key.key).cmp(&(b.key.caller, &b.key.key)));
+    query
+        .bind(column(outbox, |row| row.id.uuid()))
+        .bind(column(outbox, |row| row.aggregate))
+        .bind(column(outbox, |row| micros(row.at)))
+        .bind(column(outbox, |row| integer(row.sequence)))
+        .bind(column(outbox, |row| row.kind))
+        .bind(column(outbox, |row| row.data.as_str()))
+        .bind(column(outbox, |row| row.traceparent.as_deref()))
+        .bind(column(audit, |row| row.id))
+        .bind(column(audit, |row| row.object))
+        .bind(column(audit, |row| row.organizer.map(domain::OrganizerId::uuid)))
+        .bind(column(audit, |row| super::actor(row.actor).1))
+        .bind(column(audit, |row| micros(row.at)))
+        .bind(column(audit, |row| super::actor(row.actor).0))
+        .bind(column(audit, |row| row.action))
+        .bind(column(audit, |row| row.object_kind))
+        .bind(column(audit, |row| row.before.as_deref()))
+        .bind(column(audit, |row| row.after.as_deref()))
+        .bind(column(audit, |row| &*row.correlation_id))
+        .bind(answers.iter().map(|row| row.key.caller.uuid()).collect::<Vec<_>>())
+        .bind(answers.iter().map(|row| micros(row.at)).collect::<Vec<_>>())
+        .bind(answers.iter().map(|row| row.key.key.to_string()).collect::<Vec<_>>())
+        .bind(answers.iter().map(|row| row.key.fingerprint.to_vec()).collect::<Vec<_>>())
+        .bind(answers.iter().map(|row| row.snapshot.clone()).collect::<Vec<_>>())
+        .bind(KEPT_FOR.num_microseconds().unwrap_or(i64::MAX))
+}
+
+fn bind_changed<'q>(query: WriteQuery<'q>, bookings: &'q [Booking]) -> WriteQuery<'q> {
+    query
+        .bind(column(bookings, |row| row.id.uuid()))
+        .bind(column(bookings, |row| status_code(row.status)))
+        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.expires_at))))
+        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.release_at))))
+        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.ends_at))))
+        .bind(column(bookings, |row| integer(row.sequence)))
+        .bind(column(bookings, |row| micros(row.updated_at)))
+}
+
+fn account(buyer: &Buyer) -> Option<Uuid> {
+    match buyer {
+        Buyer::Account(user) => Some(user.uuid()),
+        Buyer::Guest(_) => None,
+    }
+}
+
+fn guest(buyer: &Buyer) -> Option<&str> {
+    match buyer {
+        Buyer::Account(_) => None,
+        Buyer::Guest(email) => Some(EmailAddress::as_str(email)),
+    }
+}

@@ -1,0 +1,97 @@
+//! What few batches write: settings of events, ticket types and pools, attendees. Ordinary statements, sent only where
+//! there is something to write.
+
+use application::booking::LaneChanges;
+use application::store::StoreError;
+use domain::catalog::TicketType;
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use uuid::Uuid;
+
+use super::{among, check_changed};
+use crate::entity::{booking_attendee, event, pool, ticket_type, ticket_type_pool};
+use crate::error::orm;
+use crate::mapping::{event_row, pool_row, ticket_type_row};
+
+/// Within the limit of binds of a statement on either engine, for every table here.
+const CHUNK: usize = 1_000;
+
+/// What the stock of the same batch may refer to.
+pub(super) async fn before(connection: &impl ConnectionTrait, changes: &LaneChanges) -> Result<(), StoreError> {
+    if !changes.new_pools.is_empty() {
+        let rows = changes.new_pools.iter().map(|pool| pool_row(pool).into_active_model());
+        pool::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
+    }
+    insert_types(connection, &changes.new_ticket_types).await?;
+    for ticket_type in &changes.ticket_types {
+        update_type(connection, ticket_type).await?;
+    }
+    for event in &changes.events {
+        let row = event_row(event).into_active_model().reset_all();
+        let update = event::Entity::update_many().set(row).filter(event::Column::Id.eq(event.id.uuid()));
+        let done = update.exec(connection).await.map_err(orm)?;
+        check_changed("events", 1, done.rows_affected)?;
+    }
+    Ok(())
+}
+
+/// What refers to the rest of the batch, or ends it.
+pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChanges) -> Result<(), StoreError> {
+    let attendees: Vec<_> = attendee_rows(changes).collect();
+    for chunk in attendees.chunks(CHUNK) {
+        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
+        booking_attendee::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
+    }
+    if changes.deleted_events.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = changes.deleted_events.iter().map(|event| event.uuid()).collect();
+    let delete = event::Entity::delete_many().filter(among(connection, event::Column::Id, &ids));
+    let done = delete.exec(connection).await.map_err(orm)?;
+    check_changed("deleted events", ids.len(), done.rows_affected)
+}
+
+/// Inserts ticket types with their places in shared pools.
+pub(crate) async fn insert_types(connection: &impl ConnectionTrait, types: &[TicketType]) -> Result<(), StoreError> {
+    if types.is_empty() {
+        return Ok(());
+    }
+    let rows = types.iter().map(|known| ticket_type_row(known).into_active_model());
+    ticket_type::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
+    insert_shared(connection, types).await
+}
+
+async fn insert_shared(connection: &impl ConnectionTrait, types: &[TicketType]) -> Result<(), StoreError> {
+    let of = |known: &TicketType| {
+        let ticket_type_id = known.id.uuid();
+        let row = move |pool_id: Uuid| ticket_type_pool::Model { ticket_type_id, pool_id }.into_active_model();
+        known.shared_pools.iter().map(|pool| row(pool.uuid())).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = types.iter().flat_map(of).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    ticket_type_pool::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
+    Ok(())
+}
+
+async fn update_type(connection: &impl ConnectionTrait, known: &TicketType) -> Result<(), StoreError> {
+    let row = ticket_type_row(known).into_active_model().reset_all();
+    let update = ticket_type::Entity::update_many().set(row).filter(ticket_type::Column::Id.eq(known.id.uuid()));
+    let done = update.exec(connection).await.map_err(orm)?;
+    check_changed("ticket types", 1, done.rows_affected)?;
+    let stale = ticket_type_pool::Column::TicketTypeId.eq(known.id.uuid());
+    ticket_type_pool::Entity::delete_many().filter(stale).exec(connection).await.map_err(orm)?;
+    insert_shared(connection, std::slice::from_ref(known)).await
+}
+
+fn attendee_rows(changes: &LaneChanges) -> impl Iterator<Item = booking_attendee::Model> + '_ {
+    changes.new_bookings.iter().flat_map(|booking| {
+        booking.attendees.iter().zip(0_i16..).map(|(attendee, position)| booking_attendee::Model {
+            booking_id: booking.id.uuid(),
+            ticket_type_id: attendee.ticket_type.uuid(),
+            position,
+            name: attendee.name.as_ref().map(|name| name.as_str().to_owned()),
+            email: attendee.email.as_ref().map(|email| email.as_str().to_owned()),
+        })
+    })
+}

@@ -1,0 +1,111 @@
+//! Accounts, sessions and keys.
+
+use application::identity::StoredSigningKey;
+use application::store::StoreError;
+use domain::identity::{Account, EndReason, RefreshToken, Session, SessionEnd, TokenHash, User, UserName};
+use domain::{EmailAddress, SessionId, SigningKeyId, UserId};
+
+use super::{count, instant, instant_if, integer, micros};
+use crate::entity::{refresh_token, session, signing_key, user};
+use crate::error::bad_row;
+
+/// An account of its row.
+pub(crate) fn user(row: user::Model) -> Result<User, StoreError> {
+    Ok(User {
+        id: UserId::new(row.id),
+        email: EmailAddress::trusted(row.email),
+        name: row.name.map(UserName::trusted),
+        role: row.role.parse().map_err(|_| bad_row("role", &row.role))?,
+        role_changed_at: instant_if(row.role_changed_at)?,
+        email_verified: row.email_verified,
+        version: count(row.version)?,
+        created_at: instant(row.created_at)?,
+    })
+}
+
+/// The row of an account.
+pub(crate) fn account_row(account: &Account) -> user::Model {
+    let user = &account.user;
+    user::Model {
+        id: user.id.uuid(),
+        email: user.email.as_str().to_owned(),
+        name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+        role: user.role.as_str().to_owned(),
+        role_changed_at: user.role_changed_at.map(micros),
+        email_verified: user.email_verified,
+        version: integer(user.version),
+        password_hash: account.password.as_ref().map(|hash| hash.expose().to_owned()),
+        created_at: micros(user.created_at),
+    }
+}
+
+/// A session of its row.
+pub(crate) fn session(row: &session::Model) -> Result<Session, StoreError> {
+    let ended = match (row.ended_at, row.end_reason.as_deref()) {
+        (Some(at), Some(word)) => {
+            let reason: EndReason = word.parse().map_err(|_| bad_row("end of a session", word))?;
+            Some(SessionEnd { at: instant(at)?, reason })
+        }
+        _ => None,
+    };
+    Ok(Session {
+        id: SessionId::new(row.id),
+        user: UserId::new(row.user_id),
+        started_at: instant(row.started_at)?,
+        last_used_at: instant(row.last_used_at)?,
+        expires_at: instant(row.expires_at)?,
+        generation: count(row.generation)?,
+        reissues: count(row.reissues)?,
+        ended,
+    })
+}
+
+/// The row of a session.
+pub(crate) fn session_row(session: &Session) -> session::Model {
+    session::Model {
+        id: session.id.uuid(),
+        user_id: session.user.uuid(),
+        started_at: micros(session.started_at),
+        last_used_at: micros(session.last_used_at),
+        expires_at: micros(session.expires_at),
+        generation: integer(session.generation),
+        reissues: integer(session.reissues),
+        ended_at: session.ended.map(|end| micros(end.at)),
+        end_reason: session.ended.map(|end| end.reason.as_str().to_owned()),
+    }
+}
+
+/// A refresh token of its row.
+pub(crate) fn refresh_token(row: &refresh_token::Model) -> Result<RefreshToken, StoreError> {
+    let digest = row.hash.as_slice().try_into().map_err(|_| bad_row("digest of a token", row.hash.len()))?;
+    Ok(RefreshToken {
+        hash: TokenHash::new(digest),
+        session: SessionId::new(row.session_id),
+        generation: count(row.generation)?,
+        issued_at: instant(row.issued_at)?,
+        spent_at: instant_if(row.spent_at)?,
+    })
+}
+
+/// The row of a refresh token.
+pub(crate) fn refresh_token_row(token: &RefreshToken) -> refresh_token::Model {
+    refresh_token::Model {
+        hash: token.hash.as_bytes().to_vec(),
+        session_id: token.session.uuid(),
+        generation: integer(token.generation),
+        issued_at: micros(token.issued_at),
+        spent_at: token.spent_at.map(micros),
+    }
+}
+
+/// A signing key of its row.
+pub(crate) fn signing_key(row: signing_key::Model) -> Result<StoredSigningKey, StoreError> {
+    let public_key = row.public_key.as_slice().try_into().map_err(|_| bad_row("public key", row.id))?;
+    Ok(StoredSigningKey {
+        id: SigningKeyId::new(row.id),
+        public_key,
+        sealed_private_key: row.sealed_private_key,
+        created_at: instant(row.created_at)?,
+        retired_at: instant_if(row.retired_at)?,
+    })
+}

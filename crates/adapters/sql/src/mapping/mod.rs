@@ -1,0 +1,42 @@
+//! Rows into the types of `domain`, and back.
+//!
+//! What was stored had been parsed before, so that texts are trusted; a word or a number that no version of this program
+//! can have written is a defect, and is told as one.
+
+mod booking;
+mod catalog;
+mod identity;
+
+pub(crate) use booking::{bookings_of, channel_code, status_code, types_of};
+pub(crate) use catalog::{event_row, member, member_role, organizer, organizer_row, pool_row, sales, ticket_type_row};
+pub(crate) use identity::{account_row, refresh_token, refresh_token_row, session, session_row, signing_key, user};
+
+use application::store::StoreError;
+use domain::Timestamp;
+
+use crate::error::bad_row;
+
+/// Microseconds since 1970.
+pub(crate) const fn micros(at: Timestamp) -> i64 {
+    at.timestamp_micros()
+}
+
+/// The instant of that many microseconds since 1970.
+pub(crate) fn instant(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_timestamp_micros(micros).ok_or_else(|| bad_row("time", micros))
+}
+
+/// The instant, if there is one.
+pub(crate) fn instant_if(micros: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
+    micros.map(instant).transpose()
+}
+
+/// A count that was stored in a wider or signed type.
+pub(crate) fn count<T: TryInto<u32> + Copy + ToString>(stored: T) -> Result<u32, StoreError> {
+    stored.try_into().map_err(|_| bad_row("count", stored))
+}
+
+/// A count of ours as the database's `integer`. Every count that is stored so is far below its bound.
+pub(crate) fn integer(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
