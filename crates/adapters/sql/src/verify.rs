@@ -1,1 +1,211 @@
-//! `goticket verify`.
+//! `goticket verify`: the invariants, recomputed from the rows by the database itself, all in one snapshot.
+//!
+//! Each check is one query, the same text on both engines, that names the rows which are not as they must be: a subject
+//! and a sentence. To add one, append it to [`CHECKS`]. They are aggregates over whole tables, so that the time they take
+//! grows with the rows and not with their square.
+
+use application::store::StoreError;
+use application::verify::{Difference, Report, Verifier};
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, Statement};
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use crate::connect::Database;
+use crate::entity::idempotency_key;
+use crate::error::orm;
+
+/// The most differences that are told of one invariant.
+const TOLD_MAX: usize = 1_000;
+
+#[async_trait]
+impl Verifier for Database {
+    async fn verify(&self) -> Result<Report, StoreError> {
+        let snapshot = self.begin_snapshot().await?;
+        if snapshot.get_database_backend() == DbBackend::Postgres {
+            // It takes as long as it takes, and sorts some millions of rows.
+            let patience = "SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'";
+            snapshot.execute_unprepared(patience).await.map_err(orm)?;
+        }
+        let mut report = Report::default();
+        for (table, sql) in COUNTS {
+            report.looked_at.push((table, count(&snapshot, sql).await?));
+        }
+        for check in CHECKS {
+            report.differences.extend(check.run(&snapshot).await?);
+        }
+        report.differences.extend(unreadable_answers(&snapshot).await?);
+        snapshot.commit().await.map_err(orm)?;
+        Ok(report)
+    }
+}
+
+struct Check {
+    invariant: &'static str,
+    /// Selects the columns `subject` and `detail`.
+    sql: &'static str,
+}
+
+impl Check {
+    async fn run(&self, snapshot: &DatabaseTransaction) -> Result<Vec<Difference>, StoreError> {
+        let sql = format!("SELECT subject, detail FROM ({}) AS found LIMIT {TOLD_MAX}", self.sql);
+        let rows = snapshot.query_all_raw(Statement::from_string(snapshot.get_database_backend(), sql)).await;
+        let difference = |row: &sea_orm::QueryResult| {
+            let (subject, detail): (Uuid, String) = (row.try_get("", "subject")?, row.try_get("", "detail")?);
+            Ok(Difference { invariant: self.invariant, detail: format!("{subject}: {detail}") })
+        };
+        rows.map_err(orm)?.iter().map(difference).collect::<Result<_, _>>().map_err(orm)
+    }
+}
+
+async fn count(snapshot: &DatabaseTransaction, sql: &str) -> Result<u64, StoreError> {
+    let row = snapshot.query_one_raw(Statement::from_string(snapshot.get_database_backend(), sql)).await;
+    let rows = row.map_err(orm)?.map(|row| row.try_get::<i64>("", "n")).transpose().map_err(orm)?;
+    Ok(rows.unwrap_or_default().unsigned_abs())
+}
+
+/// A kept answer that cannot be read could not be replayed either. Only the newest PostgreSQL knows what JSON is in a
+/// text, hence this one is checked here.
+async fn unreadable_answers(snapshot: &DatabaseTransaction) -> Result<Vec<Difference>, StoreError> {
+    let mut rows = idempotency_key::Entity::find().stream(snapshot).await.map_err(orm)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.try_next().await.map_err(orm)? {
+        if serde_json::from_str::<IgnoredAny>(&row.snapshot).is_err() && found.len() < TOLD_MAX {
+            let detail = format!("{}: the kept answer of the key {} is no JSON", row.caller, row.word);
+            found.push(Difference { invariant: "kept_answers", detail });
+        }
+    }
+    Ok(found)
+}
+
+const COUNTS: [(&str, &str); 7] = [
+    ("events", "SELECT count(*) AS n FROM events"),
+    ("pools", "SELECT count(*) AS n FROM pools"),
+    ("bookings", "SELECT count(*) AS n FROM bookings"),
+    ("booking items", "SELECT count(*) AS n FROM booking_items"),
+    ("outbox rows", "SELECT count(*) AS n FROM outbox"),
+    ("audit lines", "SELECT count(*) AS n FROM audit_log"),
+    ("kept answers", "SELECT count(*) AS n FROM idempotency_keys"),
+];
+
+const CHECKS: &[Check] = &[
+    Check {
+        invariant: "pool_counters",
+        sql: "
+        WITH of_type AS (
+            SELECT id AS type_id, own_pool_id AS pool_id FROM ticket_types
+            UNION ALL SELECT ticket_type_id, pool_id FROM ticket_type_pools
+        ), units AS (
+            SELECT i.ticket_type_id AS type_id, sum(CASE WHEN b.status = 0 THEN i.quantity ELSE 0 END) AS held,
+                sum(CASE WHEN b.status = 1 THEN i.quantity ELSE 0 END) AS sold
+            FROM bookings AS b JOIN booking_items AS i ON i.booking_id = b.id
+            WHERE b.status IN (0, 1) GROUP BY i.ticket_type_id
+        ), sums AS (
+            SELECT of_type.pool_id, sum(units.held) AS held, sum(units.sold) AS sold
+            FROM of_type JOIN units ON units.type_id = of_type.type_id GROUP BY of_type.pool_id
+        )
+        SELECT p.id AS subject, 'the pool counts ' || p.held || ' held and ' || p.sold || ' sold, its bookings are '
+            || coalesce(s.held, 0) || ' and ' || coalesce(s.sold, 0) AS detail
+        FROM pools AS p LEFT JOIN sums AS s ON s.pool_id = p.id
+        WHERE p.held <> coalesce(s.held, 0) OR p.sold <> coalesce(s.sold, 0)",
+    },
+    Check {
+        invariant: "oversold",
+        sql: "SELECT id AS subject, 'the pool has room for ' || coalesce(capacity, -1) || ' and has ' || held
+            || ' held and ' || sold || ' sold' AS detail
+        FROM pools WHERE held < 0 OR sold < 0 OR held + sold > capacity",
+    },
+    Check {
+        invariant: "booking_total",
+        sql: "SELECT b.id AS subject, 'the total is ' || b.total || ', the items make ' || s.total AS detail
+        FROM bookings AS b JOIN (SELECT booking_id, sum(quantity * unit_price) AS total FROM booking_items
+            GROUP BY booking_id) AS s ON s.booking_id = b.id
+        WHERE s.total <> b.total",
+    },
+    Check {
+        invariant: "empty_bookings",
+        sql: "SELECT id AS subject, 'the booking has no items' AS detail FROM bookings AS b
+        WHERE NOT EXISTS (SELECT 1 FROM booking_items AS i WHERE i.booking_id = b.id)",
+    },
+    Check {
+        invariant: "orphan_items",
+        sql: "SELECT booking_id AS subject, 'items of a booking that does not exist' AS detail FROM booking_items AS i
+        WHERE NOT EXISTS (SELECT 1 FROM bookings AS b WHERE b.id = i.booking_id)",
+    },
+    Check {
+        invariant: "foreign_items",
+        sql: "SELECT i.booking_id AS subject, 'an item of a type that is not of the event' AS detail
+        FROM booking_items AS i JOIN bookings AS b ON b.id = i.booking_id
+        LEFT JOIN ticket_types AS t ON t.id = i.ticket_type_id
+        WHERE t.id IS NULL OR t.event_id <> b.event_id",
+    },
+    Check {
+        invariant: "orphan_bookings",
+        sql: "SELECT b.id AS subject, 'the booking is of no event, or of one of another organizer' AS detail
+        FROM bookings AS b LEFT JOIN events AS e ON e.id = b.event_id
+        WHERE e.id IS NULL OR e.organizer_id <> b.organizer_id",
+    },
+    Check {
+        invariant: "foreign_pools",
+        sql: "
+        SELECT t.id AS subject, 'the own pool is of another event' AS detail
+        FROM ticket_types AS t JOIN pools AS p ON p.id = t.own_pool_id WHERE p.event_id <> t.event_id OR p.shared
+        UNION ALL
+        SELECT t.id AS subject, 'a shared pool is of another event' AS detail
+        FROM ticket_types AS t JOIN ticket_type_pools AS s ON s.ticket_type_id = t.id JOIN pools AS p ON p.id = s.pool_id
+        WHERE p.event_id <> t.event_id OR NOT p.shared",
+    },
+    Check {
+        invariant: "pending_without_hold",
+        sql: "SELECT id AS subject, 'the booking is pending and has no end' AS detail FROM bookings
+        WHERE status = 0 AND (release_at IS NULL OR expires_at IS NULL OR ends_at IS NULL)",
+    },
+    Check {
+        invariant: "duplicate_reference",
+        sql: "SELECT organizer_id AS subject, count(*) || ' bookings are called ' || reference AS detail
+        FROM bookings GROUP BY organizer_id, reference HAVING count(*) > 1",
+    },
+    Check {
+        invariant: "outbox_sequence",
+        sql: "SELECT b.id AS subject, 'the booking is at ' || b.sequence || ', its messages are '
+            || coalesce(o.messages, 0) || ' from ' || coalesce(o.low, 0) || ' to ' || coalesce(o.high, 0) AS detail
+        FROM bookings AS b LEFT JOIN (
+            SELECT aggregate, count(*) AS messages, count(DISTINCT sequence) AS different, min(sequence) AS low,
+                max(sequence) AS high
+            FROM outbox GROUP BY aggregate
+        ) AS o ON o.aggregate = b.id
+        WHERE o.aggregate IS NULL OR o.messages <> b.sequence OR o.different <> b.sequence OR o.low <> 1
+            OR o.high <> b.sequence",
+    },
+    Check {
+        invariant: "audit_trail",
+        sql: "SELECT b.id AS subject, 'the booking is at ' || b.sequence || ', the audit log has '
+            || coalesce(a.lines, 0) || ' lines of it' AS detail
+        FROM bookings AS b LEFT JOIN (
+            SELECT object, count(*) AS lines FROM audit_log WHERE object_kind = 'booking' GROUP BY object
+        ) AS a ON a.object = b.id
+        WHERE a.object IS NULL OR a.lines <> b.sequence",
+    },
+    Check {
+        invariant: "event_version",
+        sql: "SELECT e.id AS subject, 'the event is at version ' || e.version || ', its last message at '
+            || coalesce(o.high, 0) AS detail
+        FROM events AS e LEFT JOIN (SELECT aggregate, max(sequence) AS high FROM outbox GROUP BY aggregate) AS o
+            ON o.aggregate = e.id
+        WHERE o.high IS NULL OR o.high <> e.version",
+    },
+    Check {
+        invariant: "lane_of_event",
+        sql: "SELECT e.id AS subject, 'the event has no lane' AS detail FROM events AS e
+        WHERE NOT EXISTS (SELECT 1 FROM lanes AS l WHERE l.event_id = e.id)",
+    },
+    Check {
+        invariant: "attendees",
+        sql: "SELECT a.booking_id AS subject, 'more attendees than units of a type: ' || a.people AS detail
+        FROM (SELECT booking_id, ticket_type_id, count(*) AS people FROM booking_attendees
+            GROUP BY booking_id, ticket_type_id) AS a
+        LEFT JOIN booking_items AS i ON i.booking_id = a.booking_id AND i.ticket_type_id = a.ticket_type_id
+        WHERE i.booking_id IS NULL OR a.people > i.quantity",
+    },
+];
