@@ -7,15 +7,27 @@
 //! To add an endpoint: a handler with `#[utoipa::path]` in the file of its resource, its codes in `x-problems`, its line
 //! in `routes()` there. The tests of `testkit` find it in the document and ask for its cases.
 
+#![expect(unused_qualifications, reason = "the code that utoipa makes for parameters qualifies them")]
+
 mod auth;
+mod availability;
+mod bookings;
 mod context;
+mod created;
+mod events;
 mod extract;
 mod middleware;
 mod openapi;
 mod operation;
+mod organizers;
 mod page;
+mod patch;
+mod pools;
 pub mod problem;
+mod rendered;
 mod state;
+mod ticket_types;
+mod time;
 mod users;
 
 use axum::Router;
@@ -38,7 +50,6 @@ use middleware::{Meters, SecurityHeaders, Settings, Surround};
 use problem::Problem;
 
 /// Everything that the public address serves.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     let (routes, document) = documented().split_for_parts();
     let document = openapi::complete(document);
@@ -46,7 +57,6 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// What the operations address serves: `/metrics`, `/liveness`, `/readiness`, `/health`.
-#[must_use]
 pub fn ops_router(state: AppState, metrics: MetricsText) -> Router {
     let (routes, document) = operation::routes().split_for_parts();
     finish(routes.merge(operation::metrics_route(metrics)), &document, state)
@@ -60,7 +70,15 @@ pub fn openapi() -> OpenApi {
 
 /// All routes that the document names, and no others.
 fn documented() -> OpenApiRouter<AppState> {
-    let api = OpenApiRouter::default().merge(auth::routes()).merge(users::routes());
+    let api = OpenApiRouter::default()
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(organizers::routes())
+        .merge(events::routes())
+        .merge(ticket_types::routes())
+        .merge(pools::routes())
+        .merge(availability::routes())
+        .merge(bookings::routes());
     OpenApiRouter::with_openapi(openapi::blank())
         .nest("/api/v1", api)
         .merge(auth::root_routes())

@@ -11,11 +11,11 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
-use utoipa::{OpenApi as _, ToSchema};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::problem::{FieldError, Left, ProblemBody, TITLES};
 
@@ -29,9 +29,54 @@ use crate::problem::{FieldError, Left, ProblemBody, TITLES};
             next. Every answer bears `X-Correlation-Id`. A `POST` that creates something honours `Idempotency-Key`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(ProblemBody<'_>, FieldError<'_>, Left)),
+    components(schemas(ProblemBody<'_>, FieldError<'_>, Left, EventName)),
 )]
 struct Document;
+
+/// What a `POST` that creates something may bear.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes a header, which `Keyed` reads")]
+pub(crate) struct IdempotencyKeyHeader {
+    /// Sent again with the same body within 24 hours, it gets the first success again. Quoted or bare.
+    #[param(rename = "Idempotency-Key", nullable = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    #[param(example = "8e03978e-40d5-43e8-bc93-6894a57f9324")]
+    idempotency_key: Option<String>,
+}
+
+/// What a change of an event may bear.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes a header, which `IfMatch` reads")]
+pub(crate) struct IfMatchHeader {
+    /// The `version` of the event that the change was made for, in quotation marks; another one is 412.
+    #[param(rename = "If-Match", nullable = false, pattern = r#"^(\*|(W/)?"[!#-~]*")$"#, example = "\"3\"")]
+    if_match: Option<String>,
+}
+
+/// What a read may bear.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes a header, which is read where the answer is made")]
+pub(crate) struct IfNoneMatchHeader {
+    /// The `ETag` of an earlier answer; 304 while it still holds.
+    #[param(rename = "If-None-Match", nullable = false, example = "W/\"3-17\"")]
+    if_none_match: Option<String>,
+}
+
+/// The id of an event, or its slug.
+pub(crate) struct EventName;
+
+impl PartialSchema for EventName {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let id = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+        let slug = text().min_length(Some(2)).max_length(Some(80)).pattern(Some("^[a-z0-9]+(-[a-z0-9]+)*$"));
+        Schema::AnyOf(AnyOfBuilder::new().item(id).item(slug).description(Some("An id or a slug.")).build()).into()
+    }
+}
+
+impl ToSchema for EventName {}
 
 const PROBLEM_JSON: &str = "application/problem+json";
 const EXTENSION: &str = "x-problems";
@@ -109,9 +154,17 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
 }
 
 fn complete_operation(operation: &mut Operation) {
-    for answer in operation.responses.responses.values_mut() {
-        if let RefOr::T(answer) = answer {
-            answer.headers.insert("X-Correlation-Id".to_owned(), correlation_id().into());
+    let has_key = has_key(operation);
+    for (status, answer) in &mut operation.responses.responses {
+        let RefOr::T(answer) = answer else { continue };
+        answer.headers.insert("X-Correlation-Id".to_owned(), correlation_id().into());
+        if status == "201" {
+            let location = header(Type::String, "Where it is from now on.");
+            answer.headers.entry("Location".to_owned()).or_insert(location.into());
+        }
+        if status == "201" && has_key {
+            let replayed = header(Type::String, "`true` where this is the answer to an earlier request with this key.");
+            answer.headers.insert("Idempotency-Replayed".to_owned(), replayed.into());
         }
     }
     let mut by_status: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
@@ -141,7 +194,7 @@ fn codes(operation: &mut Operation) -> Vec<&'static str> {
     }
     let named: Vec<String> = named.and_then(|named| serde_json::from_value(named).ok()).unwrap_or_default();
     let parameters = operation.parameters.iter().flatten();
-    let has_key = parameters.clone().any(|it| matches!(it, RefOr::T(it) if it.name == "Idempotency-Key"));
+    let has_key = has_key(operation);
     let needs_login = operation.security.iter().flatten().any(|it| *it != Default::default());
     let implied = ALWAYS
         .into_iter()
@@ -157,6 +210,11 @@ fn codes(operation: &mut Operation) -> Vec<&'static str> {
     codes.sort_unstable();
     codes.dedup();
     codes
+}
+
+fn has_key(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|it| matches!(it, RefOr::T(it) if it.name == "Idempotency-Key"))
 }
 
 fn status(code: &str) -> u16 {

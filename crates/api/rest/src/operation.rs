@@ -123,7 +123,6 @@ async fn ask(component: &Component) -> Finding {
 pub(crate) struct HealthBody {
     /// `down` where a needed component does not answer, or while the instance stops; `degraded` where another one
     /// does not.
-    #[schema(inline)]
     status: StatusWord,
     /// Whether the instance finishes what it has begun, and stops.
     draining: bool,
@@ -140,7 +139,6 @@ pub(crate) struct ComponentBody {
     #[schema(example = "database")]
     name: &'static str,
     /// `up` or `down`.
-    #[schema(inline)]
     status: StatusWord,
     /// Whether the instance is not ready without it.
     needed: bool,
@@ -152,6 +150,7 @@ pub(crate) struct ComponentBody {
 /// How something is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ComponentStatus)]
 pub(crate) enum StatusWord {
     /// It works.
     Up,

@@ -21,6 +21,18 @@ pub(crate) struct Page<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// Of rows that the application has read.
+    pub(crate) fn of<R>(
+        rows: application::page::Page<R>,
+        cursor: impl FnOnce(&R) -> Cursor,
+        body: impl FnMut(R) -> T,
+    ) -> Self {
+        let next_cursor = rows.items.last().filter(|_| rows.more).map(|last| cursor(last).encode());
+        Self { items: rows.items.into_iter().map(body).collect(), next_cursor }
+    }
+}
+
 /// Where a page begins: behind the row of this list with this id (and, where the list is ordered by it, this time).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Cursor {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::booking::{Availability, Bookings};
+use application::catalog::Catalog;
 use application::clock::Ids;
 use application::identity::Identity;
 use axum::extract::FromRef;
 
 use crate::extract::body::BodyLimits;
 use crate::operation::Health;
+use crate::rendered::Pages;
 
 /// How the REST face behaves.
 #[derive(Clone, Debug)]
@@ -41,6 +44,12 @@ impl Default for RestSettings {
 pub struct Services {
     /// Accounts and sign-ins.
     pub identity: Arc<Identity>,
+    /// Organizers and events.
+    pub catalog: Arc<Catalog>,
+    /// Bookings.
+    pub bookings: Arc<Bookings>,
+    /// Who watches what is left.
+    pub availability: Arc<Availability>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
     /// Makes correlation ids.
@@ -54,13 +63,16 @@ pub struct AppState(Arc<Inner>);
 struct Inner {
     services: Services,
     settings: RestSettings,
+    event_pages: Pages,
+    availability_pages: Pages,
 }
 
 impl AppState {
     /// Puts the use cases and the settings together.
     #[must_use]
     pub fn new(services: Services, settings: RestSettings) -> Self {
-        Self(Arc::new(Inner { services, settings }))
+        let (event_pages, availability_pages) = Default::default();
+        Self(Arc::new(Inner { services, settings, event_pages, availability_pages }))
     }
 
     pub(crate) fn settings(&self) -> &RestSettings {
@@ -69,6 +81,26 @@ impl AppState {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.0.services.identity
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.services.catalog
+    }
+
+    pub(crate) fn bookings(&self) -> &Bookings {
+        &self.0.services.bookings
+    }
+
+    pub(crate) fn availability(&self) -> &Availability {
+        &self.0.services.availability
+    }
+
+    pub(crate) fn event_pages(&self) -> &Pages {
+        &self.0.event_pages
+    }
+
+    pub(crate) fn availability_pages(&self) -> &Pages {
+        &self.0.availability_pages
     }
 
     pub(crate) fn health(&self) -> &Arc<Health> {

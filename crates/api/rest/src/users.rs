@@ -35,7 +35,6 @@ pub(crate) struct UserBody {
     #[schema(required, example = "Ana Kowalska")]
     pub(crate) name: Option<String>,
     /// What the platform lets it do.
-    #[schema(inline)]
     pub(crate) role: RoleBody,
     /// Whether somebody has proved to read the mails of the address.
     pub(crate) email_verified: bool,
@@ -132,7 +131,6 @@ async fn list_users(
 #[schema(as = ChangeRole)]
 pub(crate) struct ChangeRoleBody {
     /// The role that the account gets.
-    #[schema(inline)]
     role: RoleBody,
 }
 

@@ -33,7 +33,7 @@ impl Default for BodyLimits {
 /// A body that must be there.
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// A body that may be left out, with its media type; then every field has its default.
+/// A body that may be left out, with its media type, or be null; then every field has its default.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
 impl<T, S> FromRequest<S> for Json<T>
@@ -67,7 +67,7 @@ where
         let bytes = read(request, BodyLimits::from_ref(state)).await?;
         match (bytes.is_empty(), has_type) {
             (true, _) => Ok(Self(T::default())),
-            (false, true) => parse(&bytes).map(Self),
+            (false, true) => parse::<Option<T>>(&bytes).map(|body| Self(body.unwrap_or_default())),
             (false, false) => Err(Problem::unsupported_media_type()),
         }
     }
@@ -254,6 +254,7 @@ mod tests {
         };
         assert_eq!(optional(None, "").await, Ok(0));
         assert_eq!(optional(JSON, "").await, Ok(0));
+        assert_eq!(optional(JSON, "null").await, Ok(0));
         assert_eq!(optional(JSON, r#"{"count": 3}"#).await, Ok(3));
         assert_eq!(optional(None, "{}").await, Err("unsupported_media_type"));
         assert_eq!(optional(Some("text/plain"), "").await, Err("unsupported_media_type"));

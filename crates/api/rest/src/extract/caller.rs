@@ -23,8 +23,6 @@ pub(crate) struct Caller {
 pub(crate) struct Visitor {
     /// He, if he has signed in.
     pub(crate) principal: Option<Principal>,
-    /// The origin of what he changes.
-    pub(crate) origin: Origin,
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -44,11 +42,10 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         if !parts.headers.contains_key(AUTHORIZATION) {
-            let origin = Context::from_request_parts(parts, state).await?.origin();
-            return Ok(Self { principal: None, origin });
+            return Ok(Self { principal: None });
         }
-        let Caller { principal, origin } = Caller::from_request_parts(parts, state).await?;
-        Ok(Self { principal: Some(principal), origin })
+        let caller = Caller::from_request_parts(parts, state).await?;
+        Ok(Self { principal: Some(caller.principal) })
     }
 }
 

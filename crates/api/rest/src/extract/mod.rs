@@ -11,5 +11,5 @@ pub(crate) use body::{Json, OptionalJson};
 pub(crate) use caller::{Caller, Visitor};
 pub(crate) use conditional::IfMatch;
 pub(crate) use idempotency::Keyed;
-pub(crate) use path::Ids;
+pub(crate) use path::{Admitted, EventPath, Ids};
 pub(crate) use query::Params;

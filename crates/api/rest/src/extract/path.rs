@@ -1,10 +1,14 @@
 //! Ids in the path.
 
+use application::catalog::EventRef;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use domain::EventId;
+use domain::catalog::Slug;
 use uuid::Uuid;
 
 use crate::problem::Problem;
+use crate::state::AppState;
 
 /// The ids of the path, in their order; 400 where one is no UUID.
 pub(crate) struct Ids<const N: usize>(pub(crate) [Uuid; N]);
@@ -21,6 +25,43 @@ impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Ids<N> {
             *id = parse(value).ok_or_else(|| Problem::malformed(format!("{name} must be a UUID")))?;
         }
         Ok(Self(ids))
+    }
+}
+
+/// An event by its id or its slug, the first parameter of the path.
+pub(crate) struct EventPath(pub(crate) EventRef);
+
+impl<S: Send + Sync> FromRequestParts<S> for EventPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = raw(parts, state).await?;
+        let (_, value) = params.iter().next().ok_or_else(Problem::no_route)?;
+        event(value).map(Self).ok_or_else(|| Problem::malformed("eventId must be a UUID or a slug"))
+    }
+}
+
+fn event(text: &str) -> Option<EventRef> {
+    match parse(text) {
+        Some(id) => Some(EventRef::Id(EventId::new(id))),
+        None => Slug::parse("eventId", text).ok().map(EventRef::Slug),
+    }
+}
+
+/// Lets a booking in only while there is room in the queue of its event: asked before anything that costs, the check of
+/// the token included. What is wrong with the address is said later.
+pub(crate) struct Admitted;
+
+impl FromRequestParts<AppState> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let params = raw(parts, state).await?;
+        let id = params.iter().next().and_then(|(_, value)| parse(value));
+        if let Some(id) = id {
+            state.bookings().admit(EventId::new(id))?;
+        }
+        Ok(Self)
     }
 }
 
@@ -42,6 +83,16 @@ pub(crate) fn parse(text: &str) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_has_an_id_or_a_slug() {
+        let id = Uuid::from_u128(7);
+        assert!(matches!(event(&id.to_string()), Some(EventRef::Id(found)) if found.uuid() == id));
+        assert!(matches!(event("gala-2026"), Some(EventRef::Slug(slug)) if slug.as_str() == "gala-2026"));
+        for bad in ["", "x", "Gala", "a--b", "a b", "a\0b", "ą-b", &id.simple().to_string(), &"x".repeat(81)] {
+            assert!(event(bad).is_none(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_uuid_has_one_form() {

@@ -1,0 +1,316 @@
+//! `/events/{eventId}/ticket-types`: what exactly is sold.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use domain::booking::{Sale, SaleChange};
+use domain::catalog::{NewTicketType, TicketType, TicketTypeEdit, TicketTypeStatus};
+use domain::{EventId, PoolId, TicketTypeId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use application::error::AppError;
+
+use crate::created::Created;
+use crate::events;
+use crate::extract::{Caller, Ids, IfMatch, Json, Keyed};
+use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader};
+use crate::problem::Problem;
+use crate::state::AppState;
+use crate::{patch, rendered, time};
+
+/// The routes under `/api/v1`.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(add_ticket_type)).routes(routes!(edit_ticket_type))
+}
+
+/// A ticket type.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TicketType)]
+pub(crate) struct TicketTypeBody {
+    /// Its id.
+    id: Uuid,
+    /// As buyers read it.
+    #[schema(example = "Standing")]
+    name: String,
+    /// Price of one in the minor unit of the event's currency.
+    #[schema(minimum = 0, example = 2500)]
+    price: i64,
+    /// How many there are; null is unlimited.
+    #[schema(required, minimum = 0, example = 400)]
+    capacity: Option<u32>,
+    /// How many can be booked now; null is unlimited.
+    #[schema(required, minimum = 0, example = 123)]
+    available: Option<u32>,
+    /// The fewest of one booking.
+    #[schema(minimum = 1)]
+    min_per_booking: u32,
+    /// The most of one booking.
+    #[schema(minimum = 1, example = 10)]
+    max_per_booking: u32,
+    /// The most of one buyer over all his bookings; null is no limit.
+    #[schema(required, minimum = 1)]
+    max_per_buyer: Option<u32>,
+    /// Sales begin; null: with the publication.
+    #[schema(required)]
+    sales_start_at: Option<DateTime<Utc>>,
+    /// Sales end; null: with the event.
+    #[schema(required)]
+    sales_end_at: Option<DateTime<Utc>>,
+    /// Whether it is sold at all.
+    status: TicketTypeStatusBody,
+    /// Not listed for the public; sold to who knows its id.
+    hidden: bool,
+    /// The shared pools that a unit needs room in as well.
+    pool_ids: Vec<Uuid>,
+}
+
+/// Whether a ticket type is sold at all.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = TicketTypeStatus)]
+pub(crate) enum TicketTypeStatusBody {
+    /// Sold within its period.
+    Active,
+    /// No longer sold; what was sold stays.
+    Archived,
+}
+
+impl TicketTypeBody {
+    pub(crate) fn of(sale: &Sale, ticket_type: &TicketType) -> Self {
+        Self {
+            id: ticket_type.id.uuid(),
+            name: ticket_type.name.as_str().to_owned(),
+            price: ticket_type.price,
+            capacity: sale.pool(ticket_type.own_pool).and_then(|pool| pool.capacity),
+            available: sale.available(ticket_type),
+            min_per_booking: ticket_type.min_per_booking,
+            max_per_booking: ticket_type.max_per_booking,
+            max_per_buyer: ticket_type.max_per_buyer,
+            sales_start_at: ticket_type.sales_start_at,
+            sales_end_at: ticket_type.sales_end_at,
+            status: match ticket_type.status {
+                TicketTypeStatus::Active => TicketTypeStatusBody::Active,
+                TicketTypeStatus::Archived => TicketTypeStatusBody::Archived,
+            },
+            hidden: ticket_type.hidden,
+            pool_ids: ticket_type.shared_pools.iter().map(|pool| pool.uuid()).collect(),
+        }
+    }
+}
+
+/// A new ticket type.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewTicketType)]
+pub(crate) struct NewTicketTypeBody {
+    /// As buyers read it.
+    #[schema(min_length = 1, max_length = 200, example = "Standing")]
+    name: String,
+    /// Price of one in the minor unit of the event's currency.
+    #[schema(minimum = 0, maximum = 100_000_000_000_i64, example = 2500)]
+    price: i64,
+    /// How many there are; null or left out: unlimited.
+    #[schema(minimum = 0, maximum = 100_000_000, example = 400)]
+    capacity: Option<i64>,
+    /// Shared pools of the event that a unit needs room in as well.
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    pool_ids: Vec<Uuid>,
+    /// The fewest of one booking; 1 by default.
+    #[schema(minimum = 1, maximum = 1_000)]
+    min_per_booking: Option<i64>,
+    /// The most of one booking; 10 by default.
+    #[schema(minimum = 1, maximum = 1_000, example = 10)]
+    max_per_booking: Option<i64>,
+    /// The most of one buyer over all his bookings; no limit by default.
+    #[schema(minimum = 1, maximum = 1_000)]
+    max_per_buyer: Option<i64>,
+    /// Sales begin; with the publication by default.
+    #[serde(default, deserialize_with = "time::optional")]
+    sales_start_at: Option<DateTime<Utc>>,
+    /// Sales end; with the event by default.
+    #[serde(default, deserialize_with = "time::optional")]
+    sales_end_at: Option<DateTime<Utc>>,
+    /// Not listed for the public; sold to who knows its id.
+    #[serde(default)]
+    hidden: bool,
+}
+
+impl NewTicketTypeBody {
+    /// The only ticket type of an event that is made in short.
+    pub(crate) fn general_admission(price: i64, capacity: Option<i64>) -> NewTicketType {
+        NewTicketType {
+            name: "General admission".to_owned(),
+            price,
+            capacity,
+            pool_ids: Vec::new(),
+            min_per_booking: None,
+            max_per_booking: None,
+            max_per_buyer: None,
+            sales_start_at: None,
+            sales_end_at: None,
+            hidden: false,
+        }
+    }
+}
+
+impl From<NewTicketTypeBody> for NewTicketType {
+    fn from(body: NewTicketTypeBody) -> Self {
+        Self {
+            name: body.name,
+            price: body.price,
+            capacity: body.capacity,
+            pool_ids: body.pool_ids.into_iter().map(PoolId::new).collect(),
+            min_per_booking: body.min_per_booking,
+            max_per_booking: body.max_per_booking,
+            max_per_buyer: body.max_per_buyer,
+            sales_start_at: body.sales_start_at,
+            sales_end_at: body.sales_end_at,
+            hidden: body.hidden,
+        }
+    }
+}
+
+/// Adds a ticket type to an event
+#[utoipa::path(
+    post, path = "/events/{eventId}/ticket-types", operation_id = "addTicketType", tag = "Catalog",
+    params(("eventId" = Uuid, Path, description = "The event."), IdempotencyKeyHeader, IfMatchHeader),
+    request_body = NewTicketTypeBody,
+    responses((status = 201, description = "The ticket type.", body = TicketTypeBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!([
+        "forbidden", "not_found", "invalid_state", "precondition_failed", "validation_failed"
+    ]))),
+)]
+async fn add_ticket_type(
+    State(state): State<AppState>,
+    caller: Caller,
+    ids: Ids<1>,
+    IfMatch(version): IfMatch,
+    wish: Keyed<NewTicketTypeBody>,
+) -> Result<Created<TicketTypeBody>, Problem> {
+    let (Caller { principal, origin }, Ids([event])) = (caller, ids);
+    let key = wish.key(principal.user);
+    let (id, own_pool) = (TicketTypeId::new(state.ids().uuid()), PoolId::new(state.ids().uuid()));
+    let change = SaleChange::AddTicketType { id, own_pool, new: wish.value.into() };
+    let event = EventId::new(event);
+    let changed = state.catalog().change_event(&principal, event, change, version, key, origin).await?;
+    let sale = &changed.value.sale;
+    // What was kept under the key bears the id that it got then: it was the last one at that time.
+    let added = sale.ticket_type(id).or(sale.ticket_types.last()).ok_or(AppError::Internal)?;
+    let location = format!("/api/v1/events/{event}/ticket-types/{}", added.id);
+    let etag = rendered::etag(&changed.value, sale.event.status_at(state.catalog().now()));
+    Ok(Created::at(location, TicketTypeBody::of(sale, added), changed.replayed).with_etag(etag))
+}
+
+/// A change of a ticket type: what is left out stays, null empties.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EditTicketType)]
+pub(crate) struct EditTicketTypeBody {
+    /// As buyers read it.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, min_length = 1, max_length = 200, example = "Standing")]
+    name: Option<String>,
+    /// Price of one in minor units; bookings keep theirs.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, minimum = 0, maximum = 100_000_000_000_i64, example = 3000)]
+    price: Option<i64>,
+    /// How many there are, not below what is held and sold; null is unlimited.
+    #[serde(default, deserialize_with = "patch::clearable")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000, example = 500)]
+    capacity: Option<Option<i64>>,
+    /// Shared pools; only while nothing of the type is held or sold.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, max_items = 10)]
+    pool_ids: Option<Vec<Uuid>>,
+    /// The fewest of one booking.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, minimum = 1, maximum = 1_000)]
+    min_per_booking: Option<i64>,
+    /// The most of one booking.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, minimum = 1, maximum = 1_000, example = 10)]
+    max_per_booking: Option<i64>,
+    /// The most of one buyer over all his bookings; null is no limit.
+    #[serde(default, deserialize_with = "patch::clearable")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000)]
+    max_per_buyer: Option<Option<i64>>,
+    /// Sales begin; null: with the publication.
+    #[serde(default, deserialize_with = "time::clearable")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    sales_start_at: Option<Option<DateTime<Utc>>>,
+    /// Sales end; null: with the event.
+    #[serde(default, deserialize_with = "time::clearable")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    sales_end_at: Option<Option<DateTime<Utc>>>,
+    /// Not listed for the public; sold to who knows its id.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false)]
+    hidden: Option<bool>,
+    /// `archived` takes it off sale, `active` takes that back.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false)]
+    status: Option<TicketTypeStatusBody>,
+}
+
+impl From<EditTicketTypeBody> for TicketTypeEdit {
+    fn from(body: EditTicketTypeBody) -> Self {
+        Self {
+            name: body.name,
+            price: body.price,
+            capacity: body.capacity,
+            pool_ids: body.pool_ids.map(|pools| pools.into_iter().map(PoolId::new).collect()),
+            min_per_booking: body.min_per_booking,
+            max_per_booking: body.max_per_booking,
+            max_per_buyer: body.max_per_buyer,
+            sales_start_at: body.sales_start_at,
+            sales_end_at: body.sales_end_at,
+            hidden: body.hidden,
+            archived: body.status.map(|status| matches!(status, TicketTypeStatusBody::Archived)),
+        }
+    }
+}
+
+/// Changes a ticket type
+///
+/// Capacity can be raised at any time, and lowered to what is held and sold at the least.
+#[utoipa::path(
+    patch, path = "/events/{eventId}/ticket-types/{ticketTypeId}", operation_id = "editTicketType", tag = "Catalog",
+    params(
+        ("eventId" = Uuid, Path, description = "The event."),
+        ("ticketTypeId" = Uuid, Path, description = "The ticket type."),
+        IfMatchHeader,
+    ),
+    request_body = EditTicketTypeBody,
+    responses((
+        status = 200, description = "The ticket type as it is now.", body = TicketTypeBody,
+        headers(("ETag" = String, description = "Covers the whole event and its stock.")),
+    )),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!([
+        "forbidden", "not_found", "invalid_state", "precondition_failed", "validation_failed"
+    ]))),
+)]
+async fn edit_ticket_type(
+    State(state): State<AppState>,
+    caller: Caller,
+    ids: Ids<2>,
+    IfMatch(version): IfMatch,
+    Json(wish): Json<EditTicketTypeBody>,
+) -> Result<Response, Problem> {
+    let (Caller { principal, origin }, Ids([event, id])) = (caller, ids);
+    let id = TicketTypeId::new(id);
+    let change = SaleChange::EditTicketType { id, edit: wish.into() };
+    let changed =
+        state.catalog().change_event(&principal, EventId::new(event), change, version, None, origin).await?.value;
+    let edited = changed.sale.ticket_type(id).ok_or(AppError::Internal)?;
+    let body = TicketTypeBody::of(&changed.sale, edited);
+    Ok(events::changed(&HeaderMap::new(), &changed, state.catalog().now(), &body))
+}
