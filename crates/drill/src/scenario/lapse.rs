@@ -14,7 +14,7 @@ use crate::stage::event::{Event, Plan};
 use crate::stage::{Bench, Stage};
 
 /// From the first hold to the second in which all of them lapse.
-const HOLD_SECS: u64 = 60;
+const HOLD_SECS: u64 = 40;
 /// The sale runs this long before that second, to have something to compare with.
 const BEFORE: Duration = Duration::from_secs(6);
 /// And this long after it.
