@@ -102,6 +102,13 @@ impl Database {
         }
     }
 
+    /// A number that changes whenever the schema does: by it one recognises an empty database that was prepared for
+    /// tests.
+    #[must_use]
+    pub fn schema_fingerprint() -> u64 {
+        crate::migration::fingerprint()
+    }
+
     /// Drops the last line of defence of the pools, where the settings say so.
     ///
     /// # Errors

@@ -22,12 +22,12 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for statements in [IDENTITY, CATALOG, STOCK, BOOKINGS, JOURNALS] {
-            super::run(manager, statements).await?;
-        }
-        Ok(())
+        super::run(manager, &STATEMENTS.concat()).await
     }
 }
+
+/// All of it.
+pub(super) const STATEMENTS: [&[&str]; 5] = [IDENTITY, CATALOG, STOCK, BOOKINGS, JOURNALS];
 
 const IDENTITY: &[&str] = &[
     "CREATE TABLE users (

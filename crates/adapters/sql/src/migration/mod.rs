@@ -18,6 +18,14 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// Changes whenever the schema does: by it one recognises an empty database that was prepared for tests.
+pub(crate) fn fingerprint() -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    m20261121_000001_ground::STATEMENTS.concat().hash(&mut hasher);
+    hasher.finish()
+}
+
 /// The words by which the engines differ.
 struct Words(&'static [(&'static str, &'static str)]);
 

@@ -1,0 +1,80 @@
+//! [`BookingReads`]: lists.
+
+use application::booking::{BookingFilter, BookingReads, LaneChanges};
+use application::store::Store;
+use domain::booking::{Booking, BookingStatus, Buyer};
+use domain::catalog::EventStatus;
+use domain::identity::Role;
+use domain::{BookingId, EmailAddress, UserId};
+
+use super::fixture::{account, at, booking, buyer, holds, id, mark, moved, stored_concert, write};
+use crate::databases::TestDatabase;
+
+fn ids(bookings: &[Booking]) -> Vec<BookingId> {
+    bookings.iter().map(|booking| booking.id).collect()
+}
+
+/// Pages are newest first, and one goes on behind another.
+pub async fn pages_are_newest_first(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (me, any) = (UserId::new(id()), BookingFilter::default());
+    let mine: Vec<Booking> = (0..5).map(|_| booking(&sale, Buyer::Account(me), 1, Some(at(900)))).collect();
+    let others = booking(&sale, buyer(), 1, None);
+    write(&db.database, &holds(&sale, &[&mine[..], &[others.clone()]].concat())).await.unwrap();
+    let newest: Vec<BookingId> = mine.iter().rev().map(|booking| booking.id).collect();
+    let first = db.database.bookings_of(me, &any, None, 3).await.unwrap();
+    assert_eq!(ids(&first), newest[..3]);
+    assert_eq!(first[0], mine[4], "whole bookings");
+    let second = db.database.bookings_of(me, &any, Some(newest[2]), 3).await.unwrap();
+    assert_eq!(ids(&second), newest[3..]);
+    let all = db.database.bookings_in(sale.event.id, &any, None, 101).await.unwrap();
+    assert_eq!(all.len(), 6);
+    assert_eq!(all[0].id, others.id);
+    assert!(db.database.bookings_of(UserId::new(id()), &any, None, 3).await.unwrap().is_empty());
+    assert!(db.database.booking(BookingId::new(id())).await.unwrap().is_none());
+}
+
+/// Filters by status, reference and address, of accounts and guests alike.
+pub async fn lists_are_filtered(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let ana = account(Role::User);
+    let mut unit = db.database.begin().await.unwrap();
+    unit.insert_users(std::slice::from_ref(&ana)).await.unwrap();
+    unit.commit().await.unwrap();
+    let guest = EmailAddress::parse("email", "guest@example.com").unwrap();
+    let bookings = [
+        booking(&sale, Buyer::Account(ana.user.id), 1, Some(at(900))),
+        booking(&sale, Buyer::Guest(guest.clone()), 1, None),
+        booking(&sale, buyer(), 1, None),
+    ];
+    write(&db.database, &holds(&sale, &bookings)).await.unwrap();
+    let find = async |filter: BookingFilter| {
+        ids(&db.database.bookings_in(sale.event.id, &filter, None, 10).await.unwrap())
+    };
+    let any = BookingFilter::default;
+    let confirmed = BookingFilter { statuses: vec![BookingStatus::Confirmed], ..any() };
+    assert_eq!(find(confirmed).await, [bookings[2].id, bookings[1].id]);
+    let both = vec![BookingStatus::Pending, BookingStatus::Expired];
+    assert_eq!(find(BookingFilter { statuses: both, ..any() }).await, [bookings[0].id]);
+    let named = BookingFilter { reference: Some(bookings[1].reference.clone()), ..any() };
+    assert_eq!(find(named).await, [bookings[1].id]);
+    let of = |email: &EmailAddress| BookingFilter { email: Some(email.clone()), ..BookingFilter::default() };
+    assert_eq!(find(of(&ana.user.email)).await, [bookings[0].id]);
+    assert_eq!(find(of(&guest)).await, [bookings[1].id]);
+    assert_eq!(find(of(&EmailAddress::parse("email", "no@example.com").unwrap())).await, []);
+}
+
+/// A cancelled event whose bookings still have stock is found, until they have none.
+pub async fn cancelled_events_are_found_while_they_have_stock(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let held = booking(&sale, buyer(), 1, Some(at(900)));
+    write(&db.database, &holds(&sale, std::slice::from_ref(&held))).await.unwrap();
+    assert_eq!(db.database.cancelled_lanes_with_stock(9).await.unwrap(), []);
+    let mut event = sale.event.clone();
+    event.status = EventStatus::Cancelled;
+    let changes = LaneChanges { lanes: vec![mark(&sale)], events: vec![event], ..LaneChanges::default() };
+    write(&db.database, &changes).await.unwrap();
+    assert_eq!(db.database.cancelled_lanes_with_stock(9).await.unwrap(), [sale.event.id]);
+    write(&db.database, &moved(&sale, &held, BookingStatus::Cancelled).1).await.unwrap();
+    assert_eq!(db.database.cancelled_lanes_with_stock(9).await.unwrap(), []);
+}

@@ -1,0 +1,103 @@
+//! [`JobStore`]: leases and their fences.
+
+use std::collections::HashSet;
+
+use application::booking::LaneChanges;
+use application::jobs::{JobCounts, JobOutcome, JobStore, NewJob};
+use domain::{JobId, UserId};
+
+use super::fixture::{answer, at, id, mark, stored_concert, write};
+use crate::databases::TestDatabase;
+
+fn job(kind: &'static str, subject: &str, run_at: i64) -> NewJob {
+    NewJob { id: JobId::new(id()), kind, subject: subject.into(), payload: "{}".into(), run_at: at(run_at) }
+}
+
+/// There is one unfinished job of a kind and subject; a parked one makes room.
+pub async fn a_job_is_put_in_once(db: TestDatabase) {
+    let store = &db.database;
+    assert!(store.enqueue(&job("sweep", "", 0)).await.unwrap());
+    assert!(!store.enqueue(&job("sweep", "", 9)).await.unwrap());
+    assert!(store.enqueue(&job("sweep", "other", 0)).await.unwrap());
+    assert!(store.enqueue(&job("mail", "", 0)).await.unwrap());
+    let leased = store.lease(&["mail"], at(0), at(30)).await.unwrap().unwrap();
+    let parked = JobOutcome::Parked { error: "no such address".into() };
+    assert!(store.finish(leased.id, leased.fence, &parked).await.unwrap());
+    assert!(store.enqueue(&job("mail", "", 0)).await.unwrap());
+    assert_eq!(store.counts(at(0)).await.unwrap(), JobCounts { waiting: 3, running: 0, parked: 1 });
+}
+
+/// The one that has waited longest is leased, of the asked kinds, when it is due.
+pub async fn the_longest_waiting_is_leased(db: TestDatabase) {
+    let store = &db.database;
+    let (late, early) = (job("sweep", "late", 5), job("sweep", "early", 1));
+    for job in [&late, &early, &job("mail", "", 0)] {
+        store.enqueue(job).await.unwrap();
+    }
+    assert_eq!(store.lease(&["sweep"], at(0), at(30)).await.unwrap(), None, "not due");
+    let first = store.lease(&["sweep", "clean"], at(5), at(30)).await.unwrap().unwrap();
+    assert_eq!((first.id, first.fence, first.attempts, &*first.subject), (early.id, 1, 0, "early"));
+    let second = store.lease(&["sweep"], at(5), at(30)).await.unwrap().unwrap();
+    assert_eq!(second.id, late.id);
+    assert_eq!(store.lease(&["sweep"], at(5), at(30)).await.unwrap(), None);
+    assert_eq!(store.counts(at(5)).await.unwrap(), JobCounts { waiting: 1, running: 2, parked: 0 });
+    let again = JobOutcome::Again { run_at: at(60), payload: r#"{"n":2}"#.into() };
+    assert!(store.finish(first.id, first.fence, &again).await.unwrap());
+    assert!(store.finish(second.id, second.fence, &JobOutcome::Done).await.unwrap());
+    let next = store.lease(&["sweep"], at(60), at(90)).await.unwrap().unwrap();
+    assert_eq!((next.id, &*next.payload, next.fence), (early.id, r#"{"n":2}"#, 2));
+    assert_eq!(store.lease(&["sweep"], at(60), at(90)).await.unwrap(), None, "done is gone");
+}
+
+/// Whoever lost his lease can neither extend nor finish.
+pub async fn an_old_fence_holds_nothing(db: TestDatabase) {
+    let store = &db.database;
+    store.enqueue(&job("sweep", "", 0)).await.unwrap();
+    let slow = store.lease(&["sweep"], at(0), at(30)).await.unwrap().unwrap();
+    assert!(store.extend(slow.id, slow.fence, at(40)).await.unwrap());
+    assert_eq!(store.lease(&["sweep"], at(39), at(60)).await.unwrap(), None, "the longer lease counts");
+    let next = store.lease(&["sweep"], at(40), at(70)).await.unwrap().unwrap();
+    assert_eq!((next.id, next.fence), (slow.id, slow.fence + 1));
+    assert!(!store.extend(slow.id, slow.fence, at(99)).await.unwrap());
+    assert!(!store.finish(slow.id, slow.fence, &JobOutcome::Done).await.unwrap());
+    let failed = JobOutcome::Retry { run_at: at(80), error: "busy".into() };
+    assert!(store.finish(next.id, next.fence, &failed).await.unwrap());
+    let third = store.lease(&["sweep"], at(80), at(99)).await.unwrap().unwrap();
+    assert_eq!((third.fence, third.attempts), (next.fence + 1, 1));
+    let again = JobOutcome::Again { run_at: at(80), payload: "{}".into() };
+    assert!(store.finish(third.id, third.fence, &again).await.unwrap());
+    let fourth = store.lease(&["sweep"], at(80), at(99)).await.unwrap().unwrap();
+    assert_eq!(fourth.attempts, 0, "success forgets the failures");
+}
+
+/// Many workers, each job once.
+pub async fn a_job_has_one_worker(db: TestDatabase) {
+    for at in 0..10 {
+        db.database.enqueue(&job("sweep", &at.to_string(), 0)).await.unwrap();
+    }
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        let database = db.database.clone();
+        tasks.push(tokio::spawn(async move { database.lease(&["sweep"], at(0), at(30)).await.unwrap() }));
+    }
+    let mut leased = Vec::new();
+    for task in tasks {
+        leased.extend(task.await.unwrap().map(|job| job.id));
+    }
+    let different: HashSet<JobId> = leased.iter().copied().collect();
+    assert_eq!(different.len(), leased.len(), "none twice");
+    assert!(!leased.is_empty());
+}
+
+/// Old keys go, a bounded number at a time.
+pub async fn old_answers_are_purged(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let mut changes = LaneChanges { lanes: vec![mark(&sale)], ..LaneChanges::default() };
+    let caller = UserId::new(id());
+    changes.answers = (0..10).map(|n| answer(caller, &n.to_string(), at(n))).collect();
+    write(&db.database, &changes).await.unwrap();
+    assert_eq!(db.database.purge_answers(at(0), 9).await.unwrap(), 0);
+    assert_eq!(db.database.purge_answers(at(5), 3).await.unwrap(), 3);
+    assert_eq!(db.database.purge_answers(at(5), 3).await.unwrap(), 2);
+    assert_eq!(db.database.purge_answers(at(5), 3).await.unwrap(), 0);
+}

@@ -1,0 +1,14 @@
+//! What every store must do, one file a port. `tests/contract.rs` runs all of it on each engine; a further
+//! implementation of the ports would run the very same functions.
+//!
+//! Each function is one promise and starts from an empty database.
+
+pub mod bookings;
+pub mod catalog;
+pub mod fixture;
+pub mod identity;
+pub mod jobs;
+pub mod lanes;
+pub mod race;
+pub mod unit;
+pub mod upkeep;

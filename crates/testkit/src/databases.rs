@@ -1,0 +1,204 @@
+//! A database for each test, on either engine: no order among tests, and no shared rows.
+//!
+//! SQLite gets a file in a folder of its own. PostgreSQL gets a database copied from a template, which the first test
+//! that comes by prepares; both are dropped with the value.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use adapter_sql::{Database, DatabaseSettings};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tempfile::TempDir;
+
+/// Which engine a test runs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// SQLite, the embedded default.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// The environment variable with the URL of a PostgreSQL in which tests may make and drop databases.
+pub const POSTGRES_URL: &str = "GOTICKET_TEST_POSTGRES_URL";
+
+/// An empty database with the newest schema.
+pub struct TestDatabase {
+    /// On which engine.
+    pub engine: Engine,
+    /// The handle. To play a second process, [`TestDatabase::open`] another.
+    pub database: Database,
+    settings: DatabaseSettings,
+    place: Place,
+}
+
+/// What is to be thrown away.
+enum Place {
+    File(#[expect(dead_code, reason = "held, not read: it deletes the folder when it is dropped")] TempDir),
+    Database { name: String },
+}
+
+impl TestDatabase {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When it cannot: for PostgreSQL without [`POSTGRES_URL`] with a word on how to get it. Tests that need a database
+    /// fail without one, or nobody would notice that they no longer run.
+    pub async fn create(engine: Engine) -> Self {
+        let (url, place) = match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder for the test");
+                (format!("sqlite://{}", folder.path().join("test.db").display()), Place::File(folder))
+            }
+            Engine::Postgres => {
+                let name = copy_template().await;
+                (address(&name), Place::Database { name })
+            }
+        };
+        let settings = DatabaseSettings { connections_max: 8, ..DatabaseSettings::new(url) };
+        let database = Database::connect(&settings).await.expect("a new database can be opened");
+        if engine == Engine::Sqlite {
+            database.migrate().await.expect("a new database can be migrated");
+        }
+        Self { engine, database, settings, place }
+    }
+
+    /// Makes one on PostgreSQL whose protections against overselling are left out as `control` says: for tests that prove
+    /// that they would see it.
+    ///
+    /// # Panics
+    /// Like [`TestDatabase::create`].
+    pub async fn create_weakened(control: adapter_sql::NegativeControl) -> Self {
+        let mut test = Self::create(Engine::Postgres).await;
+        test.settings.negative_control = control;
+        test.database = test.open().await;
+        test.database.weaken(control).await.expect("the constraint can be dropped");
+        test
+    }
+
+    /// The settings that lead to it.
+    #[must_use]
+    pub fn settings(&self) -> DatabaseSettings {
+        self.settings.clone()
+    }
+
+    /// Another handle with its own connections, as another process would have.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open(&self) -> Database {
+        Database::connect(&self.settings).await.expect("the database can be opened once more")
+    }
+
+    /// Runs a statement behind the back of the program: what only a defect, or a person, could do.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn tamper(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.settings.url).await.expect("a connection");
+                connection.execute(sqlx::raw_sql(sql)).await.expect("the statement runs");
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.settings.url).await.expect("a connection");
+                connection.execute(sqlx::raw_sql(sql)).await.expect("the statement runs");
+            }
+        }
+    }
+
+    /// Ends every connection to it, as a restart of the server would. Does nothing on SQLite, which has no server.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn cut_connections(&self) {
+        let Place::Database { name } = &self.place else { return };
+        let mut admin = admin().await;
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(name)
+            .execute(&mut admin)
+            .await
+            .expect("connections can be ended");
+    }
+}
+
+impl Drop for TestDatabase {
+    /// On a thread of its own, since a test may end (or panic) inside any runtime.
+    fn drop(&mut self) {
+        let Place::Database { name } = &self.place else { return };
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async { admin().await.execute(AssertSqlSafe(drop)).await.map(|_| ()) })?;
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        };
+        if !matches!(std::thread::spawn(work).join(), Ok(Ok(()))) {
+            eprintln!("The test database {name} could not be dropped.");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
+fn base_url() -> String {
+    std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
+        panic!("{POSTGRES_URL} is not set: run `make test`, or `eval \"$(scripts/services.sh env)\"` before")
+    })
+}
+
+/// The URL of that database on the same server.
+fn address(name: &str) -> String {
+    let base = base_url();
+    let (address, query) = base.split_once('?').map_or((base.as_str(), None), |(left, right)| (left, Some(right)));
+    let scheme = address.find("://").map_or(0, |at| at + 3);
+    let server = address[scheme..].find('/').map_or(address, |at| &address[..scheme + at]);
+    query.map_or_else(|| format!("{server}/{name}"), |query| format!("{server}/{name}?{query}"))
+}
+
+async fn admin() -> PgConnection {
+    let options: PgConnectOptions = base_url().parse().expect("the URL of the tests' PostgreSQL");
+    let connect = tokio::time::timeout(Duration::from_secs(10), PgConnection::connect_with(&options));
+    connect.await.expect("the tests' PostgreSQL answers in time").expect("the tests' PostgreSQL answers")
+}
+
+/// A number that other programs are unlikely to lock by.
+const TEMPLATE_LOCK: i64 = 0x0060_71C4_E77E_0001;
+
+/// Copies the template into a new database, making the template first if the schema has no copy yet.
+async fn copy_template() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("goticket_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let template = format!("goticket_template_{:016x}", Database::schema_fingerprint());
+    let mut admin = admin().await;
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut admin).await.expect("the lock");
+    let there = sqlx::query("SELECT 1 FROM pg_database WHERE datname = $1").bind(&template);
+    if there.fetch_optional(&mut admin).await.expect("a list of databases").is_none() {
+        make_template(&mut admin, &template).await;
+    }
+    // A former run that was killed may have left one of the same name.
+    for sql in [
+        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"),
+    ] {
+        admin.execute(AssertSqlSafe(sql)).await.expect("a database for the test");
+    }
+    name
+}
+
+/// Prepared under another name first: a template that exists is a finished one.
+async fn make_template(admin: &mut PgConnection, template: &str) {
+    let raw = format!("{template}_raw");
+    for sql in [format!("DROP DATABASE IF EXISTS {raw} WITH (FORCE)"), format!("CREATE DATABASE {raw}")] {
+        admin.execute(AssertSqlSafe(sql)).await.expect("a database for the template");
+    }
+    let database = Database::connect(&DatabaseSettings::new(address(&raw))).await.expect("the template can be opened");
+    database.migrate().await.expect("the template can be migrated");
+    database.close().await;
+    // The server may still see the last of the connections.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+    sqlx::query(end).bind(&raw).execute(&mut *admin).await.expect("connections can be ended");
+    let rename = format!("ALTER DATABASE {raw} RENAME TO {template}");
+    admin.execute(AssertSqlSafe(rename)).await.expect("the template gets its name");
+}

@@ -1,0 +1,79 @@
+//! The contract of the storage ports, on both engines. The PostgreSQL half fails where none is given: run `make test`.
+
+use goticket_testkit::contract;
+use goticket_testkit::databases::{Engine, TestDatabase};
+
+/// One test for each promise and engine.
+macro_rules! on_both_engines {
+    ($($port:ident: [$($promise:ident),+ $(,)?]),+ $(,)?) => {$(
+        mod $port {
+            use super::*;
+
+            mod sqlite {
+                use super::*;
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    contract::$port::$promise(TestDatabase::create(Engine::Sqlite).await).await;
+                })+
+            }
+
+            mod postgres {
+                use super::*;
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    contract::$port::$promise(TestDatabase::create(Engine::Postgres).await).await;
+                })+
+            }
+        }
+    )+};
+}
+
+on_both_engines! {
+    lanes: [
+        a_batch_is_read_as_it_was_written,
+        sales_are_loaded_whole,
+        the_constraint_has_the_last_word,
+        what_does_not_change_is_a_conflict,
+        a_hold_is_confirmed,
+        a_thousand_bookings_are_one_batch,
+        dropping_rolls_back,
+        a_busy_lane_is_left_out,
+        a_commit_is_proved_by_its_outbox,
+        lapsed_holds_come_oldest_first,
+        holdings_are_what_a_buyer_occupies,
+        booked_tells_any_and_paid,
+        answers_are_kept_once,
+        capacity_and_stock_change_together,
+        terms_are_changed_and_added,
+        a_deleted_event_is_gone,
+        lanes_of_a_transaction_commit_together,
+    ],
+    race: [one_ticket_is_sold_once, replicas_sell_no_more_than_there_is, what_comes_back_is_counted_once],
+    bookings: [pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock],
+    catalog: [a_slug_is_taken_once, a_sale_is_read_as_it_was_inserted, organizers_come_in_pages, events_are_found],
+    identity: [
+        an_address_is_taken_once,
+        one_of_two_registrations_wins,
+        an_account_is_saved,
+        demotions_are_seen_after_the_wait,
+        sessions_live_and_die,
+        signing_keys_are_made_by_one,
+        sessions_have_an_owner,
+    ],
+    jobs: [
+        a_job_is_put_in_once,
+        the_longest_waiting_is_leased,
+        an_old_fence_holds_nothing,
+        a_job_has_one_worker,
+        old_answers_are_purged,
+    ],
+    unit: [dropping_rolls_back, messages_are_appended, answers_are_kept_once],
+    upkeep: [
+        migrations_run_once,
+        a_file_has_one_server,
+        an_address_must_be_one,
+        cut_connections_are_survived,
+        a_cut_transaction_leaves_nothing,
+        verify_finds_what_is_wrong,
+    ],
+}
