@@ -1,0 +1,132 @@
+//! Sections `auth`, `secrets` and `demo`: accounts, sign-ins and the master key.
+
+use std::path::Path;
+
+use adapter_system::{BcryptHasher, MasterKey, MasterKeyError};
+use application::identity::IdentitySettings;
+use domain::identity::SessionLifetimes;
+use serde::{Deserialize, Serialize};
+
+use super::error::{Wrong, check_range};
+use super::{HumanDuration, Secret, Settings};
+
+/// Accounts and sign-ins.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Auth {
+    /// Whether a buyer who makes an organizer or an event becomes an organizer himself.
+    pub self_service_organizers: bool,
+    /// The claim `iss` of access tokens.
+    pub issuer: String,
+    /// The claim `aud` of access tokens.
+    pub audience: String,
+    /// How long an access token lives.
+    pub access_ttl: HumanDuration,
+    /// How long a session lives without use.
+    pub session_idle: HumanDuration,
+    /// How long a session lives in all.
+    pub session_absolute: HumanDuration,
+    /// The cost of a password hash.
+    pub bcrypt_cost: u32,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            self_service_organizers: false,
+            issuer: "goticket".to_owned(),
+            audience: "goticket-api".to_owned(),
+            access_ttl: HumanDuration::from_secs(15 * 60),
+            session_idle: HumanDuration::from_secs(30 * 86_400),
+            session_absolute: HumanDuration::from_secs(90 * 86_400),
+            bcrypt_cost: BcryptHasher::COST_MIN,
+        }
+    }
+}
+
+impl Auth {
+    pub(super) fn validate(&self) -> Result<(), Wrong> {
+        let (second, year) = (HumanDuration::from_secs(1), HumanDuration::from_secs(366 * 86_400));
+        for (key, text) in [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)] {
+            if text.is_empty() || text.len() > 200 {
+                return Err(Wrong::new(key, "must have 1 to 200 bytes"));
+            }
+        }
+        check_range("auth.access_ttl", &self.access_ttl, second..=HumanDuration::from_secs(86_400))?;
+        check_range("auth.session_idle", &self.session_idle, self.access_ttl..=year)?;
+        check_range("auth.session_absolute", &self.session_absolute, self.session_idle..=year)?;
+        check_range("auth.bcrypt_cost", &self.bcrypt_cost, BcryptHasher::COST_MIN..=BcryptHasher::COST_MAX)
+    }
+}
+
+/// The master key.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Secrets {
+    /// 32 bytes in base64, by which every other secret is sealed; by default the file `master.key` in `data_dir`, which
+    /// the first start makes. Replicas need the same key.
+    pub master_key: Option<Secret>,
+}
+
+impl Secrets {
+    pub(super) fn validate(&self) -> Result<(), Wrong> {
+        let Some(key) = &self.master_key else { return Ok(()) };
+        match MasterKey::parse(key.secret()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Wrong::new(
+                "secrets.master_key",
+                "must be 32 bytes in base64: make one with `openssl rand -base64 32`",
+            )),
+        }
+    }
+
+    /// The key of the configuration, or else of the file.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`], whose text says what to do.
+    pub fn load(&self, data_dir: &Path) -> Result<MasterKey, MasterKeyError> {
+        match &self.master_key {
+            Some(key) => MasterKey::parse(key.secret()),
+            None => MasterKey::load_or_make(data_dir),
+        }
+    }
+}
+
+/// Whether the instance is a demo, which makes accounts and tokens for whoever has its command line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Demo {
+    /// Whether it is one.
+    pub enabled: bool,
+    /// How long its tokens live.
+    pub token_ttl: HumanDuration,
+}
+
+impl Default for Demo {
+    fn default() -> Self {
+        Self { enabled: false, token_ttl: HumanDuration::from_secs(86_400) }
+    }
+}
+
+impl Demo {
+    pub(super) fn validate(&self) -> Result<(), Wrong> {
+        let bounds = HumanDuration::from_secs(60)..=HumanDuration::from_secs(30 * 86_400);
+        check_range("demo.token_ttl", &self.token_ttl, bounds)
+    }
+}
+
+impl Settings {
+    /// What accounts and sign-ins go by.
+    #[must_use]
+    pub fn identity(&self) -> IdentitySettings {
+        let auth = &self.auth;
+        IdentitySettings {
+            issuer: auth.issuer.as_str().into(),
+            audience: auth.audience.as_str().into(),
+            access_ttl: auth.access_ttl.delta(),
+            session: SessionLifetimes { idle: auth.session_idle.delta(), absolute: auth.session_absolute.delta() },
+            self_service_organizers: auth.self_service_organizers,
+            demo_token_ttl: self.demo.enabled.then(|| self.demo.token_ttl.delta()),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Sections `http`, `ops`, `cors` and `rate_limit`: what listens, and what it bears.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use api_rest::{BodyLimits, RestSettings};
+use serde::{Deserialize, Serialize};
+
+use super::error::{Wrong, check_range};
+use super::{HumanDuration, Settings};
+use crate::server::Limits;
+
+/// The public address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Http {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The most connections at a time; one more is answered with 503.
+    pub connections_max: u32,
+    /// For how long the head of a request may come.
+    pub header_timeout: HumanDuration,
+    /// For how long the body of a request may come.
+    pub body_timeout: HumanDuration,
+    /// For how long a request may take.
+    pub request_timeout: HumanDuration,
+    /// After this long without a byte in either direction a connection is closed.
+    pub idle_timeout: HumanDuration,
+    /// The most bytes of address and headers of a request.
+    pub header_bytes_max: u32,
+    /// The most bytes of the body of a request.
+    pub body_bytes_max: u32,
+    /// Tells browsers to use HTTPS alone for that long; for instances behind a TLS proxy.
+    pub https_only_for: Option<HumanDuration>,
+    /// How long connections are still taken after the readiness has gone.
+    pub shutdown_lead: HumanDuration,
+    /// For how long requests may then go on.
+    pub shutdown_timeout: HumanDuration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            connections_max: 15_000,
+            header_timeout: HumanDuration::from_secs(5),
+            body_timeout: HumanDuration::from_secs(10),
+            request_timeout: HumanDuration::from_secs(10),
+            idle_timeout: HumanDuration::from_secs(60),
+            header_bytes_max: 32 * 1024,
+            body_bytes_max: 1_000_000,
+            https_only_for: None,
+            shutdown_lead: HumanDuration::from_millis(200),
+            shutdown_timeout: HumanDuration::from_secs(20),
+        }
+    }
+}
+
+impl Http {
+    pub(super) fn validate(&self) -> Result<(), Wrong> {
+        let (tenth, hour) = (HumanDuration::from_millis(100), HumanDuration::from_secs(3_600));
+        check_range("http.connections_max", &self.connections_max, 1..=1_000_000)?;
+        check_range("http.header_timeout", &self.header_timeout, tenth..=hour)?;
+        check_range("http.body_timeout", &self.body_timeout, tenth..=hour)?;
+        check_range("http.request_timeout", &self.request_timeout, tenth..=hour)?;
+        check_range("http.idle_timeout", &self.idle_timeout, HumanDuration::from_secs(1)..=hour)?;
+        check_range("http.header_bytes_max", &self.header_bytes_max, 1_024..=1_048_576)?;
+        check_range("http.body_bytes_max", &self.body_bytes_max, 1_024..=100_000_000)?;
+        check_range("http.shutdown_lead", &self.shutdown_lead, HumanDuration::from_secs(0)..=hour)?;
+        check_range("http.shutdown_timeout", &self.shutdown_timeout, HumanDuration::from_secs(0)..=hour)?;
+        if self.idle_timeout <= self.request_timeout {
+            return Err(Wrong::new("http.idle_timeout", "must be longer than `http.request_timeout`"));
+        }
+        Ok(())
+    }
+
+    /// What the server goes by.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            connections_max: self.connections_max as usize,
+            header_timeout: self.header_timeout.std(),
+            idle_timeout: self.idle_timeout.std(),
+            header_bytes_max: self.header_bytes_max as usize,
+        }
+    }
+}
+
+/// The operations address: metrics and probes, for machines of the operator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Ops {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+    }
+}
+
+impl Ops {
+    /// The most connections at a time.
+    pub(crate) const CONNECTIONS_MAX: u32 = 200;
+
+    /// What the server goes by: far less than on the public address.
+    pub(crate) const fn limits() -> Limits {
+        Limits {
+            connections_max: Self::CONNECTIONS_MAX as usize,
+            header_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(60),
+            header_bytes_max: 16 * 1024,
+        }
+    }
+}
+
+/// Which pages of other origins may call (CORS).
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Cors {
+    /// Like `https://shop.example.com`; `*` lets all in.
+    pub origins: Vec<String>,
+}
+
+impl Cors {
+    pub(super) fn validate(&self) -> Result<(), Wrong> {
+        let is_origin = |origin: &String| {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']))
+        };
+        match self.origins.iter().find(|origin| !is_origin(origin)) {
+            Some(wrong) => Err(Wrong::new(
+                "cors.origins",
+                format!("{wrong:?} is no origin: write it like \"https://shop.example.com\", without a path"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Rate limits. None is built yet, so that there is nothing to switch off: the switch is accepted, so that what sets it
+/// today need not change when they come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct RateLimit {
+    /// Whether they are on.
+    pub enabled: bool,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Settings {
+    /// What the REST face goes by.
+    #[must_use]
+    pub fn rest(&self) -> RestSettings {
+        RestSettings {
+            time_limit: self.http.request_timeout.std(),
+            body: BodyLimits { bytes_max: self.http.body_bytes_max as usize, time_limit: self.http.body_timeout.std() },
+            header_bytes_max: self.http.header_bytes_max as usize,
+            cors_origins: self.cors.origins.clone(),
+            https_only_for: self.http.https_only_for.map(HumanDuration::std),
+        }
+    }
+}
