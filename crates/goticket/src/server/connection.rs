@@ -1,0 +1,187 @@
+//! One connection, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::activity::Activity;
+use super::stream::Watched;
+use super::{Limits, Serving, refusal};
+
+/// What HTTP/2 with prior knowledge begins with; no method of HTTP/1 does.
+const PREFACE: &[u8; 4] = b"PRI ";
+/// How often a connection is looked at again that has sent less than that.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+enum Version {
+    One,
+    Two,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn drive(stream: TcpStream, serving: &Serving) {
+    // Answers are written at once and whole: waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    serving.open.increment(1);
+    let version = tokio::select! {
+        // Nothing was asked yet, so nothing has to be finished.
+        () = serving.stop.cancelled() => None,
+        version = version_of(&stream, &serving.limits) => version,
+    };
+    match version {
+        Some(Version::One) => drive_http1(stream, serving).await,
+        Some(Version::Two) => drive_http2(stream, serving).await,
+        None => {}
+    }
+    serving.open.decrement(1);
+}
+
+/// Waits for the first bytes and looks at them, without taking them; none if the connection ends or stays silent.
+async fn version_of(stream: &TcpStream, limits: &Limits) -> Option<Version> {
+    let mut seen = [0; PREFACE.len()];
+    let first = timeout_at(Instant::now() + limits.idle_timeout, stream.peek(&mut seen)).await;
+    let mut length = first.ok()?.ok()?;
+    let deadline = Instant::now() + limits.header_timeout;
+    loop {
+        match &seen[..length] {
+            [] => return None,
+            all if all == PREFACE => return Some(Version::Two),
+            // What may become either, like the `P` of a `POST`, is looked at again.
+            start if PREFACE.starts_with(start) && Instant::now() < deadline => {}
+            _ => return Some(Version::One),
+        }
+        sleep(LOOK_AGAIN).await;
+        length = stream.peek(&mut seen).await.ok()?;
+    }
+}
+
+async fn drive_http1(stream: TcpStream, serving: &Serving) {
+    let activity = Arc::new(Activity::new(true));
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let (router, noted) = (serving.router.clone(), Arc::clone(&activity));
+    let service = service_fn(move |request| answer(router.clone(), Running::new(&noted), request));
+    let mut connection = serving.http1.serve_connection(io, service);
+    let poll = |step: Step, task: &mut Context<'_>| match step {
+        Step::Go => Pin::new(&mut connection).poll(task).map(drop),
+        Step::Stop => {
+            Pin::new(&mut connection).graceful_shutdown();
+            Poll::Pending
+        }
+    };
+    let end = watch(poll, &activity, &serving.limits, &serving.stop).await;
+    if matches!(end, End::TooSlow) && activity.is_reading_head() {
+        let stream = connection.into_parts().io.into_inner().into_inner();
+        // Whoever sends slowly may also read slowly: he gets what goes out at once.
+        let _ = stream.try_write(&refusal::head_too_slow());
+    }
+}
+
+async fn drive_http2(stream: TcpStream, serving: &Serving) {
+    let activity = Arc::new(Activity::new(false));
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let (router, noted) = (serving.router.clone(), Arc::clone(&activity));
+    let service = service_fn(move |request| answer(router.clone(), Running::new(&noted), request));
+    let mut connection = pin!(serving.http2.serve_connection(io, service));
+    let poll = |step: Step, task: &mut Context<'_>| match step {
+        Step::Go => connection.as_mut().poll(task).map(drop),
+        Step::Stop => {
+            connection.as_mut().graceful_shutdown();
+            Poll::Pending
+        }
+    };
+    watch(poll, &activity, &serving.limits, &serving.stop).await;
+}
+
+async fn answer(router: Router, running: Running, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    let request: Request = request.map(Body::new);
+    let answered = router.oneshot(request).await;
+    drop(running);
+    answered
+}
+
+/// A request whose answer has not begun.
+struct Running(Arc<Activity>);
+
+impl Running {
+    fn new(activity: &Arc<Activity>) -> Self {
+        activity.began();
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
+/// What is asked of a connection.
+enum Step {
+    /// Go on.
+    Go,
+    /// Finish what has begun, and take nothing new.
+    Stop,
+}
+
+/// How it ended.
+enum End {
+    /// By itself.
+    Over,
+    /// A head, or silence, took too long.
+    TooSlow,
+}
+
+/// Polls a connection until it ends, is told to, or takes too long.
+async fn watch(
+    mut poll: impl FnMut(Step, &mut Context<'_>) -> Poll<()>,
+    activity: &Activity,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> End {
+    let mut timer = pin!(sleep_until(activity.deadline(limits)));
+    let mut stopped = pin!(stop.cancelled());
+    let mut stopping = false;
+    poll_fn(|task| {
+        if poll(Step::Go, task).is_ready() {
+            return Poll::Ready(End::Over);
+        }
+        if !stopping && stopped.as_mut().poll(task).is_ready() {
+            stopping = true;
+            let _ = poll(Step::Stop, task);
+            if poll(Step::Go, task).is_ready() {
+                return Poll::Ready(End::Over);
+            }
+        }
+        // A head that has begun ends sooner than the silence that the timer waits for. Later ends it finds by itself.
+        if activity.is_reading_head() {
+            let deadline = activity.deadline(limits);
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+        }
+        while timer.as_mut().poll(task).is_ready() {
+            let deadline = activity.deadline(limits);
+            if deadline <= Instant::now() {
+                return Poll::Ready(End::TooSlow);
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    })
+    .await
+}
