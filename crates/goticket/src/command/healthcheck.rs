@@ -1,0 +1,63 @@
+//! `goticket healthcheck`: for containers and supervisors that have no HTTP client.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::cli::Healthcheck;
+use crate::config::Settings;
+use crate::output;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_MAX: u64 = 64 * 1024;
+
+pub(super) async fn run(settings: Settings, arguments: Healthcheck) -> anyhow::Result<ExitCode> {
+    let address = reachable(settings.http.address);
+    let path = if arguments.liveness { "/liveness" } else { "/readiness" };
+    let asked = tokio::time::timeout(PATIENCE, ask(address, path)).await;
+    let status = asked.unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")));
+    match status.with_context(|| format!("http://{address}{path}"))? {
+        200 => output::line(if arguments.liveness { "The server runs." } else { "The server is ready." })?,
+        status => bail!("http://{address}{path} answers {status}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a server is found that listens on all interfaces.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<u16> {
+    let mut stream = TcpStream::connect(address).await.context("nobody listens")?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_MAX).read_to_end(&mut answer).await?;
+    let status =
+        answer.strip_prefix(b"HTTP/1.1 ").and_then(|rest| std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok());
+    status.context("what listens there does not speak HTTP")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_interfaces_is_asked_on_the_loopback() {
+        for (listens, asked) in
+            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:8080", "[::1]:8080"), ("10.0.0.7:80", "10.0.0.7:80")]
+        {
+            assert_eq!(reachable(listens.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The composition root: which adapter stands behind which port, and what runs beside requests.
+
+use std::sync::Arc;
+
+use adapter_sql::Database;
+use adapter_system::{AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, SystemClock, SystemIds, SystemRandom};
+use anyhow::Context;
+use api_rest::{AppState, Check, Component, Health, Services};
+use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
+use application::catalog::{Catalog, CatalogPorts};
+use application::clock::{Clock, Ids};
+use application::error::AppError;
+use application::identity::{Identity, IdentityPorts};
+use application::jobs::{Housekeeping, JobHandler, JobStore, Worker};
+use application::store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Settings;
+use crate::lifecycle::supervise;
+
+/// What an instance stands on: the database, the time, and ids.
+#[derive(Clone)]
+pub struct Ground {
+    /// All storage ports.
+    pub database: Database,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl Ground {
+    /// Opens the database of the settings. `serves` for the one server of a SQLite file; commands beside it leave that
+    /// out.
+    ///
+    /// # Errors
+    /// If the database cannot be opened, or another server has it.
+    pub async fn open(settings: &Settings, serves: bool) -> anyhow::Result<Self> {
+        let database = Database::connect(&settings.database.settings(&settings.data_dir, serves))
+            .await
+            .with_context(|| format!("database {}", settings.database.url(&settings.data_dir)))?;
+        Ok(Self { database, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds::default()) })
+    }
+
+    /// Brings the schema to the newest version, where the settings want that.
+    ///
+    /// # Errors
+    /// If a migration fails.
+    pub async fn migrate(&self, settings: &Settings) -> anyhow::Result<()> {
+        if settings.database.migrate_on_start {
+            self.database
+                .migrate()
+                .await
+                .context("the schema of the database cannot be brought to its newest version")?;
+        }
+        Ok(())
+    }
+
+    /// Accounts and sign-ins, which most commands need alone.
+    ///
+    /// # Errors
+    /// If there is no master key, or it does not fit the database.
+    pub async fn identity(&self, settings: &Settings) -> anyhow::Result<Identity> {
+        let master_key = settings.secrets.load(&settings.data_dir)?;
+        let database = Arc::new(self.database.clone());
+        let ports = IdentityPorts {
+            store: database.clone(),
+            reads: database,
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            hasher: Arc::new(BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?),
+            tokens: Arc::new(EdDsaTokens),
+            sealer: Arc::new(AesSealer::try_new(&master_key)?),
+            random: Arc::new(SystemRandom),
+        };
+        let started = Identity::start(ports, settings.identity()).await;
+        if settings.database.migrate_on_start {
+            return Ok(started?);
+        }
+        started.context("is the schema of the database the newest? `goticket migrate` sees to it")
+    }
+}
+
+/// All use cases of an instance.
+#[derive(Clone)]
+pub struct Application {
+    /// What it stands on.
+    pub ground: Ground,
+    /// Accounts and sign-ins.
+    pub identity: Arc<Identity>,
+    /// The booking desk.
+    pub desk: Desk,
+    /// Organizers and events.
+    pub catalog: Arc<Catalog>,
+    /// Bookings.
+    pub bookings: Arc<Bookings>,
+    /// Who watches what is left.
+    pub availability: Arc<Availability>,
+    /// What readiness and health look at.
+    pub health: Arc<Health>,
+}
+
+impl Application {
+    /// Puts it together, and opens its desk on the present runtime.
+    ///
+    /// # Errors
+    /// If there is no master key, or it does not fit the database.
+    pub async fn start(ground: Ground, settings: &Settings) -> anyhow::Result<Self> {
+        let identity = Arc::new(ground.identity(settings).await?);
+        let database = Arc::new(ground.database.clone());
+        let desk = Desk::open(database.clone(), Arc::clone(&ground.clock), Arc::clone(&ground.ids), settings.desk());
+        let ports = CatalogPorts {
+            store: database.clone(),
+            reads: database.clone(),
+            clock: Arc::clone(&ground.clock),
+            ids: Arc::clone(&ground.ids),
+            identity: Arc::clone(&identity),
+            desk: desk.clone(),
+        };
+        let catalog = Arc::new(Catalog::new(ports, settings.booking.catalog()));
+        let ports = BookingPorts {
+            desk: desk.clone(),
+            reads: database.clone(),
+            ids: Arc::clone(&ground.ids),
+            catalog: Arc::clone(&catalog),
+        };
+        let bookings = Arc::new(Bookings::new(ports));
+        let availability = Arc::new(Availability::new(database, settings.availability.settings()));
+        let health = Arc::new(Health::new(components(&ground, &desk, settings)));
+        Ok(Self { ground, identity, desk, catalog, bookings, availability, health })
+    }
+
+    /// What the REST face works with.
+    #[must_use]
+    pub fn rest(&self, settings: &Settings) -> AppState {
+        let services = Services {
+            identity: Arc::clone(&self.identity),
+            catalog: Arc::clone(&self.catalog),
+            bookings: Arc::clone(&self.bookings),
+            availability: Arc::clone(&self.availability),
+            health: Arc::clone(&self.health),
+            ids: Arc::clone(&self.ground.ids),
+        };
+        AppState::new(services, settings.rest())
+    }
+
+    /// Follows what other processes change: ended sessions, roles, signing keys.
+    pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
+        let identity = Arc::clone(&self.identity);
+        supervise(tasks, cancel, "identity", move |cancel| {
+            let identity = Arc::clone(&identity);
+            async move { identity.follow(cancel).await }
+        });
+    }
+
+    /// Tells watchers of availability. Cancelling it ends their streams.
+    pub fn tell_watchers(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
+        let availability = Arc::clone(&self.availability);
+        supervise(tasks, cancel, "availability", move |cancel| {
+            let availability = Arc::clone(&availability);
+            async move { availability.follow(cancel).await }
+        });
+    }
+
+    /// Runs the jobs.
+    pub fn work(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
+        let worker = Arc::new(self.worker());
+        supervise(tasks, cancel, "jobs", move |cancel| {
+            let worker = Arc::clone(&worker);
+            async move { worker.work(cancel).await }
+        });
+    }
+
+    fn worker(&self) -> Worker {
+        let Ground { database, clock, ids } = &self.ground;
+        let database = Arc::new(database.clone());
+        let sweep = SweepLapsed { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
+        let wind_down =
+            WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
+        let housekeeping =
+            Housekeeping { jobs: database.clone(), identity: Arc::clone(&self.identity), clock: Arc::clone(clock) };
+        let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping)];
+        Worker::new(database, Arc::clone(clock), Arc::clone(ids), handlers)
+    }
+}
+
+/// The rows of `/health`. Only without the database an instance is not ready: a replica whose queue is full still sells,
+/// and taking it out would only fill the queues of the others.
+fn components(ground: &Ground, desk: &Desk, settings: &Settings) -> Vec<Component> {
+    let database = ground.database.clone();
+    let ping: Check = Box::new(move || {
+        let database = database.clone();
+        Box::pin(async move { Ok(database.ping().await?) })
+    });
+    let (desk, full) = (desk.clone(), settings.desk.queue_max as usize);
+    let queue: Check = Box::new(move || {
+        let has_room = desk.waiting() < full;
+        Box::pin(async move { if has_room { Ok(()) } else { Err(AppError::busy()) } })
+    });
+    let (database, clock) = (ground.database.clone(), Arc::clone(&ground.clock));
+    let jobs: Check = Box::new(move || {
+        let (database, now) = (database.clone(), clock.now());
+        Box::pin(async move {
+            let counts = database.counts(now).await?;
+            if counts.parked == 0 {
+                Ok(())
+            } else {
+                Err(AppError::InvalidState("some jobs have failed for good".into()))
+            }
+        })
+    });
+    vec![
+        Component { name: "database", needed: true, check: ping },
+        Component { name: "desk", needed: false, check: queue },
+        Component { name: "jobs", needed: false, check: jobs },
+    ]
+}
