@@ -1,1 +1,9 @@
-//! Empty for now.
+//! What the tests of several crates share: a database for each, the whole application over it, and one event on sale
+//! with its desks. Tests of behaviour that crosses crates are in `tests/`.
+
+pub mod app;
+pub mod clock;
+pub mod contract;
+pub mod databases;
+pub mod hall;
+pub mod world;
