@@ -1,0 +1,321 @@
+//! The whole application within a test: real adapters over either engine, a clock that the test sets, and callers who
+//! send requests through the real router, in the process of the test.
+
+use std::sync::Arc;
+
+use adapter_sql::Database;
+use adapter_system::{AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, MasterKey, SystemIds, SystemRandom};
+use api_rest::{AppState, Component, Health, RestSettings, Services};
+use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
+use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
+use application::clock::{Clock, Ids};
+use application::identity::{Identity, IdentityPorts, IdentitySettings, NewUser};
+use application::origin::Origin;
+use application::store::Store;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use domain::identity::Role;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use crate::clock::TestClock;
+use crate::databases::{Engine, TestDatabase};
+
+/// The password of every account that [`TestApp::account`] makes.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// How an application under test differs from the usual one.
+#[derive(Default)]
+pub struct Settings {
+    /// The booking desk.
+    pub desk: DeskSettings,
+    /// Watching.
+    pub availability: AvailabilitySettings,
+    /// Accounts.
+    pub identity: IdentitySettings,
+    /// The REST face.
+    pub rest: RestSettings,
+}
+
+/// The application.
+pub struct TestApp {
+    /// Its clock.
+    pub clock: TestClock,
+    /// Its database.
+    pub database: TestDatabase,
+    /// Accounts.
+    pub identity: Arc<Identity>,
+    /// Organizers and events.
+    pub catalog: Arc<Catalog>,
+    /// Bookings.
+    pub bookings: Arc<Bookings>,
+    /// Watchers.
+    pub availability: Arc<Availability>,
+    /// The lanes.
+    pub desk: Desk,
+    /// Readiness.
+    pub health: Arc<Health>,
+    router: Router,
+    ops: Router,
+    cancel: CancellationToken,
+}
+
+impl TestApp {
+    /// Starts one over a new database.
+    pub async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, Settings::default()).await
+    }
+
+    /// Starts one with other settings.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub async fn start_with(engine: Engine, settings: Settings) -> Self {
+        let database = TestDatabase::create(engine).await;
+        let clock = TestClock::default();
+        let port = Arc::new(database.database.clone());
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
+        let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let identity = Identity::start(identity_ports(&port, &shared_clock, &ids), settings.identity).await;
+        let identity = Arc::new(identity.expect("identity starts"));
+        let desk = Desk::open(port.clone(), shared_clock.clone(), ids.clone(), settings.desk);
+        let catalog_ports = CatalogPorts {
+            store: port.clone(),
+            reads: port.clone(),
+            clock: shared_clock,
+            ids: ids.clone(),
+            identity: identity.clone(),
+            desk: desk.clone(),
+        };
+        let catalog = Arc::new(Catalog::new(catalog_ports, CatalogSettings::default()));
+        let booking_ports =
+            BookingPorts { desk: desk.clone(), reads: port.clone(), ids: ids.clone(), catalog: catalog.clone() };
+        let bookings = Arc::new(Bookings::new(booking_ports));
+        let availability = Arc::new(Availability::new(port.clone(), settings.availability));
+        let health = Arc::new(Health::new(vec![component(&port)]));
+        let services = Services {
+            identity: identity.clone(),
+            catalog: catalog.clone(),
+            bookings: bookings.clone(),
+            availability: availability.clone(),
+            health: health.clone(),
+            ids,
+        };
+        let state = AppState::new(services, settings.rest);
+        let cancel = CancellationToken::new();
+        tokio::spawn({
+            let (availability, cancel) = (availability.clone(), cancel.clone());
+            async move { availability.follow(cancel).await }
+        });
+        let router = api_rest::router(state.clone());
+        let ops = api_rest::ops_router(state, Arc::new(|| "# metrics\n".to_owned()));
+        Self { clock, database, identity, catalog, bookings, availability, desk, health, router, ops, cancel }
+    }
+
+    /// Somebody who has not signed in.
+    #[must_use]
+    pub fn anybody(&self) -> Caller {
+        self.caller(None)
+    }
+
+    /// Somebody with this access token, whatever it is worth.
+    #[must_use]
+    pub fn bearer(&self, token: &str) -> Caller {
+        self.caller(Some(token.to_owned()))
+    }
+
+    /// Somebody at the operations address.
+    #[must_use]
+    pub fn operator(&self) -> Caller {
+        Caller { router: self.ops.clone(), token: None, user: None }
+    }
+
+    /// A new account that has signed in. Its address is made of `name`.
+    ///
+    /// # Panics
+    /// When the name is taken.
+    pub async fn account(&self, name: &str, role: Role) -> Caller {
+        let email = format!("{name}@example.com");
+        let new = NewUser { email: &email, password: PASSWORD, name: Some(name) };
+        let user = self.identity.create_user(new, role, &Origin::system("test")).await.expect("an account");
+        let login = serde_json::json!({ "email": email, "password": PASSWORD });
+        let tokens = self.anybody().post("/api/v1/auth/login", &login).await.expect(200);
+        let token = tokens["accessToken"].as_str().expect("an access token").to_owned();
+        Caller { user: Some(user.id.uuid()), ..self.caller(Some(token)) }
+    }
+
+    /// Ends its tasks; the desk carries out what waits.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        self.desk.close().await;
+    }
+
+    fn caller(&self, token: Option<String>) -> Caller {
+        Caller { router: self.router.clone(), token, user: None }
+    }
+}
+
+fn identity_ports(port: &Arc<Database>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> IdentityPorts {
+    let sealer = AesSealer::try_new(&MasterKey::new([7; 32])).expect("a master key of the right length");
+    IdentityPorts {
+        store: port.clone(),
+        reads: port.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        hasher: Arc::new(BcryptHasher::weak_for_tests(BcryptLimits { running: 2, waiting: 100 })),
+        tokens: Arc::new(EdDsaTokens),
+        sealer: Arc::new(sealer),
+        random: Arc::new(SystemRandom),
+    }
+}
+
+fn component(port: &Arc<Database>) -> Component {
+    let store: Arc<dyn Store> = port.clone();
+    let check = move || {
+        let store = store.clone();
+        let ping: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(async move { store.ping().await.map_err(Into::into) });
+        ping
+    };
+    Component { name: "database", needed: true, check: Box::new(check) }
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub struct Caller {
+    router: Router,
+    token: Option<String>,
+    user: Option<Uuid>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body as text.
+    pub text: String,
+    /// The body as JSON; null if it is none.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The body, if the status is this one.
+    ///
+    /// # Panics
+    /// With what came instead.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self.body
+    }
+
+    /// A header, if there is one.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Checks that it is a whole problem with this status and code, and gives its body.
+    ///
+    /// # Panics
+    /// With what came instead.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> &Value {
+        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &Value::from(code)), "{}", self.text);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["type"], format!("urn:goticket:problem:{code}"));
+        assert_eq!(self.body["correlationId"].as_str(), self.header("x-correlation-id"));
+        for member in ["title", "detail"] {
+            assert!(self.body[member].as_str().is_some_and(|text| !text.is_empty()), "{}", self.text);
+        }
+        &self.body
+    }
+}
+
+impl Caller {
+    /// The id of his account.
+    ///
+    /// # Panics
+    /// Where he has none.
+    #[must_use]
+    pub fn user(&self) -> Uuid {
+        self.user.expect("an account")
+    }
+
+    /// His access token.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    /// `POST` with JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, &[], Some(body.to_string())).await
+    }
+
+    /// `POST` without a body.
+    pub async fn act(&self, path: &str) -> Reply {
+        self.send(Method::POST, path, &[], None).await
+    }
+
+    /// `PATCH` with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PATCH, path, &[], Some(body.to_string())).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    /// Anything; a body is sent as JSON unless a header says otherwise.
+    ///
+    /// # Panics
+    /// When the request is none.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Reply {
+        let response = self.stream(method, path, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 10_000_000).await.expect("a whole body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Reply { status: parts.status, headers: parts.headers, text, body }
+    }
+
+    /// Anything, with the body as it comes.
+    ///
+    /// # Panics
+    /// When the request is none.
+    pub async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> axum::response::Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if body.is_some() && !has_type {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.map_or_else(Body::empty, Body::from)).expect("a request");
+        self.router.clone().oneshot(request).await.expect("the router always answers")
+    }
+}

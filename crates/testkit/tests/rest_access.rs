@@ -1,0 +1,233 @@
+//! Every endpoint without a login, with a token that is worth nothing, and with the wrong login.
+//!
+//! The list comes from the OpenAPI document: an operation that is missing here, or here and nowhere else, fails the
+//! test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::Method;
+use goticket_testkit::databases::Engine;
+use goticket_testkit::world::{World, gala, world};
+use serde_json::{Value, json};
+
+use uuid::Uuid;
+
+/// What somebody gets who has signed in and has no business there.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Stranger {
+    /// This status and code.
+    Refused(u16, &'static str),
+    /// He may: it is about nobody else's things.
+    Served(u16),
+}
+
+use Stranger::{Refused, Served};
+
+const NOT_FOUND: Stranger = Refused(404, "not_found");
+const FORBIDDEN: Stranger = Refused(403, "forbidden");
+
+/// Each operation that needs a login.
+const GUARDED: &[(&str, Stranger)] = &[
+    ("addPool", NOT_FOUND),
+    ("addTicketType", NOT_FOUND),
+    ("archiveEvent", NOT_FOUND),
+    ("cancelBooking", NOT_FOUND),
+    ("cancelEvent", NOT_FOUND),
+    ("changeRole", FORBIDDEN),
+    ("confirmBooking", NOT_FOUND),
+    ("createEvent", Served(201)),
+    ("createOrganizer", Served(201)),
+    ("deleteEvent", NOT_FOUND),
+    ("editEvent", NOT_FOUND),
+    ("editPool", NOT_FOUND),
+    ("editTicketType", NOT_FOUND),
+    ("getBooking", NOT_FOUND),
+    ("holdTickets", NOT_FOUND),
+    ("listEventBookings", NOT_FOUND),
+    ("listMembers", NOT_FOUND),
+    ("listMyBookings", Served(200)),
+    ("listOrganizers", Served(200)),
+    ("listUsers", FORBIDDEN),
+    ("logout", Served(204)),
+    ("me", Served(200)),
+    ("pauseEvent", NOT_FOUND),
+    ("publishEvent", NOT_FOUND),
+    ("renewBooking", NOT_FOUND),
+    ("resumeEvent", NOT_FOUND),
+];
+
+/// Each operation that anybody may call; of those with an optional login, a token that is worth nothing is refused.
+const OPEN: &[&str] = &[
+    "getAvailability",
+    "getEvent",
+    "health",
+    "jwks",
+    "listEvents",
+    "liveness",
+    "login",
+    "readiness",
+    "refresh",
+    "register",
+    "watchAvailability",
+];
+
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    guarded: bool,
+    optional: bool,
+    body: Option<Value>,
+}
+
+/// All operations, with the ids of things that exist in their paths and bodies that are well-formed.
+fn operations(ids: &BTreeMap<&str, String>) -> Vec<Operation> {
+    let document = serde_json::to_value(api_rest::openapi()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            let security = operation["security"].as_array().unwrap();
+            let path = ids.iter().fold(path.clone(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
+            assert!(!path.contains('{'), "{path}");
+            operations.push(Operation {
+                method: method.to_uppercase().parse().unwrap(),
+                guarded: security.iter().all(|it| !it.as_object().unwrap().is_empty()),
+                optional: security.len() > 1,
+                body: operation.get("requestBody").map(|_| body(&id)),
+                id,
+                path,
+            });
+        }
+    }
+    operations
+}
+
+fn body(operation: &str) -> Value {
+    match operation {
+        "addPool" => json!({ "name": "Hall", "capacity": 5 }),
+        "addTicketType" => json!({ "name": "Seated", "price": 1 }),
+        "changeRole" => json!({ "role": "admin" }),
+        "createEvent" => gala(1, 1),
+        "createOrganizer" => json!({ "name": "Club" }),
+        "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
+        "refresh" => json!({ "refreshToken": "x" }),
+        "register" => json!({ "email": "new@example.com", "password": "long enough" }),
+        _ => json!({}),
+    }
+}
+
+/// A draft with all its parts, a booking of the buyer on another event, and their ids.
+async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let on_sale = world.on_sale(100, 10).await;
+    let booking = world.book(&on_sale, 1).await;
+    let draft = world.draft(100, 10).await;
+    let event = text(&draft["id"]);
+    let pool = world.organizer.post(&format!("/api/v1/events/{event}/pools"), &json!({ "name": "Hall" })).await;
+    BTreeMap::from([
+        ("bookingId", text(&booking["id"])),
+        ("organizerId", text(&draft["organizerId"])),
+        ("poolId", text(&pool.expect(201)["id"])),
+        ("ticketTypeId", text(&draft["ticketTypes"][0]["id"])),
+        ("userId", world.buyer.user().to_string()),
+        ("eventId", event),
+    ])
+}
+
+#[tokio::test]
+async fn every_operation_is_listed_here_once() {
+    let ids = ["bookingId", "organizerId", "poolId", "ticketTypeId", "userId", "eventId"];
+    let operations = operations(&ids.map(|name| (name, Uuid::nil().to_string())).into());
+    let of = |guarded: bool| operations.iter().filter(move |it| it.guarded == guarded).map(|it| it.id.as_str());
+    assert_eq!(of(true).collect::<BTreeSet<_>>(), GUARDED.iter().map(|(id, _)| *id).collect());
+    assert_eq!(of(false).collect::<BTreeSet<_>>(), OPEN.iter().copied().collect());
+}
+
+#[tokio::test]
+async fn without_a_login_and_with_a_worthless_one() {
+    let world = world(Engine::Sqlite).await;
+    let operations = operations(&furnished(&world).await);
+    let signature = world.buyer.token().unwrap().rsplit_once('.').unwrap().0;
+    let forged = format!("{signature}.{}", "A".repeat(86));
+    let worthless = [world.app.bearer("x"), world.app.bearer(""), world.app.bearer(&forged)];
+    for operation in &operations {
+        let Operation { id, method, path, body, .. } = operation;
+        let send = async |caller: &goticket_testkit::app::Caller| {
+            caller.send(method.clone(), path, &[], body.as_ref().map(ToString::to_string)).await
+        };
+        if operation.guarded {
+            let reply = send(&world.app.anybody()).await;
+            reply.problem(401, "unauthenticated");
+            assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{id}");
+        }
+        if operation.guarded || operation.optional {
+            for caller in &worthless {
+                send(caller).await.problem(401, "unauthenticated");
+            }
+        }
+    }
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn with_the_wrong_login() {
+    let world = world(Engine::Sqlite).await;
+    let operations = operations(&furnished(&world).await);
+    // Last, since it ends his session.
+    let (last, others): (Vec<_>, Vec<_>) = operations.iter().partition(|operation| operation.id == "logout");
+    for operation in others.into_iter().chain(last) {
+        let Some((_, expected)) = GUARDED.iter().find(|(id, _)| *id == operation.id) else { continue };
+        let body = operation.body.as_ref().map(ToString::to_string);
+        let reply = world.stranger.send(operation.method.clone(), &operation.path, &[], body).await;
+        match expected {
+            Refused(status, code) => {
+                assert_eq!((reply.status.as_u16(), &reply.body["code"]), (*status, &json!(code)), "{}", operation.id);
+                reply.problem(*status, code);
+            }
+            Served(status) => assert_eq!(reply.status.as_u16(), *status, "{}: {}", operation.id, reply.text),
+        }
+    }
+    world.stranger.get("/api/v1/auth/me").await.problem(401, "unauthenticated");
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn the_router_and_the_document_are_one() {
+    let world = world(Engine::Sqlite).await;
+    let operations = operations(&furnished(&world).await);
+    let mut methods: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for operation in &operations {
+        let known = methods.entry(operation.path.as_str()).or_default();
+        known.insert(operation.method.as_str());
+        if operation.method == Method::GET {
+            known.insert("HEAD");
+        }
+    }
+    for (path, known) in methods {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            let reply = world.app.anybody().stream(method.parse().unwrap(), path, &[], None).await;
+            let is_refused = reply.status() == 405;
+            assert_eq!(!is_refused, known.contains(method), "{method} {path}: {}", reply.status());
+            if is_refused {
+                let allow = reply.headers()["allow"].to_str().unwrap();
+                assert_eq!(allow.split(',').collect::<BTreeSet<_>>(), known, "{method} {path}");
+            } else {
+                assert!(reply.status() != 404 || known.contains(method), "{method} {path}");
+            }
+        }
+    }
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn admins_may_what_organizers_may() {
+    let world = world(Engine::Sqlite).await;
+    let event = world.on_sale(100, 10).await;
+    let booking = world.book(&event, 1).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.admin.get(&format!("/api/v1/bookings/{booking}")).await.status, 200);
+    assert_eq!(world.admin.act(&format!("/api/v1/bookings/{booking}/confirm")).await.status, 200);
+    assert_eq!(world.admin.act(&format!("/api/v1/events/{event}/pause")).await.status, 200);
+    assert_eq!(world.admin.get("/api/v1/users?limit=2").await.expect(200)["items"].as_array().unwrap().len(), 2);
+    world.app.stop().await;
+}
