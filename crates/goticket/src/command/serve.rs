@@ -53,13 +53,13 @@ async fn serve(settings: &Settings, seed: bool, metrics: Metrics, log: &LogWrite
     let started = Instant::now();
     let mut signals = Signals::take().context("the signals of the system cannot be taken")?;
     raise_open_files(settings);
-    // Before the database, so that somebody who is there already is told at once.
-    let public = bind(settings.http.address, "http.address").await?;
-    let ops = bind(settings.ops.address, "ops.address").await?;
-    let ground = Ground::open(settings, true).await?;
-    ground.migrate(settings).await?;
-    let application = Application::start(ground, settings).await?;
-    let running = Running::start(application, settings, public, ops, metrics)?;
+    let running = tokio::select! {
+        running = start(settings, metrics) => running?,
+        name = signals.next() => {
+            tracing::info!("Got {name} before the start was done");
+            return Ok(());
+        }
+    };
     greet(settings, &running, started.elapsed());
     if seed {
         let sign_in = demo::seed(&running.application).await?;
@@ -77,6 +77,16 @@ async fn serve(settings: &Settings, seed: bool, metrics: Metrics, log: &LogWrite
         }
     }
     Ok(())
+}
+
+async fn start(settings: &Settings, metrics: Metrics) -> anyhow::Result<Running> {
+    // Before the database, so that somebody who is there already is told at once.
+    let public = bind(settings.http.address, "http.address").await?;
+    let ops = bind(settings.ops.address, "ops.address").await?;
+    let ground = Ground::open(settings, true).await?;
+    ground.migrate(settings).await?;
+    let application = Application::start(ground, settings).await?;
+    Ok(Running::start(application, settings, public, ops, metrics)?)
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

@@ -1,1 +1,253 @@
+use std::path::PathBuf;
 
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read(file: &str, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("goticket.toml");
+    std::fs::write(&path, file).unwrap();
+    Settings::read(Some(&path), environment(variables))
+}
+
+fn refused(file: &str, variables: &[(&str, &str)]) -> String {
+    let error = read(file, variables).expect_err(file).to_string();
+    assert!(!error.contains('\n'), "{error}");
+    error
+}
+
+fn example() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../goticket.example.toml"))
+}
+
+#[test]
+fn without_file_and_environment_the_defaults_hold() {
+    let settings = Settings::read(None, BTreeMap::new()).unwrap();
+    assert_eq!(settings.http.address.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.ops.address.to_string(), "127.0.0.1:9090");
+    assert_eq!(settings.database.url(&settings.data_dir).expose(), "sqlite://data/goticket.db");
+}
+
+#[test]
+fn the_sections_have_the_defaults_of_those_that_they_are_for() {
+    let settings = Settings::default();
+    let same = |ours: String, theirs: String| assert_eq!(ours, theirs);
+    same(format!("{:?}", settings.identity()), format!("{:?}", application::identity::IdentitySettings::default()));
+    same(
+        format!("{:?}", settings.availability.settings()),
+        format!("{:?}", application::booking::AvailabilitySettings::default()),
+    );
+    same(
+        format!("{:?}", settings.booking.catalog()),
+        format!("{:?}", application::catalog::CatalogSettings::default()),
+    );
+    same(format!("{:?}", settings.rest()), format!("{:?}", api_rest::RestSettings::default()));
+    let theirs = adapter_sql::DatabaseSettings::new("sqlite://data/goticket.db");
+    same(format!("{:?}", settings.database.settings(&settings.data_dir, false)), format!("{theirs:?}"));
+    let theirs = application::booking::DeskSettings::default();
+    let on_postgres = Database { url: Some(MaskedUrl::new("postgres://h/d".to_owned())), ..Database::default() };
+    let ours = Settings { database: on_postgres, ..Settings::default() }.desk();
+    assert_eq!(
+        (ours.committers, ours.patient, ours.batch_max, ours.lane_queue_max, ours.queue_max),
+        (theirs.committers, theirs.patient, theirs.batch_max, theirs.lane_queue_max, theirs.queue_max)
+    );
+    assert_eq!(
+        (ours.reclaim_max, ours.patience, ours.hold_end, ours.sales_max),
+        (theirs.reclaim_max, theirs.patience, theirs.hold_end, theirs.sales_max)
+    );
+    assert_eq!(settings.desk().committers, 1, "SQLite has one writer");
+}
+
+#[test]
+fn the_example_file_holds_every_key_with_its_default() {
+    let settings = Settings::read(Some(&example()), BTreeMap::new()).unwrap();
+    assert_eq!(settings.masked().unwrap(), Settings::default().masked().unwrap());
+    let text = std::fs::read_to_string(example()).unwrap();
+    let mut section = String::new();
+    let mut named = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = format!("{name}.");
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ").filter(|(key, _)| is_name(key)) {
+            named.push(format!("{section}{key}"));
+        }
+    }
+    let optional = ["http.https_only_for", "database.url", "secrets.master_key"].map(str::to_owned);
+    let defaults: toml::Table = Settings::default().masked().unwrap().parse().unwrap();
+    let mut known: Vec<String> = optional.to_vec();
+    for (name, value) in defaults {
+        match value {
+            toml::Value::Table(table) => known.extend(table.keys().map(|key| format!("{name}.{key}"))),
+            _ => known.push(name),
+        }
+    }
+    named.sort();
+    known.sort();
+    assert_eq!(named, known);
+}
+
+fn is_name(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|it| it.is_ascii_lowercase() || it == '_')
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let file = "data_dir = \"here\"\n[http]\naddress = \"127.0.0.1:1111\"\nconnections_max = 7\n[demo]\nenabled = true";
+    let settings = read(file, &[("GOTICKET_HTTP__ADDRESS", "127.0.0.1:2222"), ("GOTICKET_DEMO__ENABLED", "false")]);
+    let settings = settings.unwrap();
+    assert_eq!(settings.http.address.port(), 2222);
+    assert_eq!(settings.http.connections_max, 7, "what the environment leaves out stays");
+    assert!(!settings.demo.enabled);
+    assert_eq!(settings.data_dir, PathBuf::from("here"));
+}
+
+#[test]
+fn every_kind_of_value_comes_from_the_environment() {
+    let settings = read(
+        "",
+        &[
+            ("GOTICKET_DATA_DIR", "/var/lib/goticket"),
+            ("GOTICKET_BOOKING__HOLD_TTL", "2s"),
+            ("GOTICKET_DESK__COMMITTERS", "2"),
+            ("GOTICKET_DATABASE__MIGRATE_ON_START", "false"),
+            ("GOTICKET_CORS__ORIGINS", "https://a.example, https://b.example"),
+            ("GOTICKET_HTTP__HTTPS_ONLY_FOR", "365d"),
+            ("GOTICKET_TELEMETRY__LOG_FORMAT", "json"),
+            ("GOTICKET_DATABASE__URL", "postgres://u:p@h/d"),
+            ("GOTICKET_RATE_LIMIT__ENABLED", "false"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.data_dir, PathBuf::from("/var/lib/goticket"));
+    assert_eq!(settings.booking.hold_ttl, HumanDuration::from_secs(2));
+    assert_eq!(settings.desk().committers, 2);
+    assert!(!settings.database.migrate_on_start);
+    assert_eq!(settings.cors.origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(settings.http.https_only_for, Some(HumanDuration::from_secs(365 * 86_400)));
+    assert_eq!(settings.telemetry.log_format, LogFormat::Json);
+    assert!(!settings.rate_limit.enabled);
+}
+
+#[test]
+fn variables_that_are_no_settings_are_left_alone() {
+    let others = [("GOTICKET_CONFIG", "x"), ("GOTICKET_TEST_POSTGRES_URL", "x"), ("GOTICKET", "x"), ("PATH", "x")];
+    assert!(read("", &others).is_ok());
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_named() {
+    for (file, key) in [
+        ("adress = 1", "`adress`"),
+        ("[http]\nadress = \"x\"", "`http.adress`"),
+        ("[htp]\naddress = \"127.0.0.1:80\"", "`htp`"),
+        ("http = 5", "`http`"),
+        ("[http]\naddress = 5", "`http.address`"),
+        ("[http]\naddress = \"localhost\"", "`http.address`"),
+        ("[http]\nconnections_max = \"12\"", "`http.connections_max`"),
+        ("[http]\nconnections_max = 1.5", "`http.connections_max`"),
+        ("[http]\nconnections_max = -1", "`http.connections_max`"),
+        ("[http]\nconnections_max = 0", "`http.connections_max`"),
+        ("[http]\nidle_timeout = 60", "`http.idle_timeout`"),
+        ("[http]\nidle_timeout = \"5s\"", "`http.idle_timeout`"),
+        ("[demo]\nenabled = 1", "`demo.enabled`"),
+        ("[demo]\nenabled = \"true\"", "`demo.enabled`"),
+        ("[cors]\norigins = \"https://a.example\"", "`cors.origins`"),
+        ("[cors]\norigins = [1]", "`cors.origins[0]`"),
+        ("[cors]\norigins = [\"https://a.example/path\"]", "`cors.origins`"),
+        ("[database]\nurl = \"mysql://h/d\"", "`database.url`"),
+        ("[booking]\ndefault_currency = \"EURO\"", "`booking.default_currency`"),
+        ("[booking]\ndefault_timezone = \"Europe/Krakow\"", "`booking.default_timezone`"),
+        ("[booking]\nhold_ttl = \"3h\"", "`booking.hold_end`"),
+        ("[booking]\nhold_ttl = \"1500ms\"", "`booking.hold_ttl`"),
+        ("[desk]\nqueue_max = 10", "`desk.queue_max`"),
+        ("[availability]\nheartbeat = \"2m\"", "`availability.heartbeat`"),
+        ("[auth]\nbcrypt_cost = 11", "`auth.bcrypt_cost`"),
+        ("[secrets]\nmaster_key = \"short\"", "`secrets.master_key`"),
+        ("[telemetry]\nlog = \"=,=\"", "`telemetry.log`"),
+        ("[telemetry]\nlog_format = \"xml\"", "`telemetry.log_format`"),
+        ("[redis]\nurl = \"redis://h\"", "`redis.url`"),
+        ("[broker]\nurl = \"memory:\"", "`broker.url`"),
+        ("[smtp]\nurl = \"smtp://h\"", "`smtp.url`"),
+        ("[grpc]\naddress = \"127.0.0.1:50051\"", "`grpc.address`"),
+        ("[payment.stripe]\nkey = \"k\"", "`payment.stripe.key`"),
+    ] {
+        let error = refused(file, &[]);
+        assert!(error.contains(key) && error.contains("goticket.toml"), "{file}: {error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_the_environment_is_named_with_its_variable() {
+    for (variable, value, key) in [
+        ("GOTICKET_FOO", "1", "`foo`"),
+        ("GOTICKET_HTTP_ADDRESS", "127.0.0.1:80", "`http_address`"),
+        ("GOTICKET_HTTP__ADRESS", "127.0.0.1:80", "`http.adress`"),
+        ("GOTICKET_HTTP__ADDRESS__PORT", "80", "`http.address"),
+        ("GOTICKET_HTTP", "1", "`http`"),
+        ("GOTICKET_HTTP__CONNECTIONS_MAX", "many", "`http.connections_max`"),
+        ("GOTICKET_HTTP__CONNECTIONS_MAX", "", "`http.connections_max`"),
+        ("GOTICKET_HTTP__CONNECTIONS_MAX", "-1", "`http.connections_max`"),
+        ("GOTICKET_DEMO__ENABLED", "yes", "`demo.enabled`"),
+        ("GOTICKET_BOOKING__HOLD_TTL", "15", "`booking.hold_ttl`"),
+        ("GOTICKET_CORS__ORIGINS", "a.example", "`cors.origins`"),
+        ("GOTICKET_REDIS__URL", "redis://h", "`redis.url`"),
+        ("GOTICKET_PAYMENT__STRIPE__KEY", "k", "`payment.stripe.key`"),
+    ] {
+        let error = refused("", &[(variable, value)]);
+        assert!(error.contains(key) && error.contains(variable), "{variable}={value}: {error}");
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_says_so() {
+    for (file, feature) in [("[redis]\nurl = \"redis://h\"", "Redis"), ("[payment]\nprovider = \"stripe\"", "payments")]
+    {
+        let error = refused(file, &[]);
+        assert!(error.contains(feature) && error.contains("not built yet"), "{error}");
+    }
+}
+
+#[test]
+fn a_value_where_the_environment_wants_a_table_is_named() {
+    let error = refused("http = 5", &[("GOTICKET_HTTP__ADDRESS", "127.0.0.1:80")]);
+    assert!(error.contains("`http.address`") && error.contains("must be a table"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_with_its_line() {
+    let error = refused("data_dir = \"x\"\n[http\n", &[]);
+    assert!(error.contains("goticket.toml") && error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Settings::read(Some(Path::new("/nowhere/goticket.toml")), BTreeMap::new()).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/goticket.toml"));
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let key = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=";
+    let variables = [("GOTICKET_SECRETS__MASTER_KEY", key), ("GOTICKET_DATABASE__URL", "postgres://u:hunter2@h/d")];
+    let settings = read("", &variables).unwrap();
+    for shown in [settings.masked().unwrap(), format!("{settings:?}")] {
+        assert!(!shown.contains(key) && !shown.contains("hunter2"), "{shown}");
+    }
+    for error in [
+        refused("", &[("GOTICKET_SECRETS__MASTER_KEY", "hunter2")]),
+        refused("[secrets]\nmaster_key = 2222", &[]),
+        refused("", &[("GOTICKET_DATABASE__URL", "mysql://u:hunter2@h/d")]),
+    ] {
+        assert!(!error.contains("hunter2") && !error.contains("2222"), "{error}");
+    }
+}
+
+#[test]
+fn the_database_lies_in_the_data_folder_whatever_that_is_called() {
+    let url = |dir: &str| Database::default().url(Path::new(dir)).expose().to_owned();
+    assert_eq!(url("/var/lib/go ticket"), "sqlite:///var/lib/go ticket/goticket.db");
+    assert_eq!(url("100%?"), "sqlite://100%25%3F/goticket.db");
+}

@@ -61,7 +61,7 @@ impl Tree {
     /// The tree in the types of the settings.
     pub(super) fn settings<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         serde_path_to_error::deserialize(Node::Table(self.root.clone()))
-            .map_err(|error| self.blame(&error.path().to_string(), error.inner().to_string()))
+            .map_err(|error| self.blame(&error.path().to_string(), plainly(&error.inner().to_string())))
     }
 
     /// The complaint about a key, with the place where it was set.
@@ -103,6 +103,15 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// A complaint of `serde` in the words of people who write settings.
+fn plainly(complaint: &str) -> String {
+    let mut plain = complaint.replace("unknown field", "unknown key");
+    for number in ["u16", "u32", "u64", "i64"] {
+        plain = plain.replace(&format!("expected {number}"), "expected a whole number");
+    }
+    plain
 }
 
 /// The first key at or below a node.

@@ -23,7 +23,17 @@ use crate::config::{LogFormat, Telemetry};
 pub(crate) fn log_as_server(settings: &Telemetry) -> anyhow::Result<LogWriter> {
     let writer = LogWriter::start(std::io::stdout()).context("the log writer cannot be started")?;
     start(settings, settings.filter()?, std::io::stdout().is_terminal(), writer.handle())?;
+    log_panics();
     Ok(writer)
+}
+
+/// Panics are caught where they are met, and told there; where they came from is known only here.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("it did not say why");
+        tracing::error!(place, "Panicked: {message}");
+    }));
 }
 
 /// Starts the logs of a command that has something else to say on standard output: warnings alone, on standard error.
