@@ -1,5 +1,7 @@
 //! A sale over REST from the first account to the last ticket, on both engines.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
+
 use axum::http::Method;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{gala, world};
@@ -13,6 +15,12 @@ async fn a_sale(engine: Engine) {
     let draft = made.expect(201);
     assert_eq!((&draft["status"], &draft["currency"], &draft["version"]), (&json!("draft"), &json!("EUR"), &json!(1)));
     assert_eq!(draft["ticketTypes"][0]["name"], "General admission");
+    let fields = "createdAt currency description endAt holdSeconds id name organizerId pools slug startAt status \
+                  ticketTypes timezone updatedAt venue version";
+    assert_eq!(fields_of(&draft), fields);
+    let fields = "available capacity hidden id maxPerBooking maxPerBuyer minPerBooking name poolIds price \
+                  salesEndAt salesStartAt status";
+    assert_eq!(fields_of(&draft["ticketTypes"][0]), fields);
 
     let path = format!("/api/v1/events/{event}");
     world.app.anybody().get(&path).await.problem(404, "not_found");
@@ -30,6 +38,11 @@ async fn a_sale(engine: Engine) {
         (&booking["status"], &booking["total"], &booking["expiresAt"]),
         (&json!("pending"), &json!(5_000), &json!("2027-01-15T08:15:00Z"))
     );
+    let fields =
+        "attendees buyer channel createdAt currency eventId expiresAt id items reference status total updatedAt";
+    assert_eq!(fields_of(&booking), fields);
+    assert_eq!(fields_of(&booking["items"][0]), "name quantity ticketTypeId unitPrice");
+    assert_eq!((&booking["channel"], &booking["buyer"]), (&json!("api"), &json!({ "userId": world.buyer.user() })));
     let refused = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": 2 })).await;
     let left = &refused.problem(409, "sold_out")["left"];
     assert_eq!(left, &json!([{ "ticketTypeId": seen["ticketTypes"][0]["id"], "available": 1 }]));
@@ -54,6 +67,13 @@ async fn a_sale(engine: Engine) {
     let found = world.organizer.get(&format!("{path}/bookings?reference={reference}&email=BUYER@example.com")).await;
     assert_eq!(found.expect(200)["items"], json!([confirmed]));
     world.app.stop().await;
+}
+
+/// The names of the fields of an object, sorted.
+fn fields_of(object: &Value) -> String {
+    let mut names: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(" ")
 }
 
 #[tokio::test]
