@@ -32,7 +32,7 @@ impl BookingReads for Database {
         rows: u64,
     ) -> Result<Vec<Booking>, StoreError> {
         let theirs = Condition::all().add(booking::Column::BuyerUserId.eq(buyer.uuid()));
-        self.page(theirs, filter, before, rows).await
+        self.page(theirs, None, filter, before, rows).await
     }
 
     async fn bookings_in(
@@ -43,7 +43,7 @@ impl BookingReads for Database {
         rows: u64,
     ) -> Result<Vec<Booking>, StoreError> {
         let here = Condition::all().add(booking::Column::EventId.eq(event.uuid()));
-        self.page(here, filter, before, rows).await
+        self.page(here, Some(event), filter, before, rows).await
     }
 
     /// From event to event along the index of pending bookings, one probe for each that has any: to read all pending
@@ -87,33 +87,55 @@ WITH RECURSIVE busy (event_id) AS (
 )
 SELECT event_id FROM oldest WHERE release_at <= $1 ORDER BY release_at LIMIT $2";
 
+/// The most bookings of one buyer that a search by address looks through.
+const CANDIDATES_MAX: u64 = 1_000;
+
 impl Database {
     async fn page(
         &self,
         whose: Condition,
+        event: Option<EventId>,
         filter: &BookingFilter,
         before: Option<BookingId>,
         rows: u64,
     ) -> Result<Vec<Booking>, StoreError> {
         let statuses: Vec<i16> = filter.statuses.iter().map(|status| status_code(*status)).collect();
-        let whose = whose
+        let mut whose = whose
             .add_option((!statuses.is_empty()).then(|| booking::Column::Status.is_in(statuses)))
-            .add_option(filter.reference.as_ref().map(|name| booking::Column::Reference.eq(name.as_str())))
-            .add_option(self.of_address(filter.email.as_ref()).await?)
             .add_option(before.map(|before| booking::Column::Id.lt(before.uuid())));
+        // What names few bookings is looked up by itself first: within the condition, a planner that does not know how
+        // few they are would rather walk through a million of the event, which come in the right order.
+        if let Some(name) = &filter.reference {
+            let named = Condition::all().add(booking::Column::Reference.eq(name.as_str()));
+            whose = whose.add(booking::Column::Id.is_in(self.candidates(named).await?));
+        }
+        if let Some(email) = &filter.email {
+            whose = whose.add(booking::Column::Id.is_in(self.of_address(email, event).await?));
+        }
         let page = booking::Entity::find().filter(whose).order_by_desc(booking::Column::Id).limit(rows);
         let rows = page.all(self.reads()).await.map_err(orm)?;
         bookings_with_parts(self.reads(), rows).await
     }
 
-    /// Bookings of the account, or of the guest, with this address.
-    async fn of_address(&self, email: Option<&EmailAddress>) -> Result<Option<Condition>, StoreError> {
-        let Some(email) = email else { return Ok(None) };
+    async fn candidates(&self, of: Condition) -> Result<Vec<Uuid>, StoreError> {
+        let ids = booking::Entity::find().select_only().column(booking::Column::Id).filter(of);
+        let ids = ids.order_by_desc(booking::Column::Id).limit(CANDIDATES_MAX).into_tuple::<Uuid>();
+        ids.all(self.reads()).await.map_err(orm)
+    }
+
+    /// Bookings of the account with this address, and of the guest of the event.
+    async fn of_address(&self, email: &EmailAddress, event: Option<EventId>) -> Result<Vec<Uuid>, StoreError> {
         let account = user::Entity::find().select_only().column(user::Column::Id);
         let account = account.filter(user::Column::Email.eq(email.as_str())).into_tuple::<Uuid>();
         let account = account.one(self.reads()).await.map_err(orm)?;
-        let guest = booking::Column::BuyerEmail.eq(email.as_str());
-        let account = account.map(|id| booking::Column::BuyerUserId.eq(id));
-        Ok(Some(Condition::any().add(guest).add_option(account)))
+        let mut ids = match account {
+            Some(id) => self.candidates(Condition::all().add(booking::Column::BuyerUserId.eq(id))).await?,
+            None => Vec::new(),
+        };
+        if let Some(event) = event {
+            let here = Condition::all().add(booking::Column::EventId.eq(event.uuid()));
+            ids.append(&mut self.candidates(here.add(booking::Column::BuyerEmail.eq(email.as_str()))).await?);
+        }
+        Ok(ids)
     }
 }

@@ -48,9 +48,8 @@ pub async fn lists_are_filtered(db: TestDatabase) {
         booking(&sale, buyer(), 1, None),
     ];
     write(&db.database, &holds(&sale, &bookings)).await.unwrap();
-    let find = async |filter: BookingFilter| {
-        ids(&db.database.bookings_in(sale.event.id, &filter, None, 10).await.unwrap())
-    };
+    let find =
+        async |filter: BookingFilter| ids(&db.database.bookings_in(sale.event.id, &filter, None, 10).await.unwrap());
     let any = BookingFilter::default;
     let confirmed = BookingFilter { statuses: vec![BookingStatus::Confirmed], ..any() };
     assert_eq!(find(confirmed).await, [bookings[2].id, bookings[1].id]);

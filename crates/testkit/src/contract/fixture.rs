@@ -9,14 +9,10 @@ use application::journal::{AuditRow, OutboxRow};
 use application::origin::Actor;
 use application::store::{Store, StoreError};
 use chrono::TimeDelta;
-use domain::booking::{
-    Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Reference, Sale, StockMove,
-};
+use domain::booking::{Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Reference, Sale, StockMove};
 use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer};
 use domain::identity::{Account, Role, User};
-use domain::{
-    BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId,
-};
+use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::databases::TestDatabase;
@@ -26,8 +22,11 @@ use crate::databases::TestDatabase;
 pub fn id() -> Uuid {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    uuid::Builder::from_unix_timestamp_millis(1_700_000_000_000 + count, &count.to_be_bytes().repeat(2)[6..].try_into().expect("ten bytes"))
-        .into_uuid()
+    uuid::Builder::from_unix_timestamp_millis(
+        1_700_000_000_000 + count,
+        &count.to_be_bytes().repeat(2)[6..].try_into().expect("ten bytes"),
+    )
+    .into_uuid()
 }
 
 /// The present of every test, with microseconds.
@@ -278,7 +277,9 @@ pub async fn write(store: &impl LaneStore, changes: &LaneChanges) -> Result<(), 
     let mut open = store.begin_lanes(&lanes, LaneWait::Queue).await?;
     open.transaction.write(changes).await?;
     open.transaction.commit().await.map_err(|error| match error {
-        application::booking::CommitError::RolledBack(error) | application::booking::CommitError::Unknown(error) => error,
+        application::booking::CommitError::RolledBack(error) | application::booking::CommitError::Unknown(error) => {
+            error
+        }
     })
 }
 

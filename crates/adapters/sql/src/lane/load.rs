@@ -145,20 +145,27 @@ pub(super) async fn holdings(
     of: &[(LaneKey, Buyer)],
     now: Timestamp,
 ) -> Result<Vec<Holding>, StoreError> {
-    let Some(buyers) = buyers(connection, of) else { return Ok(Vec::new()) };
-    let events: Vec<Uuid> = of.iter().map(|(lane, _)| lane.uuid()).collect();
-    let occupies = Condition::any()
-        .add(Expr::cust(CONFIRMED))
-        .add(Expr::cust(PENDING).and(booking::Column::ReleaseAt.gt(micros(now))));
-    let rows = booking::Entity::find()
-        .select_only()
-        .columns([booking::Column::Id, booking::Column::EventId, booking::Column::BuyerUserId])
-        .column(booking::Column::BuyerEmail)
-        .filter(among(connection, booking::Column::EventId, &events))
-        .filter(buyers)
-        .filter(occupies)
-        .into_tuple::<(Uuid, Uuid, Option<Uuid>, Option<String>)>();
-    let rows = rows.all(connection).await.map_err(orm)?;
+    let mut accounts = Vec::with_capacity(of.len());
+    let mut guests = Condition::any();
+    for (lane, buyer) in of {
+        match buyer {
+            Buyer::Account(user) => accounts.push(user.uuid()),
+            Buyer::Guest(email) => {
+                let here = booking::Column::EventId.eq(lane.uuid());
+                guests = guests.add(here.and(booking::Column::BuyerEmail.eq(email.as_str())));
+            }
+        }
+    }
+    let mut rows = Vec::new();
+    if !accounts.is_empty() {
+        // Bookings in other events are read too and dropped below. To name the event here would lead SQLite, which knows
+        // no numbers of rows, through all the bookings of the event instead.
+        let theirs = Condition::all().add(among(connection, booking::Column::BuyerUserId, &accounts));
+        rows.append(&mut occupying(connection, theirs, now).await?);
+    }
+    if !guests.is_empty() {
+        rows.append(&mut occupying(connection, guests, now).await?);
+    }
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -168,25 +175,31 @@ pub(super) async fn holdings(
     add_up(of, rows, items)
 }
 
-fn buyers(connection: &impl ConnectionTrait, of: &[(LaneKey, Buyer)]) -> Option<Condition> {
-    let mut accounts = Vec::with_capacity(of.len());
-    let mut guests = Vec::new();
-    for (_, buyer) in of {
-        match buyer {
-            Buyer::Account(user) => accounts.push(user.uuid()),
-            Buyer::Guest(email) => guests.push(email.as_str()),
-        }
-    }
-    let accounts = (!accounts.is_empty()).then(|| among(connection, booking::Column::BuyerUserId, &accounts));
-    let guests = (!guests.is_empty()).then(|| booking::Column::BuyerEmail.is_in(guests));
-    (!of.is_empty()).then(|| Condition::any().add_option(accounts).add_option(guests))
+/// A booking, its event, and its buyer as an account or a guest.
+type Owned = (Uuid, Uuid, Option<Uuid>, Option<String>);
+
+async fn occupying(
+    connection: &impl ConnectionTrait,
+    whose: Condition,
+    now: Timestamp,
+) -> Result<Vec<Owned>, StoreError> {
+    let occupies = Condition::any()
+        .add(Expr::cust(CONFIRMED))
+        .add(Expr::cust(PENDING).and(booking::Column::ReleaseAt.gt(micros(now))));
+    let rows = booking::Entity::find()
+        .select_only()
+        .columns([booking::Column::Id, booking::Column::EventId, booking::Column::BuyerUserId])
+        .column(booking::Column::BuyerEmail)
+        .filter(whose)
+        .filter(occupies)
+        .into_tuple::<Owned>();
+    rows.all(connection).await.map_err(orm)
 }
 
-/// Sums by event, buyer and type, of the pairs that were asked for: the query reads every pair of an asked event and an
-/// asked buyer.
+/// Sums by event, buyer and type, of the pairs that were asked for.
 fn add_up(
     of: &[(LaneKey, Buyer)],
-    bookings: Vec<(Uuid, Uuid, Option<Uuid>, Option<String>)>,
+    bookings: Vec<Owned>,
     items: Vec<booking_item::Model>,
 ) -> Result<Vec<Holding>, StoreError> {
     let asked: std::collections::HashSet<&(LaneKey, Buyer)> = of.iter().collect();

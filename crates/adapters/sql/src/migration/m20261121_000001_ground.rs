@@ -195,7 +195,9 @@ const BOOKINGS: &[&str] = &[
     "CREATE INDEX bookings_buyer ON bookings (buyer_user_id, id)",
     "CREATE INDEX bookings_guest ON bookings (event_id, buyer_email) WHERE buyer_email IS NOT NULL",
     "CREATE INDEX bookings_event ON bookings (event_id, id)",
-    "CREATE UNIQUE INDEX bookings_reference_key ON bookings (organizer_id, reference)",
+    // Unique within the organizer. The reference comes first and is compared byte by byte, since that takes one cheap
+    // comparison where the rules of a language take many: this index alone had cost a fifth of a booking.
+    "CREATE UNIQUE INDEX bookings_reference_key ON bookings (reference{bytewise}, organizer_id)",
     // What lapses next in a lane.
     "CREATE INDEX bookings_release ON bookings (event_id, release_at) WHERE status = 0",
     "CREATE TABLE booking_items (

@@ -35,6 +35,7 @@ const POSTGRES: Words = Words(&[
     // Rows that every commit updates keep room for their next version on the same page, and no index is touched.
     ("{hot}", " WITH (fillfactor = 50)"),
     ("{by_key}", ""),
+    ("{bytewise}", " COLLATE \"C\""),
 ]);
 
 const SQLITE: Words = Words(&[
@@ -43,6 +44,7 @@ const SQLITE: Words = Words(&[
     ("{hot}", ""),
     // The table is its primary key: one tree instead of two.
     ("{by_key}", " WITHOUT ROWID"),
+    ("{bytewise}", ""),
 ]);
 
 /// Runs statements of a schema in the dialect of the connection.
