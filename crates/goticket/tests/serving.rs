@@ -1,0 +1,214 @@
+//! A server from its start to its end.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails by `unwrap` fails well")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::{
+    Server, answer, ask, goticket, post_head, read_to_end, read_until, run, run_with_input, stderr, stdout, wait_for,
+};
+
+const DEMO: (&str, &str) = ("GOTICKET_DEMO__ENABLED", "true");
+
+#[test]
+fn a_bare_machine_needs_no_setting() {
+    let server = Server::start(&[]);
+    let log = server.log();
+    for words in ["Listening on http://127.0.0.1:", "data/goticket.db", "data/master.key", "goticket user create"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).expect("a file is no terminal");
+        assert!(line["message"].is_string());
+    }
+    let key = server.dir.path().join("data/master.key");
+    assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(server.get("/health").json()["status"], "up");
+
+    let server = Server::start_in(server.stop(), &[]);
+    assert!(server.log().contains("is ready"), "it starts again on what the first start made");
+}
+
+#[test]
+fn metrics_are_on_the_operations_address_alone() {
+    let server = Server::start(&[]);
+    let metrics = ask(server.ops, "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    assert_eq!(metrics.status, 200);
+    for name in ["http_requests_total", "http_request_duration_seconds_bucket", "http_connections"] {
+        assert!(metrics.body.contains(name), "{name}: {}", metrics.body);
+    }
+    assert_eq!(server.get("/metrics").status, 404);
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused() {
+    let server = Server::start(&[]);
+    let mut second = server.command();
+    second.env("GOTICKET_HTTP__ADDRESS", "127.0.0.1:0").env("GOTICKET_OPS__ADDRESS", "127.0.0.1:0");
+    let output = run(&mut second, &["serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("another server uses the database"), "{}", stderr(&output));
+
+    let taken = run(&mut server.command(), &["serve"]);
+    assert_eq!(taken.status.code(), Some(1));
+    assert!(stderr(&taken).contains(&server.http.to_string()), "{}", stderr(&taken));
+    assert_eq!(server.get("/readiness").status, 200, "the first one does not mind");
+}
+
+#[test]
+fn another_master_key_is_refused_and_says_what_to_do() {
+    let dir = Server::start(&[]).stop();
+    let mut other = goticket(dir.path());
+    other.env("GOTICKET_SECRETS__MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    other.env("GOTICKET_HTTP__ADDRESS", "127.0.0.1:0").env("GOTICKET_OPS__ADDRESS", "127.0.0.1:0");
+    let output = run(&mut other, &["serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("master key"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_account_from_the_command_line_signs_in() {
+    let server = Server::start(&[]);
+    let arguments = ["user", "create", "--email", "anna@example.com", "--role", "admin", "--password-stdin"];
+    let made = run_with_input(&mut server.command(), &arguments, "correct horse battery\n");
+    assert!(made.status.success(), "{}", stderr(&made));
+    let again = run_with_input(&mut server.command(), &arguments, "correct horse battery\n");
+    assert!(stderr(&again).contains("exists already"), "{}", stderr(&again));
+
+    let credentials = json!({"email": "anna@example.com", "password": "correct horse battery"});
+    let pair = server.post("/api/v1/auth/login", &credentials);
+    assert_eq!(pair.status, 200, "{pair:?}");
+    let me = server.get_as("/api/v1/auth/me", pair.json()["accessToken"].as_str().unwrap()).json();
+    assert_eq!((me["email"].as_str(), me["role"].as_str()), (Some("anna@example.com"), Some("admin")));
+}
+
+#[test]
+fn demo_tokens_hold_on_the_server_that_runs() {
+    let server = Server::start(&[DEMO]);
+    let made = run(&mut server.command(), &["demo", "tokens", "--count", "3", "--role", "organizer"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let mut ids = BTreeSet::new();
+    for line in stdout(&made).lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["role"], "organizer");
+        let me = server.get_as("/api/v1/auth/me", line["accessToken"].as_str().unwrap());
+        assert_eq!(me.status, 200, "{me:?}");
+        assert_eq!((&me.json()["id"], &me.json()["email"]), (&line["id"], &line["email"]));
+        ids.insert(line["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn the_demo_is_seeded_once_however_often_it_is_asked_for() {
+    let server = Server::start(&[DEMO]);
+    let names = || {
+        let events = server.get("/api/v1/events").json();
+        let name = |event: &Value| event["name"].as_str().unwrap().to_owned();
+        events["items"].as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        let seeded = run(&mut server.command(), &["demo", "seed"]);
+        assert!(seeded.status.success(), "{}", stderr(&seeded));
+        assert!(stdout(&seeded).contains("organizer@demo.example"), "{}", stdout(&seeded));
+        // Lists are stale by a second at most.
+        wait_for("three events", || (names().len() == 3).then_some(()));
+    }
+    let credentials = json!({"email": "organizer@demo.example", "password": "demo-organizer"});
+    assert_eq!(server.post("/api/v1/auth/login", &credentials).status, 200);
+    let verified = run(&mut server.command(), &["verify"]);
+    assert!(verified.status.success(), "{}", stdout(&verified));
+}
+
+#[test]
+fn the_health_check_asks_the_server() {
+    let server = Server::start(&[]);
+    for arguments in [&["healthcheck"] as &[&str], &["healthcheck", "--liveness"]] {
+        assert!(run(&mut server.command(), arguments).status.success());
+    }
+}
+
+/// Begins a request whose body is not complete, so that it runs until we say.
+fn begin_login(server: &Server) -> (TcpStream, String) {
+    let body = json!({"email": "nobody@example.com", "password": "correct horse battery"}).to_string();
+    let (begin, rest) = body.split_at(10);
+    let mut stream = server.connect();
+    stream.write_all(post_head("/api/v1/auth/login", body.len(), "keep-alive").as_bytes()).unwrap();
+    stream.write_all(begin.as_bytes()).unwrap();
+    (stream, rest.to_owned())
+}
+
+/// Waits until the operations address says that the server is not ready any more.
+fn wait_until_draining(server: &Server) {
+    wait_for("the end of readiness", || {
+        let request = "GET /readiness HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+        (ask(server.ops, request).status == 503).then_some(())
+    });
+}
+
+#[test]
+fn what_has_begun_is_finished_after_a_sigterm() {
+    let mut server = Server::start(&[]);
+    let (mut stream, rest) = begin_login(&server);
+    let mut idle = server.connect();
+    idle.write_all(b"GET /liveness HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    read_until(&mut idle, "live");
+
+    server.signal(Signal::TERM);
+    wait_until_draining(&server);
+    wait_for("the end of new connections", || TcpStream::connect(server.http).is_err().then_some(()));
+    assert_eq!(read_to_end(&mut idle), "", "a connection that waits for nothing is closed");
+
+    stream.write_all(rest.as_bytes()).unwrap();
+    let answer = answer(&read_to_end(&mut stream));
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(server.log().contains("Stopped after"), "{}", server.log());
+}
+
+#[test]
+fn watchers_do_not_keep_a_server_from_stopping() {
+    let mut server = Server::start(&[DEMO]);
+    assert!(run(&mut server.command(), &["demo", "seed"]).status.success());
+    let events = wait_for("events", || {
+        let events = server.get("/api/v1/events").json();
+        events["items"].as_array().filter(|items| !items.is_empty()).cloned()
+    });
+    let path = format!("/api/v1/events/{}/availability/stream", events[0]["id"].as_str().unwrap());
+    let mut stream = server.connect();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).unwrap();
+    let begin = read_until(&mut stream, "ticketTypes");
+    assert!(begin.contains("text/event-stream"), "{begin}");
+
+    server.signal(Signal::TERM);
+    read_to_end(&mut stream);
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(!server.log().contains("were not done in time"), "{}", server.log());
+}
+
+#[test]
+fn a_request_that_takes_too_long_does_not_keep_a_server_from_stopping() {
+    let mut server = Server::start(&[("GOTICKET_HTTP__SHUTDOWN_TIMEOUT", "300ms")]);
+    let _stream = begin_login(&server);
+    server.signal(Signal::INT);
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(server.log().contains("were not done in time"), "{}", server.log());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&[]);
+    let _stream = begin_login(&server);
+    server.signal(Signal::TERM);
+    wait_until_draining(&server);
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().code(), Some(1));
+    assert!(server.log().contains("ending at once"), "the log is complete all the same: {}", server.log());
+}
