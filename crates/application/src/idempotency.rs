@@ -49,7 +49,11 @@ impl KeptAnswer {
     /// # Errors
     /// [`AppError::IdempotencyConflict`] where the key came with another request.
     pub fn replay(&self, request: &IdempotencyKey) -> Result<&str, AppError> {
-        if self.key.fingerprint == request.fingerprint { Ok(&self.snapshot) } else { Err(AppError::IdempotencyConflict) }
+        if self.key.fingerprint == request.fingerprint {
+            Ok(&self.snapshot)
+        } else {
+            Err(AppError::IdempotencyConflict)
+        }
     }
 }
 

@@ -221,7 +221,8 @@ fn sale(ids: &dyn Ids, clock: &TestClock, types: &[NewTicketType], shared: Optio
 async fn insert(database: &Database, user: UserId, sale: &Sale, clock: &TestClock) {
     let email = EmailAddress::trusted(format!("{user}@example.com"));
     let account = Account { user: User::new(user, email, None, Role::Organizer, clock.now()), password: None };
-    let organizer = Organizer::try_new(sale.event.organizer, "Promoter", None, user.uuid().as_u64_pair().1, clock.now());
+    let organizer =
+        Organizer::try_new(sale.event.organizer, "Promoter", None, user.uuid().as_u64_pair().1, clock.now());
     let organizer = organizer.expect("a sound organizer");
     let owner = Member { organizer: organizer.id, user, role: MemberRole::Owner, since: clock.now() };
     let mut uow = database.begin().await.expect("a transaction");

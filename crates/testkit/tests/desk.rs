@@ -17,9 +17,9 @@ use domain::UserId;
 use domain::booking::{Booking, BookingStatus, Canceller, Refusal, SaleChange};
 use domain::catalog::{NewTicketType, StatusChange, TicketTypeEdit};
 use futures::future::join_all;
-use rstest::rstest;
 use goticket_testkit::databases::{Engine, TestDatabase};
 use goticket_testkit::hall::{Hall, hold, ticket_type};
+use rstest::rstest;
 use uuid::Uuid;
 
 fn is_sold_out(result: &Result<Booking, AppError>) -> bool {
@@ -41,9 +41,7 @@ async fn exactly_as_many_are_sold_as_there_are(#[case] engine: Engine, #[case] p
     for _ in 1..processes {
         desks.push(hall.another_desk().await);
     }
-    let ask = |n: u128| {
-        hold(&desks[n as usize % desks.len()], hall.event, hall.request(buyer(n), 1), None)
-    };
+    let ask = |n: u128| hold(&desks[n as usize % desks.len()], hall.event, hall.request(buyer(n), 1), None);
     let answers = join_all((0..400).map(ask)).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 50);
     assert!(answers.iter().all(|answer| answer.is_ok() || is_sold_out(answer)), "{answers:?}");
@@ -83,7 +81,8 @@ async fn lapsed_holds_are_free_for_the_very_next_decision(#[case] engine: Engine
     let expired = hall.bookings().await.iter().filter(|known| known.status == BookingStatus::Expired).count();
     assert_eq!(expired, 3, "no more than are needed");
     // A first buyer whose hold was not needed yet comes too late all the same.
-    let kept = hall.bookings().await.into_iter().find(|known| known.status == BookingStatus::Pending && known.id != second.id);
+    let kept =
+        hall.bookings().await.into_iter().find(|known| known.status == BookingStatus::Pending && known.id != second.id);
     let late = hall.submit(Command::Renew(kept.unwrap().id)).await;
     assert!(matches!(late, Err(AppError::Refused(Refusal::BookingExpired))), "{late:?}");
     assert!(matches!(hall.submit(Command::Expire(100)).await, Ok(Outcome::Expired(7))));

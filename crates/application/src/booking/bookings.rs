@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::booking::{AttendeeRequest, Booking, Buyer, Canceller, Channel, HoldRequest, Reference, Refusal, UnitsRequest};
+use domain::booking::{
+    AttendeeRequest, Booking, Buyer, Canceller, Channel, HoldRequest, Reference, Refusal, UnitsRequest,
+};
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
 use crate::booking::{BookingFilter, BookingReads, Command, Desk, Outcome};
@@ -112,9 +114,16 @@ impl Bookings {
     ) -> Result<Booking, AppError> {
         let booking = self.existing(id).await?;
         if !self.ports.catalog.access().manages(principal, booking.organizer).await? {
-            return Err(if is_buyer(principal, &booking) { AppError::Forbidden } else { AppError::NotFound("booking") });
+            return Err(if is_buyer(principal, &booking) {
+                AppError::Forbidden
+            } else {
+                AppError::NotFound("booking")
+            });
         }
-        let note = note.map(|note| Text::parse("note", note, NOTE_MAX)).transpose().map_err(|wrong: Problems| AppError::from(wrong))?;
+        let note = note
+            .map(|note| Text::parse("note", note, NOTE_MAX))
+            .transpose()
+            .map_err(|wrong: Problems| AppError::from(wrong))?;
         self.submit(&booking, Command::Confirm { booking: id, note }, origin).await
     }
 

@@ -218,7 +218,6 @@ fn event_data(event: &Event) -> EventData {
     }
 }
 
-
 /// Structs of strings and numbers, whose serialisation cannot fail.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()

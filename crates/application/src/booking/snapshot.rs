@@ -5,13 +5,9 @@
 //! stay readable for as long as keys are kept.
 
 use chrono::TimeDelta;
-use domain::booking::{
-    Attendee, Booking, BookingItem, Buyer, Channel, HoldTerms, Pool, Reference, Sale,
-};
+use domain::booking::{Attendee, Booking, BookingItem, Buyer, Channel, HoldTerms, Pool, Reference, Sale};
 use domain::catalog::{Event, EventTerms, Organizer, Slug, TicketType, TicketTypeStatus};
-use domain::{
-    BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, Timestamp, UserId,
-};
+use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -397,8 +393,7 @@ mod tests {
         let sale = Sale { event, ticket_types: vec![], pools: vec![] };
         let sale = sale.with_pool(PoolId::new(Uuid::from_u128(5)), "Hall", None, "").unwrap();
         let with = NewTicketType { pool_ids: vec![PoolId::new(Uuid::from_u128(5))], ..ticket_type };
-        let sale =
-            sale.with_ticket_type(TicketTypeId::new(nil), PoolId::new(Uuid::from_u128(6)), &with, "").unwrap();
+        let sale = sale.with_ticket_type(TicketTypeId::new(nil), PoolId::new(Uuid::from_u128(6)), &with, "").unwrap();
         let event = sale.event.stepped(StatusChange::Publish, at(0)).unwrap().unwrap();
         Sale { event, ..sale }
     }

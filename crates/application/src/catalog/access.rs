@@ -60,11 +60,7 @@ impl Access {
         }
     }
 
-    async fn membership(
-        &self,
-        principal: &Principal,
-        organizer: OrganizerId,
-    ) -> Result<Option<MemberRole>, AppError> {
+    async fn membership(&self, principal: &Principal, organizer: OrganizerId) -> Result<Option<MemberRole>, AppError> {
         Ok(self.reads.membership_of(organizer, principal.user).await?)
     }
 }

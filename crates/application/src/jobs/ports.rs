@@ -82,8 +82,12 @@ pub trait JobStore: Send + Sync {
 
     /// Leases the due job that has waited longest, until `lease_until`. A lease that has run out counts as none. Two
     /// workers never get the same job at once.
-    async fn lease(&self, kinds: &[&str], now: Timestamp, lease_until: Timestamp)
-    -> Result<Option<LeasedJob>, StoreError>;
+    async fn lease(
+        &self,
+        kinds: &[&str],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Option<LeasedJob>, StoreError>;
 
     /// A longer lease; `false` if another worker has it now, and this one must stop.
     async fn extend(&self, job: JobId, fence: u64, lease_until: Timestamp) -> Result<bool, StoreError>;

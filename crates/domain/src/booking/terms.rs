@@ -191,7 +191,10 @@ fn with_ticket_type(
     };
     let mut next = sale.clone();
     let name = parsed.name.clone();
-    insert_pool(&mut next, Pool { id: own_pool, event: sale.event.id, name, capacity, held: 0, sold: 0, shared: false });
+    insert_pool(
+        &mut next,
+        Pool { id: own_pool, event: sale.event.id, name, capacity, held: 0, sold: 0, shared: false },
+    );
     next.ticket_types.push(parsed);
     Ok(next)
 }

@@ -110,9 +110,11 @@ impl Event {
         let description = problems.take(optional("description", new.description.as_deref(), 10_000));
         let venue = problems.take(optional("venue", new.venue.as_deref(), 200));
         let timezone = problems.take(parse_timezone(&new.timezone));
-        let currency = problems.take(new.currency.parse::<Currency>().map_err(|_| {
-            Problems::one("currency", "unknown_currency", "must be a code of ISO 4217, like EUR")
-        }));
+        let currency = problems.take(
+            new.currency
+                .parse::<Currency>()
+                .map_err(|_| Problems::one("currency", "unknown_currency", "must be a code of ISO 4217, like EUR")),
+        );
         let hold = problems.take(parse_hold(new.hold_seconds));
         problems.take(check_period(new.start_at, new.end_at, now));
         let (Some(name), Some(description), Some(venue), Some(timezone), Some(currency), Some(hold), true) =
@@ -121,8 +123,7 @@ impl Event {
             return Err(problems);
         };
         let slug = Slug::of(name.as_str(), salt);
-        let terms =
-            EventTerms { name, description, venue, timezone, start_at: new.start_at, end_at: new.end_at, hold };
+        let terms = EventTerms { name, description, venue, timezone, start_at: new.start_at, end_at: new.end_at, hold };
         let status = EventStatus::Draft;
         Ok(Self { id, organizer, slug, terms, currency, status, version: 1, created_at: now, updated_at: now })
     }
@@ -211,7 +212,11 @@ fn optional(field: &str, raw: Option<&str>, max: usize) -> Result<Option<Text>, 
 
 fn parse_timezone(name: &str) -> Result<Tz, Problems> {
     name.parse().map_err(|_| {
-        Problems::one("timezone", "unknown_timezone", "must be a name of the IANA time zone database, like Europe/Warsaw")
+        Problems::one(
+            "timezone",
+            "unknown_timezone",
+            "must be a name of the IANA time zone database, like Europe/Warsaw",
+        )
     })
 }
 

@@ -20,9 +20,9 @@ impl Slug {
     /// `invalid_slug` for the field.
     pub fn parse(field: &str, raw: &str) -> Result<Self, Problems> {
         let sane = (2..=Self::MAX).contains(&raw.len())
-            && raw.split('-').all(|group| {
-                !group.is_empty() && group.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-            })
+            && raw
+                .split('-')
+                .all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
             && uuid::Uuid::try_parse(raw).is_err();
         if sane {
             return Ok(Self(raw.to_owned()));

@@ -271,10 +271,12 @@ fn check_price(prefix: &str, price: i64) -> Result<i64, Problems> {
 }
 
 fn units(prefix: &str, field: &str, count: i64) -> Result<u32, Problems> {
-    u32::try_from(count).ok().filter(|count| (1..=UNITS_PER_BOOKING_MAX).contains(&i64::from(*count))).ok_or_else(|| {
-        let message = format!("must be between 1 and {UNITS_PER_BOOKING_MAX}");
-        Problems::one(format!("{prefix}{field}"), "out_of_range", message)
-    })
+    u32::try_from(count).ok().filter(|count| (1..=UNITS_PER_BOOKING_MAX).contains(&i64::from(*count))).ok_or_else(
+        || {
+            let message = format!("must be between 1 and {UNITS_PER_BOOKING_MAX}");
+            Problems::one(format!("{prefix}{field}"), "out_of_range", message)
+        },
+    )
 }
 
 fn optional_units(prefix: &str, field: &str, count: Option<i64>) -> Result<Option<u32>, Problems> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::booking::{
-    Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange, StockMove, Verdict,
-    cancel, change_sale, confirm, expire, hold, reclaim, renew,
+    Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange, StockMove,
+    Verdict, cancel, change_sale, confirm, expire, hold, reclaim, renew,
 };
 use domain::{BookingId, Timestamp};
 
@@ -142,14 +142,17 @@ impl LaneWork {
         let key = submission.key.as_ref()?;
         let same = |kept: &&KeptAnswer| kept.key.caller == key.caller && kept.key.key == key.key;
         let kept = self.answers.iter().chain(&self.kept).find(same).filter(|kept| !kept.lapsed(self.now))?;
-        Some(kept.replay(key).and_then(|snapshot| match &submission.command {
-            Command::Change { .. } => {
-                let sale = snapshot::read_sale(snapshot)?;
-                Ok(Outcome::Sale(Arc::new(SeenSale { sale, version: self.before.version })))
-            }
-            _ => Ok(Outcome::Booking(Box::new(snapshot::read_booking(snapshot)?))),
-        })
-        .map(Answer::replayed))
+        Some(
+            kept.replay(key)
+                .and_then(|snapshot| match &submission.command {
+                    Command::Change { .. } => {
+                        let sale = snapshot::read_sale(snapshot)?;
+                        Ok(Outcome::Sale(Arc::new(SeenSale { sale, version: self.before.version })))
+                    }
+                    _ => Ok(Outcome::Booking(Box::new(snapshot::read_booking(snapshot)?))),
+                })
+                .map(Answer::replayed),
+        )
     }
 
     fn keep(&mut self, submission: &Submission, outcome: Outcome) -> Answer<Outcome> {

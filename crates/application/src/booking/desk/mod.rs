@@ -194,8 +194,7 @@ impl Inner {
             tracing::error!("A transaction of the desk panicked");
             Leftover::default()
         });
-        let mut back: Vec<LaneBatch> =
-            keys.into_iter().map(|key| LaneBatch { key, submissions: Vec::new() }).collect();
+        let mut back: Vec<LaneBatch> = keys.into_iter().map(|key| LaneBatch { key, submissions: Vec::new() }).collect();
         for batch in deferred {
             if let Some(lane) = back.iter_mut().find(|lane| lane.key == batch.key) {
                 lane.submissions.extend(batch.submissions);

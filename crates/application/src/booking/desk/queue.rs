@@ -178,7 +178,14 @@ mod tests {
     fn submission(n: u32) -> Submission {
         let (reply, _) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_secs(60);
-        Submission { command: Command::Expire(n), origin: Origin::system("test"), key: None, deadline, collisions: 0, reply }
+        Submission {
+            command: Command::Expire(n),
+            origin: Origin::system("test"),
+            key: None,
+            deadline,
+            collisions: 0,
+            reply,
+        }
     }
 
     fn numbers(batches: &[LaneBatch]) -> Vec<(LaneKey, Vec<u32>)> {

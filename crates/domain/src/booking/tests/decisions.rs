@@ -251,7 +251,8 @@ fn capacity_is_lowered_to_what_is_taken_and_no_further() {
 
 #[test]
 fn the_pools_of_a_type_are_fixed_while_it_is_held_or_sold() {
-    let mut sale = on_sale_with(draft().with_pool(pool_id(7), "Hall", Some(5), "").unwrap(), &[ticket_type(1, Some(2))]);
+    let mut sale =
+        on_sale_with(draft().with_pool(pool_id(7), "Hall", Some(5), "").unwrap(), &[ticket_type(1, Some(2))]);
     let joins = SaleChange::EditTicketType {
         id: type_id(1),
         edit: TicketTypeEdit { pool_ids: Some(vec![pool_id(7)]), ..TicketTypeEdit::default() },

@@ -49,7 +49,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let hall = draft().with_pool(pool_id(7), "Hall", Some(9), "").unwrap();
-        let in_hall = |capacity, price| NewTicketType { pool_ids: vec![pool_id(7)], ..ticket_type(price, Some(capacity)) };
+        let in_hall =
+            |capacity, price| NewTicketType { pool_ids: vec![pool_id(7)], ..ticket_type(price, Some(capacity)) };
         Self { sale: on_sale_with(hall, &[in_hall(5, 100), in_hall(6, 0)]), bookings: vec![], now: 0 }
     }
 
@@ -77,7 +78,11 @@ impl World {
             }
             Action::Resize { ticket_type, capacity } => {
                 let edit = TicketTypeEdit { capacity: Some(*capacity), ..TicketTypeEdit::default() };
-                self.resize(SaleChange::EditTicketType { id: type_id(*ticket_type), edit }, 100 + ticket_type, *capacity);
+                self.resize(
+                    SaleChange::EditTicketType { id: type_id(*ticket_type), edit },
+                    100 + ticket_type,
+                    *capacity,
+                );
             }
             Action::ResizeHall(capacity) => {
                 let change = SaleChange::EditPool { id: pool_id(7), name: None, capacity: Some(Some(*capacity)) };
@@ -92,10 +97,12 @@ impl World {
         let asked = |n: u128| units.iter().filter(|(known, _)| *known == n).map(|(_, units)| units).sum::<u32>();
         // The model: a unit fits if what is confirmed or held and has not lapsed leaves room for it in all its pools.
         let fits = |pool: PoolId, wanted: u32| {
-            let taken: u32 = self.bookings.iter().filter(|known| known.occupies(now)).map(|known| units_in(known, pool)).sum();
+            let taken: u32 =
+                self.bookings.iter().filter(|known| known.occupies(now)).map(|known| units_in(known, pool)).sum();
             self.sale.pool(pool).unwrap().capacity.is_none_or(|capacity| taken + wanted <= capacity)
         };
-        let expected = fits(pool_id(101), asked(1)) && fits(pool_id(102), asked(2)) && fits(pool_id(7), asked(1) + asked(2));
+        let expected =
+            fits(pool_id(101), asked(1)) && fits(pool_id(102), asked(2)) && fits(pool_id(7), asked(1) + asked(2));
 
         let wanted: Vec<StockMove> = {
             let mut boundless = self.sale.clone();
