@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tower::Service;
 
 use super::activity::Activity;
 use super::stream::Watched;
@@ -107,9 +107,14 @@ async fn drive_http2(stream: TcpStream, serving: &Serving) {
     watch(poll, &activity, &serving.limits, &serving.stop).await;
 }
 
-async fn answer(router: Router, running: Running, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    mut router: Router,
+    running: Running,
+    request: hyper::Request<Incoming>,
+) -> Result<Response, Infallible> {
     let request: Request = request.map(Body::new);
-    let answered = router.oneshot(request).await;
+    // A router is always ready.
+    let answered = router.call(request).await;
     drop(running);
     answered
 }

@@ -74,8 +74,7 @@ impl Serving {
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(u32::try_from(buffer).unwrap_or(u32::MAX))
-            .keep_alive_interval(limits.idle_timeout / 2);
+            .max_header_list_size(u32::try_from(buffer).unwrap_or(u32::MAX));
         Self { router, limits, http1, http2, stop, open: gauge!("http_connections", "address" => name) }
     }
 }
