@@ -78,15 +78,18 @@ impl<T> Answer<T> {
     }
 }
 
+/// A key within the scope of its caller.
+type ScopedKey = (UserId, Arc<str>);
+
 /// The requests of this process that bear a key and still run.
 #[derive(Clone, Default, Debug)]
-pub struct InFlight(Arc<Mutex<HashSet<(UserId, Arc<str>)>>>);
+pub struct InFlight(Arc<Mutex<HashSet<ScopedKey>>>);
 
 /// Holds a key for as long as its request runs; dropping it lets the next one in.
 #[derive(Debug)]
 pub struct InFlightGuard {
     running: InFlight,
-    key: (UserId, Arc<str>),
+    key: ScopedKey,
 }
 
 impl InFlight {

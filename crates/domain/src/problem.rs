@@ -40,6 +40,13 @@ impl Problems {
         }
     }
 
+    /// Puts the value in its place, or takes over what was wrong with it and leaves the place as it was.
+    pub fn set<T>(&mut self, place: &mut T, result: Result<T, Self>) {
+        if let Some(value) = self.take(result) {
+            *place = value;
+        }
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

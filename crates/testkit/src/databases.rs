@@ -127,6 +127,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     /// On a thread of its own, since a test may end (or panic) inside any runtime.
+    #[expect(clippy::print_stderr, reason = "a test has no other way to tell, and must not fail for it")]
     fn drop(&mut self) {
         let Place::Database { name } = &self.place else { return };
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");

@@ -226,7 +226,8 @@ async fn insert(database: &Database, user: UserId, sale: &Sale, clock: &TestCloc
     let organizer = organizer.expect("a sound organizer");
     let owner = Member { organizer: organizer.id, user, role: MemberRole::Owner, since: clock.now() };
     let mut uow = database.begin().await.expect("a transaction");
-    uow.insert_user(&account).await.expect("an account");
+    let inserted = uow.insert_user(&account).await.expect("an account");
+    assert_eq!(inserted, application::identity::UserInsert::Inserted);
     assert!(uow.insert_organizer(&organizer, &owner).await.expect("an organizer"));
     assert!(uow.insert_sale(sale).await.expect("an event"));
     // As the use case would: an event's messages count its versions.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::booking::{Command, Outcome};
-use application::clock::{Clock, Ids};
+use application::clock::Clock;
 use application::error::AppError;
 use application::idempotency::IdempotencyKey;
 use application::origin::Origin;
@@ -117,7 +117,7 @@ async fn the_same_key_fifty_times_makes_one_booking(#[case] engine: Engine) {
     let others = hall.another_desk_if(engine).await;
     let key = IdempotencyKey { caller: hall.user, key: "k-1".into(), fingerprint: [1; 32] };
     let ask = |n: usize| {
-        let desk = if n % 2 == 0 { &hall.desk } else { &others };
+        let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
         hold(desk, hall.event, hall.request(hall.user, 2), Some(key.clone()))
     };
     let answers: Vec<Booking> = join_all((0..50).map(ask)).await.into_iter().map(Result::unwrap).collect();
@@ -194,7 +194,7 @@ async fn holds_confirmations_cancellations_and_capacities_at_once(#[case] engine
     let others = hall.another_desk_if(engine).await;
     let tasks = (0..12_u128).map(|n| {
         let (hall, others) = (Arc::clone(&hall), others.clone());
-        tokio::spawn(async move { mix(&hall, if n % 2 == 0 { &hall.desk } else { &others }, n).await })
+        tokio::spawn(async move { mix(&hall, if n.is_multiple_of(2) { &hall.desk } else { &others }, n).await })
     });
     for task in join_all(tasks).await {
         task.unwrap();
@@ -339,7 +339,7 @@ async fn closing_carries_out_what_waits_and_takes_no_more() {
 async fn what_a_decision_says_of_time_is_what_is_read_back(#[case] engine: Engine) {
     let hall = Hall::open(engine, &[ticket_type(100, None)]).await;
     let held = hall.hold(2).await.unwrap();
-    assert_eq!(hall.bookings().await, [held.clone()]);
+    assert_eq!(hall.bookings().await, std::slice::from_ref(&held));
     assert_eq!(held.created_at, hall.clock.now());
 }
 

@@ -162,19 +162,19 @@ impl Event {
         let mut problems = Problems::default();
         let mut terms = self.terms.clone();
         if let Some(name) = &edit.name {
-            problems.take(Text::parse("name", name, 200)).map(|name| terms.name = name);
+            problems.set(&mut terms.name, Text::parse("name", name, 200));
         }
         if let Some(description) = &edit.description {
-            problems.take(optional("description", description.as_deref(), 10_000)).map(|d| terms.description = d);
+            problems.set(&mut terms.description, optional("description", description.as_deref(), 10_000));
         }
         if let Some(venue) = &edit.venue {
-            problems.take(optional("venue", venue.as_deref(), 200)).map(|venue| terms.venue = venue);
+            problems.set(&mut terms.venue, optional("venue", venue.as_deref(), 200));
         }
         if let Some(timezone) = &edit.timezone {
-            problems.take(parse_timezone(timezone)).map(|timezone| terms.timezone = timezone);
+            problems.set(&mut terms.timezone, parse_timezone(timezone));
         }
         if let Some(seconds) = edit.hold_seconds {
-            problems.take(parse_hold(seconds)).map(|hold| terms.hold = hold);
+            problems.set(&mut terms.hold, parse_hold(seconds));
         }
         terms.start_at = edit.start_at.unwrap_or(terms.start_at);
         terms.end_at = edit.end_at.unwrap_or(terms.end_at);

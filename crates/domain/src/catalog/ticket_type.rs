@@ -179,19 +179,19 @@ impl TicketType {
         let mut problems = Problems::default();
         let mut next = self.clone();
         if let Some(name) = &edit.name {
-            problems.take(Text::parse("name", name, 200)).map(|name| next.name = name);
+            problems.set(&mut next.name, Text::parse("name", name, 200));
         }
         if let Some(price) = edit.price {
-            problems.take(check_price("", price)).map(|price| next.price = price);
+            problems.set(&mut next.price, check_price("", price));
         }
         if let Some(min) = edit.min_per_booking {
-            problems.take(units("", "minPerBooking", min)).map(|min| next.min_per_booking = min);
+            problems.set(&mut next.min_per_booking, units("", "minPerBooking", min));
         }
         if let Some(max) = edit.max_per_booking {
-            problems.take(units("", "maxPerBooking", max)).map(|max| next.max_per_booking = max);
+            problems.set(&mut next.max_per_booking, units("", "maxPerBooking", max));
         }
         if let Some(max) = edit.max_per_buyer {
-            problems.take(optional_units("", "maxPerBuyer", max)).map(|max| next.max_per_buyer = max);
+            problems.set(&mut next.max_per_buyer, optional_units("", "maxPerBuyer", max));
         }
         if let Some(pools) = &edit.pool_ids {
             next.shared_pools = sorted(pools);

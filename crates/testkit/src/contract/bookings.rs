@@ -20,7 +20,7 @@ pub async fn pages_are_newest_first(db: TestDatabase) {
     let (me, any) = (UserId::new(id()), BookingFilter::default());
     let mine: Vec<Booking> = (0..5).map(|_| booking(&sale, Buyer::Account(me), 1, Some(at(900)))).collect();
     let others = booking(&sale, buyer(), 1, None);
-    write(&db.database, &holds(&sale, &[&mine[..], &[others.clone()]].concat())).await.unwrap();
+    write(&db.database, &holds(&sale, &[&mine[..], std::slice::from_ref(&others)].concat())).await.unwrap();
     let newest: Vec<BookingId> = mine.iter().rev().map(|booking| booking.id).collect();
     let first = db.database.bookings_of(me, &any, None, 3).await.unwrap();
     assert_eq!(ids(&first), newest[..3]);

@@ -18,7 +18,7 @@ pub async fn a_slug_is_taken_once(db: TestDatabase) {
     let (mut second, second_member) = organizer(owner.user.id);
     second.slug = first.slug.clone();
     let mut unit = db.database.begin().await.unwrap();
-    unit.insert_users(&[owner.clone()]).await.unwrap();
+    unit.insert_users(std::slice::from_ref(&owner)).await.unwrap();
     assert!(unit.insert_organizer(&first, &member).await.unwrap());
     assert!(!unit.insert_organizer(&second, &second_member).await.unwrap());
     let mut copy = event(first.id, "Copy");
