@@ -202,7 +202,7 @@ async fn holds_confirmations_cancellations_and_capacities_at_once(#[case] engine
     hall.verify().await;
     let pools = hall.sale().await.sale.pools;
     assert!(pools.iter().all(|pool| pool.capacity.is_none_or(|capacity| pool.occupied() <= capacity)), "{pools:?}");
-    assert!(hall.bookings().await.len() > 100, "much has happened");
+    assert!(hall.bookings().await.len() > 25, "the hall was filled at least once");
 }
 
 /// What one participant does: a fixed mixture by a generator of its own, so that a failure can be run again.

@@ -254,9 +254,13 @@ impl Inner {
             Err(error) => return refuse_decided(decided, &error.into()),
         };
         if changes.outbox.is_empty() && changes.answers.is_empty() {
-            // Everything was refused: nothing to write, and dropping the transaction ends it.
-            drop(transaction);
-            return self.answer(decided, &wrote, &marks);
+            // Everything was refused, and nobody needs to wait for the end of a transaction that wrote nothing. It is
+            // ended in order all the same, so that the lane is free when it is given back.
+            let left = self.answer(decided, &wrote, &marks);
+            if let Err(error) = transaction.commit().await {
+                tracing::debug!(cause = %crate::error::chain(&error), "A transaction that wrote nothing broke off");
+            }
+            return left;
         }
         changes.pools.sort_unstable_by_key(|pool| pool.id);
         changes.answers.sort_unstable_by(|a, b| (a.key.caller, &a.key.key).cmp(&(b.key.caller, &b.key.key)));
@@ -292,8 +296,7 @@ impl Inner {
         for lane in decided.iter().filter(|lane| lane.work.sold_out && !lane.work.deleted) {
             let next = transaction.next_release(lane.work.key, lane.work.now).await?;
             // Holds of this very batch are not written yet.
-            let fresh = lane.work.bookings.values().filter_map(|booking| booking.hold).map(|hold| hold.release_at);
-            marks.insert(lane.work.key, fresh.filter(|at| *at > lane.work.now).chain(next).min());
+            marks.insert(lane.work.key, lane.work.next_release.into_iter().chain(next).min());
         }
         Ok(marks)
     }

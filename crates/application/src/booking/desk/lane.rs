@@ -30,7 +30,7 @@ pub(super) struct LaneWork {
     pub(super) next_version: u64,
     pub(super) before: Arc<SeenSale>,
     pub(super) sale: Sale,
-    /// What commands refer to, and what they changed: the newest state of each.
+    /// What was there before: what commands refer to, and what they changed, in its newest state.
     pub(super) bookings: HashMap<BookingId, Booking>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
     pub(super) booked: Booked,
@@ -38,7 +38,9 @@ pub(super) struct LaneWork {
     /// Lapsed holds, oldest first, loaded only where stock was short.
     pub(super) lapsed: Option<Lapsed>,
     pub(super) deleted: bool,
-    new: Vec<BookingId>,
+    new: Vec<Booking>,
+    /// When the first of the new holds lapses.
+    pub(super) next_release: Option<Timestamp>,
     changed: BTreeSet<BookingId>,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
@@ -104,6 +106,7 @@ impl LaneWork {
             lapsed: None,
             deleted: false,
             new: Vec::new(),
+            next_release: None,
             changed: BTreeSet::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
@@ -182,7 +185,9 @@ impl LaneWork {
         }
         let taken = self.take(&decided, None, &submission.origin, rules);
         Step::Reply(taken.map(|()| {
-            self.new.push(decided.booking.id);
+            let lapses = decided.booking.hold.map(|hold| hold.release_at);
+            self.next_release = self.next_release.into_iter().chain(lapses).min();
+            self.new.push(decided.booking.clone());
             self.keep(submission, Outcome::Booking(Box::new(decided.booking)))
         }))
     }
@@ -262,7 +267,7 @@ impl LaneWork {
     fn release(&mut self, expired: Vec<Decided>, origin: &Origin, rules: &Rules<'_>) -> Result<(), AppError> {
         for decided in expired {
             self.take(&decided, None, origin, rules)?;
-            self.changed.insert(decided.booking.id);
+            self.change_booking(decided.booking);
         }
         Ok(())
     }
@@ -281,11 +286,16 @@ impl LaneWork {
             Verdict::Done(decided) => decided,
         };
         self.take(&decided, note, origin, rules)?;
-        self.changed.insert(id);
+        self.change_booking(decided.booking.clone());
         Ok(Outcome::Booking(Box::new(decided.booking)))
     }
 
-    /// Takes over what was decided: stock, booking, journals.
+    fn change_booking(&mut self, booking: Booking) {
+        self.changed.insert(booking.id);
+        self.bookings.insert(booking.id, booking);
+    }
+
+    /// Takes over what was decided: stock and journals.
     fn take(
         &mut self,
         decided: &Decided,
@@ -297,7 +307,6 @@ impl LaneWork {
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
-        self.bookings.insert(decided.booking.id, decided.booking.clone());
         Ok(())
     }
 
@@ -368,10 +377,8 @@ impl LaneWork {
             changes.lanes.push(LaneMark { key: self.key, decided_at: self.now });
             diff::sale_rows(&self.before.sale, &self.sale, changes);
         }
-        let newest = |id: &BookingId| self.bookings.get(id).cloned();
-        changes.new_bookings.extend(self.new.iter().filter_map(newest));
-        let is_old = |id: &&BookingId| !self.new.contains(id);
-        changes.bookings.extend(self.changed.iter().filter(is_old).filter_map(newest));
+        changes.new_bookings.append(&mut self.new);
+        changes.bookings.extend(self.changed.iter().filter_map(|id| self.bookings.remove(id)));
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);
