@@ -102,14 +102,15 @@ pub struct Application {
 }
 
 impl Application {
-    /// Puts it together, and opens its desk on the present runtime.
+    /// Puts it together, and opens its desk on a thread of its own.
     ///
     /// # Errors
     /// If there is no master key, or it does not fit the database.
     pub async fn start(ground: Ground, settings: &Settings) -> anyhow::Result<Self> {
         let identity = Arc::new(ground.identity(settings).await?);
         let database = Arc::new(ground.database.clone());
-        let desk = Desk::open(database.clone(), Arc::clone(&ground.clock), Arc::clone(&ground.ids), settings.desk());
+        let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
+        let desk = Desk::open_on(&desk_thread()?, database.clone(), clock, ids, settings.desk());
         let ports = CatalogPorts {
             store: database.clone(),
             reads: database.clone(),
@@ -215,4 +216,12 @@ fn components(ground: &Ground, desk: &Desk, settings: &Settings) -> Vec<Componen
         Component { name: "desk", needed: false, check: queue },
         Component { name: "jobs", needed: false, check: jobs },
     ]
+}
+
+/// A thread for the desk, which lives as long as the process.
+fn desk_thread() -> std::io::Result<tokio::runtime::Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new().name("desk".into()).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
 }

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -108,6 +109,19 @@ impl Desk {
     /// Opens the desk: starts its committers on the present runtime.
     #[must_use]
     pub fn open(store: Arc<dyn LaneStore>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, settings: DeskSettings) -> Self {
+        Self::open_on(&Handle::current(), store, clock, ids, settings)
+    }
+
+    /// Opens the desk on a runtime of its own. Where the committers share one with the requests, the answers of a batch
+    /// wake so many of these that the next batch has to wait for them, and the database is idle meanwhile.
+    #[must_use]
+    pub fn open_on(
+        runtime: &Handle,
+        store: Arc<dyn LaneStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        settings: DeskSettings,
+    ) -> Self {
         let inner = Arc::new(Inner {
             queue: Queue::new(settings.lane_queue_max, settings.queue_max),
             sold_out: SoldOut::default(),
@@ -120,7 +134,7 @@ impl Desk {
         });
         let tasks = TaskTracker::new();
         for _ in 0..inner.settings.committers {
-            tasks.spawn(inner.clone().commit_batches(tasks.clone()));
+            tasks.spawn_on(inner.clone().commit_batches(tasks.clone()), runtime);
         }
         Self { inner, tasks }
     }
