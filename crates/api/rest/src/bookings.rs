@@ -503,7 +503,7 @@ async fn confirm_booking(
     params(("bookingId" = Uuid, Path, description = "The booking.")),
     responses((status = 200, description = "The booking as it is now.", body = BookingBody)),
     security(("bearer" = [])),
-    extensions(("x-problems" = json!(["not_found", "invalid_state"]))),
+    extensions(("x-problems" = json!(["not_found", "booking_expired", "invalid_state"]))),
 )]
 async fn cancel_booking(
     State(state): State<AppState>,

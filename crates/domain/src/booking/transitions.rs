@@ -61,11 +61,12 @@ pub fn renew(sale: &Sale, booking: &Booking, now: Timestamp) -> Result<Verdict, 
 /// A confirmed booking that cost something stays until refunds exist: cancelling it would keep money without a ticket.
 ///
 /// # Errors
-/// [`Refusal::InvalidState`] for that one, and for a buyer who comes after the event has begun.
+/// [`Refusal::BookingExpired`] for what has expired, [`Refusal::InvalidState`] for what cost something, and for a buyer
+/// who comes after the event has begun.
 pub fn cancel(sale: &Sale, booking: &Booking, by: Canceller, now: Timestamp) -> Result<Verdict, Refusal> {
     match booking.status {
-        // What has lapsed is as good as given back: nobody needs to hear that he came too late to give up.
-        BookingStatus::Cancelled | BookingStatus::Expired => Ok(Verdict::Already(Box::new(booking.clone()))),
+        BookingStatus::Cancelled => Ok(Verdict::Already(Box::new(booking.clone()))),
+        BookingStatus::Expired => Err(Refusal::BookingExpired),
         BookingStatus::Confirmed if !booking.total.is_zero() => {
             Err(Refusal::state("the booking is confirmed and cost money: it cannot be cancelled before refunds exist"))
         }

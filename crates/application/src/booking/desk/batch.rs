@@ -122,8 +122,8 @@ impl Inner {
     ) -> (Decided, Option<StoreError>) {
         let rules = Rules { ids: &*self.ids, hold_end: self.settings.hold_end };
         let wanted = batch.submissions.iter().map(|one| one.command.units_wanted()).fold(0, u32::saturating_add);
-        // Twice what is asked for: the units of a lapsed hold may be fewer than those of a request.
-        let reclaimable = wanted.saturating_mul(2).clamp(64, self.settings.reclaim_max);
+        // A lapsed hold has a unit at least, so that as many holds as units are asked for are enough.
+        let reclaimable = wanted.clamp(64, self.settings.reclaim_max);
         let mut lane = Decided { work, answered: Vec::with_capacity(batch.submissions.len()), deferred: Vec::new() };
         let mut submissions = batch.submissions.into_iter();
         while let Some(submission) = submissions.next() {

@@ -150,6 +150,7 @@ fn from_release_at_on_a_hold_is_free() {
     assert_eq!(sale.pool(pool_id(101)).unwrap().occupied(), 0);
     assert_eq!(expire(&expired.booking, at(901)), None, "what has expired does not expire again");
     assert_eq!(code(confirm(&sale, &expired.booking, at(901))), "booking_expired");
+    assert_eq!(code(cancel(&sale, &expired.booking, Canceller::Buyer, at(901))), "booking_expired");
 }
 
 #[test]
