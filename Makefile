@@ -46,6 +46,7 @@ services-down: ## stop PostgreSQL and throw its data away
 drill: ## load a release build and check that it never oversells (under two minutes)
 	cargo build --release --bin goticket --bin drill
 	@scripts/with-services.sh target/release/drill short
+
 ci: ## everything that must pass before a merge
 	@.ci/run
 
