@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod jobs;
 pub mod journal;
+pub mod mail;
 pub mod origin;
 pub mod page;
 pub mod store;

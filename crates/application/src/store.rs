@@ -48,7 +48,12 @@ pub trait Store: Send + Sync {
 /// One transaction over the tables of every context. Dropping it rolls back.
 #[async_trait]
 pub trait UnitOfWork:
-    crate::identity::IdentityRepository + crate::catalog::CatalogRepository + Journal + KeptAnswers + Send
+    crate::identity::IdentityRepository
+    + crate::catalog::CatalogRepository
+    + Journal
+    + KeptAnswers
+    + crate::jobs::JobQueue
+    + Send
 {
     /// Makes all of it durable, or nothing.
     ///

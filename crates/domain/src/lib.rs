@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod identity;
 
 mod ids;
+mod language;
 mod money;
 mod page;
 mod problem;
@@ -21,6 +22,7 @@ mod text;
 pub use ids::{
     BookingId, EventId, JobId, OrganizerId, OutboxId, PoolId, SessionId, SigningKeyId, TicketTypeId, UserId,
 };
+pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};
 pub use page::Limit;
 pub use problem::{FieldProblem, Problems};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use adapter_mail::SystemMailer;
 use adapter_sql::Database;
 use adapter_system::{AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, SystemClock, SystemIds, SystemRandom};
 use anyhow::Context;
@@ -10,8 +11,9 @@ use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLaps
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
 use application::error::AppError;
-use application::identity::{Identity, IdentityPorts};
+use application::identity::{Identity, IdentityPorts, Sealer};
 use application::jobs::{Housekeeping, JobHandler, JobStore, Worker};
+use application::mail::{Mailer, Mails, SendMail};
 use application::store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,6 +84,9 @@ impl Ground {
     }
 }
 
+/// How many mails go out at a time.
+const MAIL_WORKERS: usize = 4;
+
 /// All use cases of an instance.
 #[derive(Clone)]
 pub struct Application {
@@ -99,6 +104,10 @@ pub struct Application {
     pub availability: Arc<Availability>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
+    /// Puts mails in.
+    pub mails: Arc<Mails>,
+    /// Sends them.
+    send_mail: Arc<SendMail>,
 }
 
 impl Application {
@@ -129,7 +138,12 @@ impl Application {
         let bookings = Arc::new(Bookings::new(ports));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
         let health = Arc::new(Health::new(components(&ground, &desk, settings)));
-        Ok(Self { ground, identity, desk, catalog, bookings, availability, health })
+        let sealer: Arc<dyn Sealer> = Arc::new(AesSealer::try_new(&settings.secrets.load(&settings.data_dir)?)?);
+        let mails = Mails::new(Arc::clone(&sealer), Arc::clone(&ground.ids), &settings.http.public_url());
+        let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?);
+        let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
+        let send_mail = Arc::new(SendMail { mailer, sealer, clock, ids, tries_max: settings.mail.tries_max });
+        Ok(Self { ground, identity, desk, catalog, bookings, availability, health, mails: Arc::new(mails), send_mail })
     }
 
     /// What the REST face works with.
@@ -171,6 +185,20 @@ impl Application {
             let worker = Arc::clone(&worker);
             async move { worker.work(cancel).await }
         });
+        // On their own, so that a slow mail server holds up nothing but mails.
+        for _ in 0..MAIL_WORKERS {
+            let worker = Arc::new(self.mail_worker());
+            supervise(tasks, cancel, "mails", move |cancel| {
+                let worker = Arc::clone(&worker);
+                async move { worker.work(cancel).await }
+            });
+        }
+    }
+
+    fn mail_worker(&self) -> Worker {
+        let Ground { database, clock, ids } = &self.ground;
+        let send: Arc<dyn JobHandler> = self.send_mail.clone();
+        Worker::new(Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids), vec![send])
     }
 
     fn worker(&self) -> Worker {

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod contract;
 pub mod databases;
 pub mod hall;
+pub mod smtp;
 pub mod world;

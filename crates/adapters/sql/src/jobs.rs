@@ -1,6 +1,6 @@
 //! The job table.
 
-use application::jobs::{JobCounts, JobOutcome, JobStore, LeasedJob, NewJob};
+use application::jobs::{JobCounts, JobOutcome, JobQueue, JobStore, LeasedJob, NewJob};
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::{JobId, Timestamp};
@@ -9,33 +9,22 @@ use sea_orm::{
     ActiveValue, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Select, Statement,
 };
+use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::entity::job;
 use crate::error::{bad_row, orm};
+use crate::lane::among;
 use crate::mapping::{count, integer, micros};
+use crate::unit_of_work::SqlUnit;
 
 #[async_trait]
 impl JobStore for Database {
     async fn enqueue(&self, job: &NewJob) -> Result<bool, StoreError> {
-        let row = job::Model {
-            id: job.id.uuid(),
-            kind: job.kind.to_owned(),
-            subject: job.subject.clone(),
-            payload: job.payload.clone(),
-            run_at: micros(job.run_at),
-            lease_until: None,
-            fence: 0,
-            attempts: 0,
-            parked: false,
-            error: None,
-        };
         let transaction = self.begin_orm().await?;
-        let there = OnConflict::new().do_nothing().to_owned();
-        let insert = job::Entity::insert(row.into_active_model()).on_conflict(there);
-        let rows = insert.exec_without_returning(&transaction).await.map_err(orm)?;
+        let is_new = insert(&transaction, job).await?;
         transaction.commit().await.map_err(orm)?;
-        Ok(rows > 0)
+        Ok(is_new)
     }
 
     async fn lease(
@@ -108,8 +97,34 @@ impl JobStore for Database {
         let under_lease = job::Column::LeaseUntil.gt(micros(now));
         let all = rows(Condition::all().add(Expr::cust("NOT parked"))).await?;
         let running = rows(Condition::all().add(Expr::cust("NOT parked")).add(under_lease)).await?;
+        let is_mail = job::Column::Kind.eq(application::mail::KIND);
         let parked = rows(Condition::all().add(Expr::cust("parked"))).await?;
-        Ok(JobCounts { waiting: all.saturating_sub(running), running, parked })
+        let undelivered = rows(Condition::all().add(Expr::cust("parked")).add(is_mail)).await?;
+        Ok(JobCounts {
+            waiting: all.saturating_sub(running),
+            running,
+            parked: parked.saturating_sub(undelivered),
+            undelivered,
+        })
+    }
+
+    async fn purge_parked(&self, kind: &str, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let old = job::Entity::find()
+            .select_only()
+            .column(job::Column::Id)
+            .filter(Expr::cust("parked"))
+            .filter(job::Column::Kind.eq(kind))
+            .filter(job::Column::RunAt.lt(micros(before)))
+            .limit(u64::from(limit));
+        let ids = old.into_tuple::<Uuid>().all(self.reads()).await.map_err(orm)?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let transaction = self.begin_orm().await?;
+        let delete = job::Entity::delete_many().filter(among(&transaction, job::Column::Id, &ids));
+        let rows = delete.filter(Expr::cust("parked")).exec(&transaction).await.map_err(orm)?.rows_affected;
+        transaction.commit().await.map_err(orm)?;
+        Ok(rows)
     }
 
     async fn purge_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -120,6 +135,31 @@ impl JobStore for Database {
         transaction.commit().await.map_err(orm)?;
         Ok(done.rows_affected())
     }
+}
+
+#[async_trait]
+impl JobQueue for SqlUnit {
+    async fn enqueue_job(&mut self, job: &NewJob) -> Result<bool, StoreError> {
+        insert(&self.0, job).await
+    }
+}
+
+async fn insert(connection: &impl ConnectionTrait, job: &NewJob) -> Result<bool, StoreError> {
+    let row = job::Model {
+        id: job.id.uuid(),
+        kind: job.kind.to_owned(),
+        subject: job.subject.clone(),
+        payload: job.payload.clone(),
+        run_at: micros(job.run_at),
+        lease_until: None,
+        fence: 0,
+        attempts: 0,
+        parked: false,
+        error: None,
+    };
+    let there = OnConflict::new().do_nothing().to_owned();
+    let insert = job::Entity::insert(row.into_active_model()).on_conflict(there);
+    Ok(insert.exec_without_returning(connection).await.map_err(orm)? > 0)
 }
 
 /// SeaORM has no `DELETE` with a limit, which only one of the engines would know.

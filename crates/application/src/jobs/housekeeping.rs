@@ -16,7 +16,10 @@ const CHUNK: u32 = 5_000;
 /// Statements of one round.
 const CHUNKS_MAX: usize = 50;
 
-/// Deletes lapsed idempotency keys and dead sessions, every minute.
+/// For how long a mail that could not be delivered stays to be seen.
+const UNDELIVERED_FOR: TimeDelta = TimeDelta::days(30);
+
+/// Deletes lapsed idempotency keys, dead sessions and mails that were given up long ago, every minute.
 pub struct Housekeeping {
     /// Where the keys are.
     pub jobs: Arc<dyn JobStore>,
@@ -39,6 +42,7 @@ impl JobHandler for Housekeeping {
                 break;
             }
         }
+        self.jobs.purge_parked(crate::mail::KIND, self.clock.now() - UNDELIVERED_FOR, CHUNK).await?;
         let limit = domain::Limit::default();
         for _ in 0..CHUNKS_MAX {
             if self.identity.delete_dead_sessions(limit).await? < limit.rows() {

@@ -5,5 +5,5 @@ mod ports;
 mod worker;
 
 pub use housekeeping::Housekeeping;
-pub use ports::{JobCounts, JobOutcome, JobStore, LeasedJob, NewJob};
+pub use ports::{JobCounts, JobOutcome, JobQueue, JobStore, LeasedJob, NewJob};
 pub use worker::{JobHandler, Worker};

@@ -70,8 +70,18 @@ pub struct JobCounts {
     pub waiting: u64,
     /// Under a lease that runs.
     pub running: u64,
-    /// Failed for good.
+    /// Failed for good, mails left out.
     pub parked: u64,
+    /// Mails that could not be delivered: that a stranger has named an address that does not exist is no fault here.
+    pub undelivered: u64,
+}
+
+/// The job table within a transaction: a change and the jobs that it causes are written together or not at all.
+#[async_trait]
+pub trait JobQueue {
+    /// Puts a job in, unless an unfinished one of its kind and subject is there; says whether it did. Nobody sees it
+    /// before the transaction is committed.
+    async fn enqueue_job(&mut self, job: &NewJob) -> Result<bool, StoreError>;
 }
 
 /// Where jobs are kept.
@@ -97,6 +107,9 @@ pub trait JobStore: Send + Sync {
 
     /// How many there are.
     async fn counts(&self, now: Timestamp) -> Result<JobCounts, StoreError>;
+
+    /// Deletes parked jobs of a kind that were due before `before`, at most `limit`; says how many.
+    async fn purge_parked(&self, kind: &str, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Deletes idempotency keys that were kept before `before`, at most `limit`; says how many.
     async fn purge_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;

@@ -19,11 +19,22 @@ pub trait JobHandler: Send + Sync {
     /// Which kind.
     fn kind(&self) -> &'static str;
 
+    /// Whether there is one such job always, which every worker puts in where it is missing, rather than one for each
+    /// occasion.
+    fn recurs(&self) -> bool {
+        true
+    }
+
+    /// How often a job is tried before it is parked; none for jobs that are never given up.
+    fn tries_max(&self) -> Option<u32> {
+        None
+    }
+
     /// Does the job. It may run twice, and it may be stopped at any `await`: it must leave things so that the next run
     /// goes on where this one stopped.
     ///
     /// # Errors
-    /// Any: the job is tried again after a pause whose bound doubles. Jobs recur, so they are never given up; a handler
+    /// Any: the job is tried again after a pause whose bound doubles, [`tries_max`](Self::tries_max) times; a handler
     /// that knows that it will never succeed answers [`JobOutcome::Parked`].
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError>;
 }
@@ -46,7 +57,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker for the kinds of these handlers, each of which is a recurring job.
+    /// A worker for the kinds of these handlers.
     #[must_use]
     pub fn new(
         store: Arc<dyn JobStore>,
@@ -92,6 +103,7 @@ impl Worker {
         let Some(handler) = self.handlers.iter().find(|handler| handler.kind() == job.kind) else { return false };
         let outcome = self.run_leased(&**handler, &job).await;
         let Some(outcome) = outcome else { return true };
+        let outcome = bounded(outcome, &job, handler.tries_max());
         match self.store.finish(job.id, job.fence, &outcome).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(job.kind, job.fence, "Another worker has taken the job over"),
@@ -137,7 +149,7 @@ impl Worker {
     }
 
     async fn enqueue_recurring(&self) -> bool {
-        for handler in &self.handlers {
+        for handler in self.handlers.iter().filter(|handler| handler.recurs()) {
             let job = NewJob {
                 id: JobId::new(self.ids.uuid()),
                 kind: handler.kind(),
@@ -151,5 +163,16 @@ impl Worker {
             }
         }
         true
+    }
+}
+
+/// A failure that was the last one allowed parks the job.
+fn bounded(outcome: JobOutcome, job: &LeasedJob, tries_max: Option<u32>) -> JobOutcome {
+    match outcome {
+        JobOutcome::Retry { error, .. } if tries_max.is_some_and(|most| job.attempts.saturating_add(1) >= most) => {
+            tracing::error!(job.id = %job.id, job.kind, error, "A job is given up after {} tries", job.attempts + 1);
+            JobOutcome::Parked { error }
+        }
+        other => other,
     }
 }

@@ -118,6 +118,13 @@ fn greet(settings: &Settings, running: &Running, took: Duration) {
     tracing::info!("Listening on http://{http}: the API is described at http://{http}/docs");
     tracing::info!("Metrics and probes are on http://{ops}");
     tracing::info!("Data: {url}; master key: {}", master_key(settings));
+    match &settings.smtp.url {
+        Some(url) => tracing::info!("Mails go to {url}"),
+        None => tracing::warn!(
+            "No SMTP server is set (`smtp.url`): mails are not sent, but written to {}",
+            settings.mails_dir().display()
+        ),
+    }
     tracing::info!("To make an admin: goticket user create --email you@example.com --role admin --password-stdin");
     if settings.demo.enabled {
         tracing::warn!("This instance is marked as a demo: whoever has its command line can make tokens for anybody");
@@ -242,11 +249,11 @@ impl Running {
 /// Reads gauges that cost a look at the database, for ever.
 async fn gauges(application: &Application) {
     let watchers = metrics::gauge!("availability_watchers");
-    let jobs = ["waiting", "running", "parked"].map(|state| metrics::gauge!("jobs", "state" => state));
+    let jobs = ["waiting", "running", "parked", "undelivered"].map(|state| metrics::gauge!("jobs", "state" => state));
     loop {
         watchers.set(application.availability.watchers() as f64);
         if let Ok(counts) = application.ground.database.counts(application.ground.clock.now()).await {
-            let counts = [counts.waiting, counts.running, counts.parked];
+            let counts = [counts.waiting, counts.running, counts.parked, counts.undelivered];
             jobs.iter().zip(counts).for_each(|(gauge, count)| gauge.set(count as f64));
         }
         tokio::time::sleep(GAUGES_EVERY).await;

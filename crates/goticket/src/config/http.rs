@@ -16,6 +16,8 @@ use crate::server::Limits;
 pub struct Http {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where people reach it, like `https://tickets.example.com`, for links in mails; by default `http://` and `address`.
+    pub public_url: Option<String>,
     /// The most connections at a time; one more is answered with 503.
     pub connections_max: u32,
     /// For how long the head of a request may come.
@@ -42,6 +44,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
             connections_max: 15_000,
             header_timeout: HumanDuration::from_secs(5),
             body_timeout: HumanDuration::from_secs(10),
@@ -68,10 +71,19 @@ impl Http {
         check_range("http.body_bytes_max", &self.body_bytes_max, 1_024..=100_000_000)?;
         check_range("http.shutdown_lead", &self.shutdown_lead, HumanDuration::from_secs(0)..=hour)?;
         check_range("http.shutdown_timeout", &self.shutdown_timeout, HumanDuration::from_secs(0)..=hour)?;
+        if self.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
+            return Err(Wrong::new("http.public_url", "must be like \"https://tickets.example.com\", without a path"));
+        }
         if self.idle_timeout <= self.request_timeout {
             return Err(Wrong::new("http.idle_timeout", "must be longer than `http.request_timeout`"));
         }
         Ok(())
+    }
+
+    /// Where people reach it.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.address))
     }
 
     /// What the server goes by.
@@ -83,6 +95,12 @@ impl Http {
             header_bytes_max: self.header_bytes_max as usize,
         }
     }
+}
+
+/// Scheme and host, with or without a port, and nothing behind.
+fn is_origin(url: &str) -> bool {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ', '@']))
 }
 
 /// The operations address: metrics and probes, for machines of the operator.
@@ -124,11 +142,7 @@ pub struct Cors {
 
 impl Cors {
     pub(super) fn validate(&self) -> Result<(), Wrong> {
-        let is_origin = |origin: &String| {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']))
-        };
-        match self.origins.iter().find(|origin| !is_origin(origin)) {
+        match self.origins.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
             Some(wrong) => Err(Wrong::new(
                 "cors.origins",
                 format!("{wrong:?} is no origin: write it like \"https://shop.example.com\", without a path"),

@@ -10,6 +10,7 @@ mod database;
 mod duration;
 mod error;
 mod http;
+mod mail;
 mod secret;
 mod telemetry;
 mod tree;
@@ -25,6 +26,7 @@ pub use database::Database;
 pub use duration::HumanDuration;
 pub use error::ConfigError;
 pub use http::{Cors, Http, Ops, RateLimit};
+pub use mail::{Mail, Smtp};
 pub use secret::{MaskedUrl, Secret};
 pub use telemetry::{LogFormat, Telemetry};
 
@@ -53,6 +55,10 @@ pub struct Settings {
     pub availability: Availability,
     /// Accounts and sign-ins.
     pub auth: Auth,
+    /// Mails.
+    pub mail: Mail,
+    /// The server that mails go to.
+    pub smtp: Smtp,
     /// The master key.
     pub secrets: Secrets,
     /// Whether this is a demo.
@@ -75,6 +81,8 @@ impl Default for Settings {
             desk: Desk::default(),
             availability: Availability::default(),
             auth: Auth::default(),
+            mail: Mail::default(),
+            smtp: Smtp::default(),
             secrets: Secrets::default(),
             demo: Demo::default(),
             rate_limit: RateLimit::default(),
@@ -120,6 +128,8 @@ impl Settings {
         self.desk.validate()?;
         self.availability.validate(&self.http)?;
         self.auth.validate()?;
+        self.mail.validate(&self.smtp)?;
+        self.smtp.validate()?;
         self.secrets.validate()?;
         self.demo.validate()?;
         self.telemetry.validate()

@@ -75,7 +75,17 @@ fn the_example_file_holds_every_key_with_its_default() {
             named.push(format!("{section}{key}"));
         }
     }
-    let optional = ["http.https_only_for", "database.url", "secrets.master_key"].map(str::to_owned);
+    let optional = [
+        "http.https_only_for",
+        "http.public_url",
+        "database.url",
+        "secrets.master_key",
+        "mail.from",
+        "smtp.url",
+        "smtp.password",
+        "smtp.ca_file",
+    ]
+    .map(str::to_owned);
     let defaults: toml::Table = Settings::default().masked().unwrap().parse().unwrap();
     let mut known: Vec<String> = optional.to_vec();
     for (name, value) in defaults {
@@ -170,7 +180,13 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[telemetry]\nlog_format = \"xml\"", "`telemetry.log_format`"),
         ("[redis]\nurl = \"redis://h\"", "`redis.url`"),
         ("[broker]\nurl = \"memory:\"", "`broker.url`"),
-        ("[smtp]\nurl = \"smtp://h\"", "`smtp.url`"),
+        ("[smtp]\nurl = \"smtp://u:p@h?tls=none\"", "`smtp.url`"),
+        ("[smtp]\nurl = \"mail.example.com\"", "`smtp.url`"),
+        ("[smtp]\nurl = \"smtp://h\"", "`mail.from`"),
+        ("[mail]\nfrom = \"nobody\"", "`mail.from`"),
+        ("[mail]\ntries_max = 0", "`mail.tries_max`"),
+        ("[smtp]\npassword = 5", "`smtp.password`"),
+        ("[http]\npublic_url = \"tickets.example.com\"", "`http.public_url`"),
         ("[grpc]\naddress = \"127.0.0.1:50051\"", "`grpc.address`"),
         ("[payment.stripe]\nkey = \"k\"", "`payment.stripe.key`"),
     ] {
@@ -243,6 +259,37 @@ fn secrets_are_never_printed() {
     ] {
         assert!(!error.contains("hunter2") && !error.contains("2222"), "{error}");
     }
+}
+
+#[test]
+fn a_secret_may_lie_in_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("url");
+    std::fs::write(&path, "postgres://u:hunter2@h/d\n").unwrap();
+    let path = path.to_str().unwrap();
+    let settings = read("", &[("GOTICKET_DATABASE__URL_FILE", path)]).unwrap();
+    assert_eq!(settings.database.url.unwrap().expose(), "postgres://u:hunter2@h/d");
+    let error = refused("", &[("GOTICKET_DATABASE__URL_FILE", "/nowhere/url")]);
+    assert!(error.contains("`database.url`") && error.contains("GOTICKET_DATABASE__URL_FILE"), "{error}");
+    let both = [("GOTICKET_DATABASE__URL", "postgres://h/d"), ("GOTICKET_DATABASE__URL_FILE", path)];
+    let error = refused("", &both);
+    assert!(error.contains("set twice") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_password_for_mails_completes_the_url() {
+    use secrecy::ExposeSecret;
+    let file = "[mail]\nfrom = \"Shop <shop@example.com>\"\n[smtp]\nurl = \"smtp://u@h:25\"\npassword = \"hunter2\"";
+    let settings = read(file, &[]).unwrap();
+    let adapter_mail::Destination::Smtp(smtp) = settings.mailer().unwrap().destination else { panic!("SMTP") };
+    let (user, password) = smtp.login.unwrap();
+    assert_eq!((user.as_str(), password.expose_secret()), ("u", "hunter2"));
+    for shown in [settings.masked().unwrap(), format!("{settings:?}")] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let settings = Settings::default();
+    let adapter_mail::Destination::Folder(folder) = settings.mailer().unwrap().destination else { panic!("a folder") };
+    assert_eq!(folder, PathBuf::from("data/mails"));
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The file and the environment, put together before any type is known.
 //!
 //! Types are taken strictly: a number in the file is no text, and `1.5` no whole number. An environment variable is a
-//! text always, so there the type that is wanted decides how it is read; a list is separated by commas.
+//! text always, so there the type that is wanted decides how it is read; a list is separated by commas. A variable that
+//! ends in `_FILE` names a file that holds the value, as secrets are given to containers.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -16,17 +19,16 @@ use super::ConfigError;
 
 const PREFIX: &str = "GOTICKET_";
 const SEPARATOR: &str = "__";
+/// Ends the name of a variable that names a file with the value.
+const IN_FILE: &str = "_file";
+/// More than any value has.
+const IN_FILE_BYTES_MAX: u64 = 65_536;
 /// Variables with the prefix that are no settings: the one that names the file, and those of the project's own tests.
 const NO_SETTING: [&str; 2] = ["GOTICKET_CONFIG", "GOTICKET_TEST_"];
 
 /// Sections of the contract whose features are not built yet.
-const NOT_BUILT: [(&str, &str); 5] = [
-    ("redis", "Redis is"),
-    ("broker", "the event broker is"),
-    ("smtp", "mail is"),
-    ("payment", "payments are"),
-    ("grpc", "gRPC is"),
-];
+const NOT_BUILT: [(&str, &str); 4] =
+    [("redis", "Redis is"), ("broker", "the event broker is"), ("payment", "payments are"), ("grpc", "gRPC is")];
 
 /// All that was set, and where.
 pub(super) struct Tree {
@@ -51,7 +53,11 @@ impl Tree {
         for (variable, value) in environment {
             let is_setting = !NO_SETTING.iter().any(|other| variable.starts_with(other));
             if let Some(name) = variable.strip_prefix(PREFIX).filter(|_| is_setting) {
-                tree.set(&name.to_lowercase().replace(SEPARATOR, "."), &variable, value)?;
+                let key = name.to_lowercase().replace(SEPARATOR, ".");
+                match key.strip_suffix(IN_FILE) {
+                    Some(key) => tree.set_of_file(key, &variable, &value)?,
+                    None => tree.set(&key, &variable, value)?,
+                }
             }
         }
         tree.refuse_unbuilt()?;
@@ -75,6 +81,22 @@ impl Tree {
             (None, None) => "by default".to_owned(),
         };
         ConfigError::Key { key: key.to_owned(), origin, message: message.replace('\n', " ") }
+    }
+
+    /// Sets a key to what a file holds, without the line break at its end.
+    fn set_of_file(&mut self, key: &str, variable: &str, path: &str) -> Result<(), ConfigError> {
+        if self.variables.contains_key(key) {
+            return Err(self.blame(key, format!("it is set twice: by {variable} too")));
+        }
+        self.variables.insert(key.to_owned(), variable.to_owned());
+        let read = File::open(path).and_then(|file| {
+            let mut text = String::new();
+            file.take(IN_FILE_BYTES_MAX).read_to_string(&mut text).map(|_| text)
+        });
+        match read {
+            Ok(text) => self.set(key, variable, text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => Err(self.blame(key, format!("the file {path} cannot be read: {error}"))),
+        }
     }
 
     fn set(&mut self, key: &str, variable: &str, value: String) -> Result<(), ConfigError> {

@@ -1,0 +1,267 @@
+//! Mails over a real socket: rendered in every language, sent, taken by a server, and read again.
+
+#![expect(clippy::unwrap_used, reason = "a test fails well by it")]
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::mail::{DeliveryError, Mail, MailContent, Mailer};
+use domain::{EmailAddress, Language, Timestamp};
+use goticket_adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
+use mail_parser::{MessageParser, MimeHeaders};
+use proptest::prelude::*;
+use testkit::smtp::{ReceivedMail, SmtpServer, SmtpServerSettings, TlsStart};
+use uuid::Uuid;
+
+const LINK: &str = "https://tickets.example.com/account/page#token=s3cr3t";
+
+/// One mail of every kind.
+fn contents(name: &str) -> Vec<MailContent> {
+    let all = vec![MailContent::OrganizerInvitation { organizer: name.to_owned(), link: LINK.to_owned() }];
+    // A new kind does not compile before it stands above.
+    for content in &all {
+        match content {
+            MailContent::OrganizerInvitation { .. } => {}
+        }
+    }
+    let names: HashSet<_> = all.iter().map(MailContent::name).collect();
+    assert_eq!(names.len(), all.len());
+    all
+}
+
+fn mail(language: Language, content: MailContent) -> Mail {
+    let at = Timestamp::from_timestamp(1_800_000_000, 0).unwrap();
+    Mail {
+        id: Uuid::from_u128(7),
+        to: EmailAddress::parse("email", "ana@example.com").unwrap(),
+        language,
+        content,
+        at,
+        not_after: at + Duration::from_secs(3_600),
+    }
+}
+
+fn invitation(name: &str) -> Mail {
+    mail(Language::English, contents(name).remove(0))
+}
+
+fn mailer(url: &str, extra_roots: Option<Vec<u8>>) -> SystemMailer {
+    let smtp = SmtpSettings { extra_roots, ..SmtpSettings::parse(url, Duration::from_millis(500)).unwrap() };
+    let from = "Zażółć <no-reply@shop.example.com>".to_owned();
+    SystemMailer::try_new(&MailSettings { from, destination: Destination::Smtp(smtp) }).unwrap()
+}
+
+fn plain(server: &SmtpServer) -> SystemMailer {
+    mailer(&format!("smtp://{}?tls=none", server.address()), None)
+}
+
+/// What a reader sees.
+struct Read {
+    subject: String,
+    text: String,
+    html: String,
+    headers: Vec<String>,
+}
+
+fn read(mail: &ReceivedMail) -> Read {
+    let message = MessageParser::default().parse(&mail.data).unwrap();
+    assert!(message.content_type().is_some_and(|it| it.subtype() == Some("alternative")));
+    assert_eq!((message.text_body_count(), message.html_body_count(), message.attachment_count()), (1, 1, 0));
+    Read {
+        subject: message.subject().unwrap().to_owned(),
+        text: message.body_text(0).unwrap().into_owned(),
+        html: message.body_html(0).unwrap().into_owned(),
+        headers: message.headers().iter().map(|header| header.name().to_lowercase()).collect(),
+    }
+}
+
+#[tokio::test]
+async fn every_mail_arrives_as_text_and_html_in_every_language() {
+    let server = SmtpServer::start().await;
+    let mailer = plain(&server);
+    for language in Language::ALL {
+        for content in contents("Kino Łódź") {
+            mailer.deliver(&mail(language, content.clone())).await.unwrap();
+            let received = server.mails().pop().unwrap();
+            assert_eq!(
+                (received.from.as_str(), &*received.to),
+                ("no-reply@shop.example.com", &["ana@example.com".to_owned()][..])
+            );
+            let message = MessageParser::default().parse(&received.data).unwrap();
+            assert_eq!(message.message_id(), Some("00000000-0000-0000-0000-000000000007@shop.example.com"));
+            assert_eq!(message.date().unwrap().to_timestamp(), 1_800_000_000);
+            assert_eq!(message.from().unwrap().first().unwrap().name(), Some("Zażółć"));
+            assert_eq!(message.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
+            assert_eq!(message.header_raw("Content-Language").map(str::trim), Some(language.as_str()));
+            let read = read(&received);
+            let greeting = if language == Language::Polish { "Dzień dobry" } else { "Hello" };
+            for form in [&read.text, &read.html] {
+                assert!(form.contains(greeting), "{form}");
+                assert!(!form.contains("{{") && !form.contains("{%"), "{form}");
+            }
+            assert!(!read.subject.is_empty() && !read.text.starts_with(&read.subject), "{}", read.subject);
+            if serde_name(&content).contains("link") {
+                assert!(read.text.contains(LINK), "{}", read.text);
+                assert!(unescaped(&read.html).contains(&format!("href=\"{LINK}\"")), "{}", read.html);
+                assert!(read.text.contains("2027-01-15 09:00 UTC"), "until when: {}", read.text);
+            }
+            assert!(read.html.contains(&format!("<html lang=\"{}\">", language.as_str())));
+        }
+    }
+}
+
+/// The names of the fields of a mail.
+fn serde_name(content: &MailContent) -> String {
+    match content {
+        MailContent::OrganizerInvitation { .. } => "organizer link".to_owned(),
+    }
+}
+
+fn unescaped(html: &str) -> String {
+    html.replace("&#x2f;", "/").replace("&#x3d;", "=")
+}
+
+#[tokio::test]
+async fn hostile_names_are_harmless() {
+    let server = SmtpServer::start().await;
+    let mailer = plain(&server);
+    for (name, shown) in [
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("x\r\nBcc: eve@example.com\r\n\r\nbody", "x Bcc: eve@example.com body"),
+        ("x\u{2028}Bcc: eve@example.com\u{85}y", "x Bcc: eve@example.com y"),
+        ("\u{202e}moc.elpmaxe", "moc.elpmaxe"),
+        ("{{ link }}{% raw %}", "{{ link }}{% raw %}"),
+        ("\" onclick=\"steal()", "\" onclick=\"steal()"),
+        (".\r\n.\r\nQUIT", ". . QUIT"),
+    ] {
+        mailer.deliver(&invitation(name)).await.unwrap();
+        let received = server.mails().pop().unwrap();
+        assert_eq!(received.to, ["ana@example.com"]);
+        let read = read(&received);
+        assert_eq!(read.subject, format!("Invitation to work for {shown}"));
+        assert!(read.text.contains(&format!("{shown} sells tickets")), "{}", read.text);
+        assert!(!read.html.contains("<script") && !read.html.contains("\" onclick"), "{}", read.html);
+        assert!(!read.headers.iter().any(|name| name == "bcc"), "{:?}", read.headers);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever people write, the head of the mail is what we made it.
+    #[test]
+    fn no_name_changes_the_head(name in any::<String>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let read = runtime.block_on(async {
+            let server = SmtpServer::start().await;
+            plain(&server).deliver(&invitation(&name)).await.unwrap();
+            read(&server.mails().pop().unwrap())
+        });
+        let mut headers = read.headers;
+        headers.sort();
+        let expected = ["auto-submitted", "content-language", "content-type", "date", "from", "message-id", "mime-version", "subject", "to"];
+        prop_assert_eq!(headers, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_says_decides_whether_it_is_tried_again() {
+    let server = SmtpServer::start().await;
+    let mailer = plain(&server);
+    server.answer_next("550 <ana@example.com> unknown");
+    let refused = mailer.deliver(&invitation("Hall")).await.unwrap_err();
+    assert_eq!(refused, DeliveryError::Refused("the SMTP server refused it with 550".to_owned()));
+    server.answer_next("451 <ana@example.com> later");
+    let put_off = mailer.deliver(&invitation("Hall")).await.unwrap_err();
+    assert_eq!(put_off, DeliveryError::Temporary("the SMTP server put it off with 451".to_owned()));
+    mailer.deliver(&invitation("Hall")).await.unwrap();
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_or_away_costs_a_bounded_time() {
+    let server = SmtpServer::start().await;
+    let mailer = plain(&server);
+    server.fall_silent(true);
+    let began = std::time::Instant::now();
+    let error = mailer.deliver(&invitation("Hall")).await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Temporary(_)), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = super_mailer(&format!("smtp://{nobody}?tls=none"));
+    assert!(matches!(away.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+    server.fall_silent(false);
+    mailer.deliver(&invitation("Hall")).await.unwrap();
+}
+
+fn super_mailer(url: &str) -> SystemMailer {
+    mailer(url, None)
+}
+
+/// A server with TLS, and the certificate that it is to be known by.
+async fn tls_server(start: TlsStart) -> (SmtpServer, Vec<u8>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let settings = SmtpServerSettings { tls: Some((Arc::new(config), start)), login: Some(("shop", "hunter2")) };
+    (SmtpServer::start_with(settings).await, made.cert.pem().into_bytes())
+}
+
+#[tokio::test]
+async fn tls_begins_at_once_or_on_demand_and_the_login_goes_over_it() {
+    for (start, scheme) in [(TlsStart::AtOnce, "smtps"), (TlsStart::OnDemand, "smtp")] {
+        let (server, root) = tls_server(start).await;
+        let port = server.address().port();
+        let right = mailer(&format!("{scheme}://shop:hunter2@localhost:{port}"), Some(root.clone()));
+        right.deliver(&invitation("Hall")).await.unwrap();
+        let received = server.mails().pop().unwrap();
+        assert!(received.over_tls, "{start:?}");
+        assert_eq!(received.login, Some(("shop".to_owned(), "hunter2".to_owned())));
+        let wrong = mailer(&format!("{scheme}://shop:wrong@localhost:{port}"), Some(root.clone()));
+        let error = wrong.deliver(&invitation("Hall")).await.unwrap_err();
+        let told = "the SMTP server does not accept our login (535)".to_owned();
+        assert_eq!(error, DeliveryError::Temporary(told), "it is set up wrongly, and that can be mended");
+        let stranger = mailer(&format!("{scheme}://shop:hunter2@localhost:{port}"), None);
+        assert!(matches!(stranger.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+        let other_name = mailer(&format!("{scheme}://shop:hunter2@127.0.0.1:{port}"), Some(root));
+        assert!(matches!(other_name.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+        assert_eq!(server.mails().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_a_server_that_does_not_start_tls() {
+    let server = SmtpServer::start().await;
+    let demanding = mailer(&format!("smtp://shop:hunter2@localhost:{}", server.address().port()), None);
+    assert!(matches!(demanding.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+    assert!(server.mails().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_server_mails_are_files_for_their_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data/mails");
+    let settings =
+        MailSettings { from: "no-reply@localhost".to_owned(), destination: Destination::Folder(folder.clone()) };
+    let mailer = SystemMailer::try_new(&settings).unwrap();
+    for _ in 0..2 {
+        mailer.deliver(&invitation("Hall")).await.unwrap();
+    }
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "the same mail twice is one file: {files:?}");
+    assert_eq!(files[0].extension().unwrap(), "eml");
+    let data = std::fs::read(&files[0]).unwrap();
+    let message = MessageParser::default().parse(&data).unwrap();
+    assert!(message.body_text(0).unwrap().contains(LINK));
+    #[cfg(unix)]
+    for (path, mode) in [(&files[0], 0o600), (&folder, 0o700)] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
+    }
+}

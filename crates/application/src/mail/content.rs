@@ -1,0 +1,96 @@
+//! What a mail says, before it is put into words.
+
+use std::fmt;
+
+use chrono::SubsecRound;
+use domain::{EmailAddress, Language, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One mail to one person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Its own id, also of its job and in its `Message-ID`: a mail that was sent twice can be told.
+    pub id: Uuid,
+    /// To whom.
+    pub to: EmailAddress,
+    /// In which language.
+    pub language: Language,
+    /// What it says.
+    pub content: MailContent,
+    /// When it was caused.
+    pub at: Timestamp,
+    /// From then on it is worth nothing, and is not sent any more.
+    pub not_after: Timestamp,
+}
+
+/// What a mail says. Each variant has a template of its [`name`](MailContent::name) in every language; its fields are
+/// the values of the template. Links bear secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum MailContent {
+    /// Somebody is asked to work for an organizer.
+    OrganizerInvitation {
+        /// The name of the organizer, as its people have written it.
+        organizer: String,
+        /// Where it is accepted.
+        link: String,
+    },
+}
+
+impl MailContent {
+    /// The name of its template, for logs and metrics too.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::OrganizerInvitation { .. } => "organizer_invitation",
+        }
+    }
+}
+
+impl fmt::Debug for MailContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailContent({})", self.name())
+    }
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mail({} {})", self.id, self.content.name())
+    }
+}
+
+/// What is sealed of a mail while it waits.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Letter {
+    to: String,
+    language: String,
+    content: MailContent,
+    at: i64,
+    not_after: i64,
+}
+
+impl Letter {
+    pub(super) fn of(mail: &Mail) -> Self {
+        Self {
+            to: mail.to.as_str().to_owned(),
+            language: mail.language.as_str().to_owned(),
+            content: mail.content.clone(),
+            at: mail.at.timestamp_micros(),
+            not_after: mail.not_after.timestamp_micros(),
+        }
+    }
+
+    /// The mail again; none if it is no letter of ours.
+    pub(super) fn mail(self, id: Uuid) -> Option<Mail> {
+        let instant = |micros| Timestamp::from_timestamp_micros(micros).map(|at| at.trunc_subsecs(6));
+        Some(Mail {
+            id,
+            to: EmailAddress::trusted(self.to),
+            language: self.language.parse().ok()?,
+            content: self.content,
+            at: instant(self.at)?,
+            not_after: instant(self.not_after)?,
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Mails are put in.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::{EmailAddress, JobId, Language, Timestamp};
+use secrecy::ExposeSecret;
+
+use crate::clock::Ids;
+use crate::error::AppError;
+use crate::identity::{SealError, Sealer};
+use crate::jobs::NewJob;
+use crate::mail::content::Letter;
+use crate::mail::{KIND, Mail, MailContent};
+use crate::store::UnitOfWork;
+
+/// What a sealed mail is for, so that nothing else opens as one.
+const PURPOSE: &str = "mail";
+
+/// Puts mails in; every context that writes to people has one.
+pub struct Mails {
+    sealer: Arc<dyn Sealer>,
+    ids: Arc<dyn Ids>,
+    public_url: String,
+}
+
+/// An invitation to work for an organizer.
+#[derive(Clone, Copy)]
+pub struct OrganizerInvitation<'a> {
+    /// Who is invited.
+    pub to: &'a EmailAddress,
+    /// In which language he is written to.
+    pub language: Language,
+    /// The name of the organizer.
+    pub organizer: &'a str,
+    /// What he shows to accept.
+    pub token: &'a str,
+    /// From then on the token is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+impl Mails {
+    /// `public_url` is where people reach this instance, like `https://tickets.example.com`: links begin with it.
+    #[must_use]
+    pub fn new(sealer: Arc<dyn Sealer>, ids: Arc<dyn Ids>, public_url: &str) -> Self {
+        Self { sealer, ids, public_url: public_url.trim_end_matches('/').to_owned() }
+    }
+
+    /// Invites somebody, once the transaction is committed. Twice sends two mails.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn invite_to_organizer_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        invitation: OrganizerInvitation<'_>,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let content = MailContent::OrganizerInvitation {
+            organizer: invitation.organizer.to_owned(),
+            link: self.link("invitation", invitation.token),
+        };
+        self.send_in_op(uow, invitation.to, invitation.language, content, (now, invitation.expires_at)).await
+    }
+
+    /// Sends a mail, once the transaction is committed. `within`: when it was caused, and until when it is worth
+    /// sending.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn send_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        to: &EmailAddress,
+        language: Language,
+        content: MailContent,
+        (at, not_after): (Timestamp, Timestamp),
+    ) -> Result<(), AppError> {
+        let mail = Mail { id: self.ids.uuid(), to: to.clone(), language, content, at, not_after };
+        uow.enqueue_job(&self.job(&mail)?).await?;
+        Ok(())
+    }
+
+    /// A link to a page of this instance. The token stands behind `#`, where browsers keep it to themselves: no server
+    /// log and no `Referer` bears it.
+    #[must_use]
+    pub fn link(&self, page: &str, token: &str) -> String {
+        format!("{}/account/{page}#token={token}", self.public_url)
+    }
+
+    fn job(&self, mail: &Mail) -> Result<NewJob, AppError> {
+        let letter = serde_json::to_vec(&Letter::of(mail)).map_err(|_| AppError::Internal)?;
+        let sealed = self.sealer.seal(PURPOSE, &letter)?;
+        Ok(NewJob {
+            id: JobId::new(mail.id),
+            kind: KIND,
+            subject: mail.id.to_string(),
+            payload: serde_json::Value::String(STANDARD.encode(sealed)).to_string(),
+            run_at: mail.at,
+        })
+    }
+}
+
+/// The mail of a job.
+///
+/// # Errors
+/// In words for the log, without anything of the mail.
+pub(super) fn open(sealer: &dyn Sealer, id: JobId, payload: &str) -> Result<Mail, String> {
+    let text: String = serde_json::from_str(payload).map_err(|_| "it is no mail")?;
+    let sealed = STANDARD.decode(text).map_err(|_| "it is no mail")?;
+    let letter = sealer.open(PURPOSE, &sealed).map_err(|error: SealError| error.to_string())?;
+    let letter: Letter = serde_json::from_slice(letter.expose_secret()).map_err(|_| "it is no mail of this version")?;
+    letter.mail(id.uuid()).ok_or_else(|| "it is no mail of this version".to_owned())
+}
