@@ -182,6 +182,17 @@ impl From<StoreError> for AppError {
     }
 }
 
+impl AppError {
+    /// The error of a read that several callers have waited for. Logs the cause, as the conversion of one's own does.
+    pub(crate) fn shared(error: &StoreError) -> Self {
+        tracing::warn!(cause = %chain(error), "A read that several have waited for failed");
+        match error {
+            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::busy(),
+            StoreError::Defect(_) => Self::Internal,
+        }
+    }
+}
+
 /// An error with all its causes, in one line.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = error.to_string();

@@ -8,18 +8,49 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Timestamp, UserId};
+use domain::{ApiKeyId, Timestamp, UserId};
+use uuid::Uuid;
 
 use crate::error::AppError;
 
 /// For how long a key is kept.
 pub const KEPT_FOR: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
+/// Whose key it is: an account or an API key, whose ids are never alike.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallerId(Uuid);
+
+impl CallerId {
+    /// As a store has read it.
+    #[must_use]
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The bare UUID, for stores.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<UserId> for CallerId {
+    fn from(user: UserId) -> Self {
+        Self(user.uuid())
+    }
+}
+
+impl From<ApiKeyId> for CallerId {
+    fn from(key: ApiKeyId) -> Self {
+        Self(key.uuid())
+    }
+}
+
 /// A key within the scope of its caller, bound to the request that it was sent with.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct IdempotencyKey {
     /// Whose key it is: two callers may use the same word.
-    pub caller: UserId,
+    pub caller: CallerId,
     /// The word that the client made: 1 to 255 printable ASCII characters.
     pub key: Arc<str>,
     /// SHA-256 over method, path and body.
@@ -79,7 +110,7 @@ impl<T> Answer<T> {
 }
 
 /// A key within the scope of its caller.
-type ScopedKey = (UserId, Arc<str>);
+type ScopedKey = (CallerId, Arc<str>);
 
 /// The requests of this process that bear a key and still run.
 #[derive(Clone, Default, Debug)]

@@ -4,6 +4,7 @@
 //! the journals → commit. Nothing here knows a protocol or a database. One folder per bounded context, as in `domain`;
 //! `booking` holds the desk, the hot path that all stock moves through.
 
+pub mod access;
 pub mod booking;
 pub mod catalog;
 pub mod clock;

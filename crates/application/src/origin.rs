@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use domain::identity::Role;
-use domain::{SessionId, UserId};
+use domain::{ApiKeyId, SessionId, UserId};
 
 /// Who causes a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Actor {
     /// A signed-in account.
     User(UserId),
+    /// A key of an organizer.
+    Key(ApiKeyId),
     /// Nobody is signed in.
     Anonymous,
     /// GoTicket itself: a job, a command line.

@@ -38,6 +38,10 @@ ids! {
     SigningKeyId,
     /// A tenant.
     OrganizerId,
+    /// A key by which a program acts for an organizer.
+    ApiKeyId,
+    /// An invitation to act for an organizer.
+    InvitationId,
     /// An event, and today the key of its lane.
     EventId,
     /// A product of an event.

@@ -15,7 +15,7 @@ use application::store::Store;
 use application::verify::Verifier;
 use chrono::TimeDelta;
 use domain::booking::{Booking, Buyer, Channel, HoldRequest, Reference, Sale, SaleChange, Units, UnitsRequest};
-use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer, StatusChange};
+use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer, Reach, StatusChange};
 use domain::identity::{Account, Role, User};
 use domain::{BookingId, EmailAddress, EventId, OrganizerId, PoolId, TicketTypeId, UserId};
 
@@ -224,7 +224,8 @@ async fn insert(database: &Database, user: UserId, sale: &Sale, clock: &TestCloc
     let organizer =
         Organizer::try_new(sale.event.organizer, "Promoter", None, user.uuid().as_u64_pair().1, clock.now());
     let organizer = organizer.expect("a sound organizer");
-    let owner = Member { organizer: organizer.id, user, role: MemberRole::Owner, since: clock.now() };
+    let (role, reach) = (MemberRole::Owner, Reach::All);
+    let owner = Member { organizer: organizer.id, user, role, reach, since: clock.now() };
     let mut uow = database.begin().await.expect("a transaction");
     let inserted = uow.insert_user(&account).await.expect("an account");
     assert_eq!(inserted, application::identity::UserInsert::Inserted);

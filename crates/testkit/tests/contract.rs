@@ -50,7 +50,15 @@ on_both_engines! {
     ],
     race: [one_ticket_is_sold_once, replicas_sell_no_more_than_there_is, what_comes_back_is_counted_once],
     bookings: [pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock],
-    catalog: [a_slug_is_taken_once, a_sale_is_read_as_it_was_inserted, organizers_come_in_pages, events_are_found],
+    catalog: [
+        a_slug_is_taken_once,
+        a_sale_is_read_as_it_was_inserted,
+        organizers_come_in_pages,
+        events_are_found,
+        a_member_has_a_reach,
+        members_come_in_pages,
+        a_team_is_changed_by_one,
+    ],
     identity: [
         an_address_is_taken_once,
         one_of_two_registrations_wins,

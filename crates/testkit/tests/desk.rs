@@ -115,7 +115,7 @@ async fn more_lapsed_holds_than_one_commit_reclaims_are_still_found(#[case] engi
 async fn the_same_key_fifty_times_makes_one_booking(#[case] engine: Engine) {
     let hall = Hall::open(engine, &[ticket_type(100, Some(100))]).await;
     let others = hall.another_desk_if(engine).await;
-    let key = IdempotencyKey { caller: hall.user, key: "k-1".into(), fingerprint: [1; 32] };
+    let key = IdempotencyKey { caller: hall.user.into(), key: "k-1".into(), fingerprint: [1; 32] };
     let ask = |n: usize| {
         let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
         hold(desk, hall.event, hall.request(hall.user, 2), Some(key.clone()))
@@ -142,7 +142,7 @@ async fn the_same_key_fifty_times_makes_one_booking(#[case] engine: Engine) {
 async fn a_refusal_is_not_kept_under_its_key(#[case] engine: Engine) {
     let hall = Hall::open(engine, &[ticket_type(100, Some(1))]).await;
     let first = hall.hold(1).await.unwrap();
-    let key = IdempotencyKey { caller: hall.user, key: "k-1".into(), fingerprint: [1; 32] };
+    let key = IdempotencyKey { caller: hall.user.into(), key: "k-1".into(), fingerprint: [1; 32] };
     let ask = || hold(&hall.desk, hall.event, hall.request(hall.user, 1), Some(key.clone()));
     assert!(is_sold_out(&ask().await));
     hall.submit(Command::Cancel(first.id, Canceller::Buyer)).await.unwrap();

@@ -19,7 +19,7 @@ use application::origin::Actor;
 use application::store::{Store, StoreError};
 use chrono::TimeDelta;
 use domain::booking::{Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Pool, Reference, Sale};
-use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer};
+use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer, Reach};
 use domain::identity::{Account, Role, User};
 use domain::{
     BookingId, Currency, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId,
@@ -136,7 +136,7 @@ fn changes(sale: &Sale, batch: usize, keys: bool) -> LaneChanges {
         });
         if keys {
             let word = id().to_string().into();
-            let key = IdempotencyKey { caller: user, key: word, fingerprint: [7; 32] };
+            let key = IdempotencyKey { caller: user.into(), key: word, fingerprint: [7; 32] };
             changes.answers.push(KeptAnswer {
                 key,
                 snapshot: format!("{{\"v\":1,\"id\":\"{}\"}}", booking.id),
@@ -211,7 +211,8 @@ async fn make_sale(database: &Database) -> Outcome<Sale> {
     let sale = Sale { event, ticket_types: Vec::new(), pools: Vec::<Pool>::new() };
     let sale = sale.with_ticket_type(TicketTypeId::new(id()), PoolId::new(id()), &standing, "")?;
     let account = Account { user: User::new(owner, email, None, Role::Organizer, now), password: None };
-    let member = Member { organizer: organizer.id, user: owner, role: MemberRole::Owner, since: now };
+    let (role, reach) = (MemberRole::Owner, Reach::All);
+    let member = Member { organizer: organizer.id, user: owner, role, reach, since: now };
     let mut unit = database.begin().await?;
     let _ = IdentityRepository::insert_user(&mut *unit, &account).await?;
     CatalogRepository::insert_organizer(&mut *unit, &organizer, &member).await?;

@@ -1,23 +1,29 @@
 //! Organizers and events.
 
-use application::catalog::{CatalogReads, CatalogRepository, EventCursor, EventFilter, SeenSale};
+use std::collections::HashMap;
+
+use application::catalog::{
+    CatalogReads, CatalogRepository, EventCursor, EventFilter, Inside, MemberCursor, SeenMember, SeenSale,
+};
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::booking::Sale;
-use domain::catalog::{EventStatus, Member, MemberRole, Organizer, Slug};
+use domain::catalog::{EventStatus, Member, MemberRole, Organizer, Slug, Team};
+use domain::identity::User;
 use domain::{EventId, OrganizerId, UserId};
-use sea_orm::sea_query::{ExprTrait, LikeExpr, OnConflict, Query};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, OnConflict, Query};
 use sea_orm::{
     AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    IsolationLevel, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    IsolationLevel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
 };
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
-use crate::entity::{event, lane, member, organizer, pool};
-use crate::error::{bad_row, orm};
+use crate::entity::{event, lane, member, member_event, organizer, pool, user};
+use crate::error::{bad_row, orm, saved};
 use crate::lane::{among, insert_types, sales};
-use crate::mapping::{self, event_row, micros, organizer_row, pool_row};
+use crate::mapping::{self, count, event_row, integer, member_event_rows, member_row, micros, organizer_row, pool_row};
 use crate::unit_of_work::SqlUnit;
 
 /// The most rows of a list that has no pages.
@@ -33,35 +39,74 @@ impl CatalogRepository for SqlUnit {
         if insert.exec_without_returning(&self.0).await.map_err(orm)? == 0 {
             return Ok(false);
         }
-        let owner = member::Model {
-            organizer_id: owner.organizer.uuid(),
-            user_id: owner.user.uuid(),
-            role: owner.role.as_str().to_owned(),
-            since: micros(owner.since),
-        };
-        let insert = member::Entity::insert(owner.into_active_model());
-        insert.exec_without_returning(&self.0).await.map_err(orm)?;
+        insert_member(&self.0, owner).await?;
         Ok(true)
     }
 
-    async fn organizers_of(&mut self, user: UserId) -> Result<Vec<(Organizer, MemberRole)>, StoreError> {
-        let members = member::Entity::find().filter(member::Column::UserId.eq(user.uuid()));
-        let members = members.order_by_asc(member::Column::OrganizerId).limit(ROWS_MAX);
-        let members = members.all(&self.0).await.map_err(orm)?;
-        let ids: Vec<Uuid> = members.iter().map(|row| row.organizer_id).collect();
-        let rows = organizer::Entity::find().filter(among(&self.0, organizer::Column::Id, &ids));
+    async fn memberships(&mut self, user: UserId) -> Result<Vec<Member>, StoreError> {
         // Ids of version 7 sort by the time of their making.
-        let rows = rows.order_by_asc(organizer::Column::Id).all(&self.0).await.map_err(orm)?;
-        let with_role = |row: organizer::Model| {
-            let member = members.iter().find(|member| member.organizer_id == row.id);
-            let role = member.ok_or_else(|| bad_row("member of the organizer", row.id))?;
-            Ok((mapping::organizer(row)?, mapping::member_role(&role.role)?))
-        };
-        rows.into_iter().map(with_role).collect()
+        let rows = member::Entity::find().filter(member::Column::UserId.eq(user.uuid()));
+        let rows = rows.order_by_asc(member::Column::OrganizerId).limit(ROWS_MAX).all(&self.0).await.map_err(orm)?;
+        with_events(&self.0, rows, member_event::Column::UserId.eq(user.uuid())).await
     }
 
-    async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
+    async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError> {
         membership(&self.0, organizer, user).await
+    }
+
+    async fn lock_team(&mut self, organizer: OrganizerId) -> Result<Option<Team>, StoreError> {
+        let row = organizer::Entity::find_by_id(organizer.uuid()).lock_exclusive().one(&self.0).await.map_err(orm)?;
+        let Some(row) = row else { return Ok(None) };
+        let members = || member::Entity::find().filter(member::Column::OrganizerId.eq(organizer.uuid()));
+        let owners = members().filter(member::Column::Role.eq(MemberRole::Owner.as_str()));
+        let owners = owners.all(&self.0).await.map_err(orm)?;
+        let size = members().count(&self.0).await.map_err(orm)?;
+        Ok(Some(Team {
+            organizer,
+            version: count(row.version)?,
+            owners: owners.into_iter().map(|row| UserId::new(row.user_id)).collect(),
+            size: usize::try_from(size).unwrap_or(usize::MAX),
+        }))
+    }
+
+    async fn save_team(&mut self, team: &Team) -> Result<(), StoreError> {
+        let row = organizer::ActiveModel { version: Set(integer(team.version)), ..Default::default() };
+        let update = organizer::Entity::update_many().set(row);
+        let update = update.filter(organizer::Column::Id.eq(team.organizer.uuid()));
+        saved("organizer", team.organizer, update.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn insert_member(&mut self, member: &Member) -> Result<(), StoreError> {
+        insert_member(&self.0, member).await
+    }
+
+    async fn save_member(&mut self, member: &Member) -> Result<(), StoreError> {
+        let new = member_row(member);
+        let row = member::ActiveModel { role: Set(new.role), all_events: Set(new.all_events), ..Default::default() };
+        let update = member::Entity::update_many().set(row).filter(this_member(member.organizer, member.user));
+        saved("member", member.user, update.exec(&self.0).await.map_err(orm)?.rows_affected)?;
+        let stale = Condition::all()
+            .add(member_event::Column::OrganizerId.eq(member.organizer.uuid()))
+            .add(member_event::Column::UserId.eq(member.user.uuid()));
+        member_event::Entity::delete_many().filter(stale).exec(&self.0).await.map_err(orm)?;
+        insert_member_events(&self.0, member).await
+    }
+
+    async fn delete_member(&mut self, organizer: OrganizerId, user: UserId) -> Result<(), StoreError> {
+        let delete = member::Entity::delete_many().filter(this_member(organizer, user));
+        saved("member", user, delete.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn events_among(&mut self, organizer: OrganizerId, events: &[EventId]) -> Result<Vec<EventId>, StoreError> {
+        let ids: Vec<Uuid> = events.iter().map(|event| event.uuid()).collect();
+        let found = event::Entity::find()
+            .select_only()
+            .column(event::Column::Id)
+            .filter(event::Column::OrganizerId.eq(organizer.uuid()))
+            .filter(among(&self.0, event::Column::Id, &ids))
+            .order_by_asc(event::Column::Id)
+            .into_tuple::<Uuid>();
+        Ok(found.all(&self.0).await.map_err(orm)?.into_iter().map(EventId::new).collect())
     }
 
     async fn organizer(&mut self, organizer: OrganizerId) -> Result<Option<Organizer>, StoreError> {
@@ -130,17 +175,20 @@ impl CatalogReads for Database {
         versions(self.reads(), &ids).await
     }
 
-    async fn membership_of(&self, organizer: OrganizerId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
+    async fn membership_of(&self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError> {
         membership(self.reads(), organizer, user).await
     }
 
     async fn organizers(
         &self,
-        member: Option<UserId>,
+        inside: Option<Inside>,
         after: Option<OrganizerId>,
         rows: u64,
     ) -> Result<Vec<Organizer>, StoreError> {
-        let theirs = member.map(|user| organizer::Column::Id.in_subquery(organizers_of(user)));
+        let theirs = inside.map(|inside| match inside {
+            Inside::Member(user) => organizer::Column::Id.in_subquery(organizers_of(user)),
+            Inside::Organizer(organizer) => organizer::Column::Id.eq(organizer.uuid()),
+        });
         let behind = after.map(|after| organizer::Column::Id.gt(after.uuid()));
         let page = organizer::Entity::find()
             .filter(Condition::all().add_option(theirs).add_option(behind))
@@ -149,13 +197,51 @@ impl CatalogReads for Database {
         page.all(self.reads()).await.map_err(orm)?.into_iter().map(mapping::organizer).collect()
     }
 
-    async fn members(&self, organizer: OrganizerId) -> Result<Vec<Member>, StoreError> {
+    async fn members(
+        &self,
+        organizer: OrganizerId,
+        after: Option<MemberCursor>,
+        rows: u64,
+    ) -> Result<Vec<SeenMember>, StoreError> {
         let rows = member::Entity::find()
             .filter(member::Column::OrganizerId.eq(organizer.uuid()))
+            .filter(after.map_or_else(Condition::all, behind_member))
             .order_by_asc(member::Column::Since)
             .order_by_asc(member::Column::UserId)
-            .limit(ROWS_MAX);
-        rows.all(self.reads()).await.map_err(orm)?.iter().map(mapping::member).collect()
+            .limit(rows);
+        self.seen_members(organizer, rows.all(self.reads()).await.map_err(orm)?).await
+    }
+
+    async fn member(&self, organizer: OrganizerId, user: UserId) -> Result<Option<SeenMember>, StoreError> {
+        let row = member::Entity::find_by_id((organizer.uuid(), user.uuid())).one(self.reads()).await.map_err(orm)?;
+        Ok(self.seen_members(organizer, row.into_iter().collect()).await?.pop())
+    }
+}
+
+impl Database {
+    /// These members of an organizer with their accounts, in their order.
+    async fn seen_members(
+        &self,
+        organizer: OrganizerId,
+        rows: Vec<member::Model>,
+    ) -> Result<Vec<SeenMember>, StoreError> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.user_id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let theirs = member_event::Column::OrganizerId.eq(organizer.uuid());
+        let members =
+            with_events(self.reads(), rows, theirs.and(among(self.reads(), member_event::Column::UserId, &ids)));
+        let members = members.await?;
+        let users = user::Entity::find().filter(among(self.reads(), user::Column::Id, &ids));
+        let users = users.all(self.reads()).await.map_err(orm)?.into_iter().map(mapping::user);
+        let users: HashMap<UserId, User> =
+            users.map(|user| user.map(|user| (user.id, user))).collect::<Result<_, StoreError>>()?;
+        let with_account = |member: Member| {
+            let user = users.get(&member.user).cloned().ok_or_else(|| bad_row("account of a member", member.user))?;
+            Ok(SeenMember { member, user })
+        };
+        members.into_iter().map(with_account).collect()
     }
 }
 
@@ -201,9 +287,71 @@ async fn membership(
     connection: &impl ConnectionTrait,
     organizer: OrganizerId,
     user: UserId,
-) -> Result<Option<MemberRole>, StoreError> {
+) -> Result<Option<Member>, StoreError> {
     let row = member::Entity::find_by_id((organizer.uuid(), user.uuid())).one(connection).await.map_err(orm)?;
-    row.map(|row| mapping::member_role(&row.role)).transpose()
+    let theirs = member_event::Column::OrganizerId.eq(organizer.uuid());
+    let theirs = theirs.and(member_event::Column::UserId.eq(user.uuid()));
+    Ok(with_events(connection, row.into_iter().collect(), theirs).await?.pop())
+}
+
+/// The members of these rows; the condition finds the events of those who are restricted, if there is one.
+async fn with_events(
+    connection: &impl ConnectionTrait,
+    rows: Vec<member::Model>,
+    theirs: Expr,
+) -> Result<Vec<Member>, StoreError> {
+    let events = match rows.iter().all(|row| row.all_events) {
+        true => Vec::new(),
+        false => member_event::Entity::find().filter(theirs).all(connection).await.map_err(orm)?,
+    };
+    rows.iter().map(|row| mapping::member(row, &events)).collect()
+}
+
+async fn insert_member(connection: &impl ConnectionTrait, member: &Member) -> Result<(), StoreError> {
+    let insert = member::Entity::insert(member_row(member).into_active_model());
+    insert.exec_without_returning(connection).await.map_err(orm)?;
+    insert_member_events(connection, member).await
+}
+
+async fn insert_member_events(connection: &impl ConnectionTrait, member: &Member) -> Result<(), StoreError> {
+    let rows: Vec<_> = member_event_rows(member).into_iter().map(IntoActiveModel::into_active_model).collect();
+    if !rows.is_empty() {
+        member_event::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
+    }
+    Ok(())
+}
+
+fn this_member(organizer: OrganizerId, user: UserId) -> Condition {
+    Condition::all().add(member::Column::OrganizerId.eq(organizer.uuid())).add(member::Column::UserId.eq(user.uuid()))
+}
+
+fn behind_member(cursor: MemberCursor) -> Condition {
+    let since = micros(cursor.since);
+    let same = member::Column::Since.eq(since).and(member::Column::UserId.gt(cursor.user.uuid()));
+    Condition::any().add(member::Column::Since.gt(since)).add(same)
+}
+
+/// The organizers whose events are all within the reach of the account.
+fn reached_whole(user: UserId) -> sea_orm::sea_query::SelectStatement {
+    organizers_of(user).and_where(member::Column::AllEvents.eq(true)).to_owned()
+}
+
+/// The events that the account is restricted to.
+fn reached_alone(user: UserId) -> sea_orm::sea_query::SelectStatement {
+    Query::select()
+        .column(member_event::Column::EventId)
+        .from(member_event::Entity)
+        .and_where(member_event::Column::UserId.eq(user.uuid()))
+        .to_owned()
+}
+
+fn inside(inside: Inside) -> Condition {
+    match inside {
+        Inside::Organizer(organizer) => Condition::all().add(event::Column::OrganizerId.eq(organizer.uuid())),
+        Inside::Member(user) => Condition::any()
+            .add(event::Column::OrganizerId.in_subquery(reached_whole(user)))
+            .add(event::Column::Id.in_subquery(reached_alone(user))),
+    }
 }
 
 fn organizers_of(user: UserId) -> sea_orm::sea_query::SelectStatement {
@@ -233,7 +381,7 @@ fn matching(filter: &EventFilter) -> Condition {
         .add_option(filter.from.map(|from| event::Column::EndAt.gt(micros(from))))
         .add_option(filter.to.map(|to| event::Column::StartAt.lt(micros(to))))
         .add_option(filter.organizer.map(|id| event::Column::OrganizerId.eq(id.uuid())))
-        .add_option(filter.member.map(|user| event::Column::OrganizerId.in_subquery(organizers_of(user))));
+        .add_option(filter.inside.map(inside));
     let query = filter.query.as_deref().unwrap_or_default().to_lowercase();
     for word in query.split_whitespace().take(WORDS_MAX) {
         condition = condition.add(event::Column::NameFolded.like(containing(word)));

@@ -21,6 +21,11 @@ pub(crate) fn bad_row(what: &'static str, value: impl ToString) -> StoreError {
     StoreError::Defect(Box::new(BadRow { what, value: value.to_string() }))
 }
 
+/// A defect where not one row was changed, of a thing that the caller has read.
+pub(crate) fn saved(what: &'static str, id: impl ToString, rows: u64) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(bad_row(what, id)) }
+}
+
 /// The database did not answer in time, as seen from here.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within the time that it has")]

@@ -16,17 +16,13 @@ use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::entity::{refresh_token, seal_check, session, signing_key, user};
-use crate::error::{bad_row, orm};
+use crate::error::{orm, saved};
 use crate::lane::among;
 use crate::mapping::{self, account_row, integer, micros, refresh_token_row, session_row};
 use crate::unit_of_work::{CHUNK, SqlUnit};
 
 /// The only row of `seal_checks`.
 const SEAL_CHECK: i32 = 1;
-
-fn saved(what: &'static str, id: impl ToString, rows: u64) -> Result<(), StoreError> {
-    if rows == 1 { Ok(()) } else { Err(bad_row(what, id)) }
-}
 
 #[async_trait]
 impl IdentityRepository for SqlUnit {

@@ -106,7 +106,7 @@ async fn get_availability(
     event: EventPath,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let SeenEvent { seen, inside } = state.catalog().event(visitor.principal.as_ref(), &event.0).await?;
+    let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
     let status = seen.sale.event.status_at(state.catalog().now());
     let body = || AvailabilityBody::of(&seen, inside);
     Ok(if inside {
@@ -140,7 +140,7 @@ async fn watch_availability(
     event: EventPath,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let SeenEvent { seen, .. } = state.catalog().event(visitor.principal.as_ref(), &event.0).await?;
+    let SeenEvent { seen, .. } = state.catalog().event(&visitor.agent, &event.0).await?;
     let watcher = state.availability().watch(seen)?;
     let known = request.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
     let mut response = Response::new(Body::from_stream(frames(watcher, known)));

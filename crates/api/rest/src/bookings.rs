@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::created::Created;
-use crate::extract::{Admitted, Caller, EventPath, Ids, Keyed, OptionalJson, Params};
+use crate::extract::{Acting, Admitted, EventPath, Ids, Keyed, OptionalJson, Params};
 use crate::openapi::{EventName, IdempotencyKeyHeader, IfNoneMatchHeader};
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
@@ -320,14 +320,14 @@ fn count(field: &str, asked: i64) -> Result<u32, Problems> {
 async fn hold_tickets(
     State(state): State<AppState>,
     _: Admitted,
-    caller: Caller,
+    acting: Acting,
     event: EventPath,
     wish: Keyed<HoldBody>,
 ) -> Result<Created<BookingBody>, Problem> {
-    let Caller { principal, origin } = caller;
-    let key = wish.key(principal.user);
+    let Acting { agent, origin } = acting;
+    let key = wish.key(&agent);
     let wish = HoldTickets::try_from(wish.value)?;
-    let held = state.bookings().hold_tickets(&principal, &event.0, wish, key, origin).await?;
+    let held = state.bookings().hold_tickets(&agent, &event.0, wish, key, origin).await?;
     let location = format!("/api/v1/bookings/{}", held.value.id);
     Ok(Created::at(location, held.value.into(), held.replayed))
 }
@@ -359,14 +359,14 @@ pub(crate) struct MyBookingsQuery {
 )]
 async fn list_my_bookings(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     Params(query): Params<MyBookingsQuery>,
 ) -> Result<Answer<Page<BookingBody>>, Problem> {
     let limit = page::limit(query.limit)?;
     let before = cursor(List::MyBookings, query.cursor.as_deref())?;
     let statuses = query.status.into_iter().map(BookingStatus::from).collect();
     let filter = BookingFilter { statuses, ..BookingFilter::default() };
-    let found = state.bookings().my_bookings(&caller.principal, &filter, before, limit).await?;
+    let found = state.bookings().my_bookings(&acting.agent, &filter, before, limit).await?;
     Ok(Answer(Page::of(found, |last| Cursor::behind(List::MyBookings, last.id.uuid()), BookingBody::from)))
 }
 
@@ -408,7 +408,7 @@ pub(crate) struct EventBookingsQuery {
 )]
 async fn list_event_bookings(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     Params(query): Params<EventBookingsQuery>,
 ) -> Result<Answer<Page<BookingBody>>, Problem> {
@@ -421,7 +421,7 @@ async fn list_event_bookings(
         email: query.email.as_deref().map(|email| EmailAddress::parse("email", email)).transpose()?,
     };
     let event = EventId::new(event);
-    let found = state.bookings().event_bookings(&caller.principal, event, &filter, before, limit).await?;
+    let found = state.bookings().event_bookings(&acting.agent, event, &filter, before, limit).await?;
     Ok(Answer(Page::of(found, |last| Cursor::behind(List::EventBookings, last.id.uuid()), BookingBody::from)))
 }
 
@@ -450,12 +450,12 @@ fn reference(typed: &str) -> Result<Reference, Problems> {
 )]
 async fn get_booking(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let Ids([id]) = ids;
-    let booking = state.bookings().booking(&caller.principal, BookingId::new(id)).await?;
+    let booking = state.bookings().booking(&acting.agent, BookingId::new(id)).await?;
     let etag = rendered::tag(format!("\"{}\"", booking.sequence));
     let caching = HeaderValue::from_static("private, no-cache");
     Ok(rendered::answer(&request, &etag, caching, || rendered::write(&BookingBody::from(booking))))
@@ -486,12 +486,12 @@ pub(crate) struct ConfirmBody {
 )]
 async fn confirm_booking(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     OptionalJson(wish): OptionalJson<ConfirmBody>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (Caller { principal, origin }, Ids([id])) = (caller, ids);
-    let booking = state.bookings().confirm(&principal, BookingId::new(id), wish.note.as_deref(), origin).await?;
+    let (Acting { agent, origin }, Ids([id])) = (acting, ids);
+    let booking = state.bookings().confirm(&agent, BookingId::new(id), wish.note.as_deref(), origin).await?;
     Ok(Answer(booking.into()))
 }
 
@@ -507,11 +507,11 @@ async fn confirm_booking(
 )]
 async fn cancel_booking(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (Caller { principal, origin }, Ids([id])) = (caller, ids);
-    Ok(Answer(state.bookings().cancel(&principal, BookingId::new(id), origin).await?.into()))
+    let (Acting { agent, origin }, Ids([id])) = (acting, ids);
+    Ok(Answer(state.bookings().cancel(&agent, BookingId::new(id), origin).await?.into()))
 }
 
 /// Makes a hold longer
@@ -526,9 +526,9 @@ async fn cancel_booking(
 )]
 async fn renew_booking(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (Caller { principal, origin }, Ids([id])) = (caller, ids);
-    Ok(Answer(state.bookings().renew(&principal, BookingId::new(id), origin).await?.into()))
+    let (Acting { agent, origin }, Ids([id])) = (acting, ids);
+    Ok(Answer(state.bookings().renew(&agent, BookingId::new(id), origin).await?.into()))
 }

@@ -7,7 +7,6 @@ use application::origin::{Actor, Origin};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use domain::UserId;
 
 use crate::problem::Problem;
 
@@ -26,7 +25,7 @@ pub(crate) struct Context(Arc<Inner>);
 struct Inner {
     correlation_id: Arc<str>,
     traceparent: Option<Arc<str>>,
-    user: OnceLock<UserId>,
+    actor: OnceLock<Actor>,
 }
 
 impl Context {
@@ -42,7 +41,7 @@ impl Context {
             .and_then(|value| value.to_str().ok())
             .filter(|it| is_traceparent(it))
             .map(Arc::from);
-        Self(Arc::new(Inner { correlation_id, traceparent, user: OnceLock::new() }))
+        Self(Arc::new(Inner { correlation_id, traceparent, actor: OnceLock::new() }))
     }
 
     /// The correlation id.
@@ -50,21 +49,21 @@ impl Context {
         &self.0.correlation_id
     }
 
-    /// Who asks, once he is known.
-    pub(crate) fn user(&self) -> Option<UserId> {
-        self.0.user.get().copied()
+    /// Who asks, as far as he is known.
+    pub(crate) fn actor(&self) -> Actor {
+        self.0.actor.get().copied().unwrap_or(Actor::Anonymous)
     }
 
-    /// Remembers who asks, for the summary line.
-    pub(crate) fn signed_in(&self, user: UserId) {
+    /// Remembers who asks, for journals and the summary line.
+    pub(crate) fn known_as(&self, actor: Actor) {
         // The first who says so is right: a request has one caller.
-        let _ = self.0.user.set(user);
+        let _ = self.0.actor.set(actor);
     }
 
     /// The origin of what this request changes.
     pub(crate) fn origin(&self) -> Origin {
         Origin {
-            actor: self.user().map_or(Actor::Anonymous, Actor::User),
+            actor: self.actor(),
             correlation_id: Arc::clone(&self.0.correlation_id),
             traceparent: self.0.traceparent.clone(),
         }
@@ -116,6 +115,7 @@ fn is_traceparent(header: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use domain::UserId;
     use uuid::Uuid;
 
     use super::*;
@@ -179,7 +179,7 @@ mod tests {
         let context = Context::of(&HeaderMap::new(), &Counted);
         assert_eq!(context.origin().actor, Actor::Anonymous);
         let user = UserId::new(Uuid::from_u128(9));
-        context.signed_in(user);
+        context.known_as(Actor::User(user));
         assert_eq!(context.origin().actor, Actor::User(user));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::access::Agent;
 use application::catalog::{CreateEvent, EventCursor, EventFilter, SeenEvent, SeenSale};
 use axum::Json as Answer;
 use axum::extract::State;
@@ -19,7 +20,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::created::Created;
-use crate::extract::{Caller, EventPath, Ids, IfMatch, Json, Keyed, Params, Visitor};
+use crate::extract::{Acting, EventPath, Ids, IfMatch, Json, Keyed, Params, Visitor};
 use crate::openapi::{EventName, IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 use crate::page::{self, Cursor, List, Page};
 use crate::pools::PoolBody;
@@ -244,13 +245,13 @@ impl TryFrom<CreateEventBody> for CreateEvent {
 )]
 async fn create_event(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     wish: Keyed<CreateEventBody>,
 ) -> Result<Created<EventBody>, Problem> {
-    let Caller { principal, origin } = caller;
-    let key = wish.key(principal.user);
+    let Acting { agent, origin } = acting;
+    let key = wish.key(&agent);
     let wish = CreateEvent::try_from(wish.value)?;
-    let made = state.catalog().create_event(&principal, wish, key.as_ref(), &origin).await?;
+    let made = state.catalog().create_event(&agent, wish, key.as_ref(), &origin).await?;
     let (seen, now) = (&made.value, state.catalog().now());
     let location = format!("/api/v1/events/{}", seen.sale.event.id);
     let etag = rendered::etag(seen, seen.sale.event.status_at(now));
@@ -345,16 +346,16 @@ async fn list_events(
         to: query.to,
         organizer: query.organizer_id.map(OrganizerId::new),
         statuses: query.status.into_iter().map(EventStatus::from).collect(),
-        member: None,
+        inside: None,
     };
     let now = state.catalog().now();
-    let found = state.catalog().events(visitor.principal.as_ref(), filter, after, limit).await?;
+    let found = state.catalog().events(&visitor.agent, filter, after, limit).await?;
     let cursor = |last: &SeenEvent| {
         let event = &last.seen.sale.event;
         Cursor { list: List::Events, micros: event.terms.start_at.timestamp_micros(), id: event.id.uuid() }
     };
     let page = Page::of(found, cursor, |it| EventBody::of(&it.seen, it.inside, now));
-    let caching = if visitor.principal.is_none() { "public, max-age=1" } else { "no-store" };
+    let caching = if visitor.agent == Agent::Anonymous { "public, max-age=1" } else { "no-store" };
     Ok(([(CACHE_CONTROL, caching)], Answer(page)).into_response())
 }
 
@@ -392,7 +393,7 @@ async fn get_event(
     event: EventPath,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let SeenEvent { seen, inside } = state.catalog().event(visitor.principal.as_ref(), &event.0).await?;
+    let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
     let now = state.catalog().now();
     let status = seen.sale.event.status_at(now);
     let body = || EventBody::of(&seen, inside, now);
@@ -468,12 +469,12 @@ impl From<EditEventBody> for EventEdit {
 )]
 async fn edit_event(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     version: IfMatch,
     Json(wish): Json<EditEventBody>,
 ) -> Result<Response, Problem> {
-    change(&state, caller, ids, version, SaleChange::EditEvent(wish.into())).await
+    change(&state, acting, ids, version, SaleChange::EditEvent(wish.into())).await
 }
 
 /// Deletes an event
@@ -488,24 +489,24 @@ async fn edit_event(
 )]
 async fn delete_event(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let (Caller { principal, origin }, Ids([event])) = (caller, ids);
-    state.catalog().delete_event(&principal, EventId::new(event), version, origin).await?;
+    let (Acting { agent, origin }, Ids([event])) = (acting, ids);
+    state.catalog().delete_event(&agent, EventId::new(event), version, origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn change(
     state: &AppState,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     IfMatch(version): IfMatch,
     change: SaleChange,
 ) -> Result<Response, Problem> {
-    let (Caller { principal, origin }, Ids([event])) = (caller, ids);
-    let changed = state.catalog().change_event(&principal, EventId::new(event), change, version, None, origin).await?;
+    let (Acting { agent, origin }, Ids([event])) = (acting, ids);
+    let changed = state.catalog().change_event(&agent, EventId::new(event), change, version, None, origin).await?;
     let seen: Arc<SeenSale> = changed.value;
     let now = state.catalog().now();
     Ok(self::changed(&HeaderMap::new(), &seen, now, &EventBody::of(&seen, true, now)))
@@ -529,11 +530,11 @@ macro_rules! step {
         )]
         async fn $handler(
             State(state): State<AppState>,
-            caller: Caller,
+            acting: Acting,
             ids: Ids<1>,
             version: IfMatch,
         ) -> Result<Response, Problem> {
-            change(&state, caller, ids, version, SaleChange::Step($change)).await
+            change(&state, acting, ids, version, SaleChange::Step($change)).await
         }
     };
 }

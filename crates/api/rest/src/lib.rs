@@ -16,6 +16,7 @@ mod context;
 mod created;
 mod events;
 mod extract;
+mod members;
 mod middleware;
 mod openapi;
 mod operation;
@@ -74,6 +75,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(auth::routes())
         .merge(users::routes())
         .merge(organizers::routes())
+        .merge(members::routes())
         .merge(events::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())

@@ -1,10 +1,10 @@
-//! `/organizers`: tenants and their members.
+//! `/organizers`: tenants.
 
 use axum::Json as Answer;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::OrganizerId;
-use domain::catalog::{Member, MemberRole, Organizer};
+use domain::catalog::Organizer;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::created::Created;
-use crate::extract::{Caller, Ids, Keyed, Params};
+use crate::extract::{Acting, Keyed, Params};
 use crate::openapi::IdempotencyKeyHeader;
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
@@ -20,7 +20,7 @@ use crate::state::AppState;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(create_organizer, list_organizers)).routes(routes!(list_members))
+    OpenApiRouter::default().routes(routes!(create_organizer, list_organizers))
 }
 
 /// A tenant.
@@ -77,13 +77,13 @@ pub(crate) struct CreateOrganizerBody {
 )]
 async fn create_organizer(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     wish: Keyed<CreateOrganizerBody>,
 ) -> Result<Created<OrganizerBody>, Problem> {
-    let Caller { principal, origin } = caller;
-    let key = wish.key(principal.user);
+    let Acting { agent, origin } = acting;
+    let key = wish.key(&agent);
     let CreateOrganizerBody { name, slug } = wish.value;
-    let made = state.catalog().create_organizer(&principal, &name, slug.as_deref(), key.as_ref(), &origin).await?;
+    let made = state.catalog().create_organizer(&agent, &name, slug.as_deref(), key.as_ref(), &origin).await?;
     let location = format!("/api/v1/organizers/{}", made.value.id);
     Ok(Created::at(location, made.value.into(), made.replayed))
 }
@@ -102,7 +102,7 @@ pub(crate) struct OrganizersQuery {
 
 /// Lists the organizers of the caller
 ///
-/// Those that he is a member of; all of them for an admin.
+/// Those that he is a member of; all of them for an admin, its own for an API key.
 #[utoipa::path(
     get, path = "/organizers", operation_id = "listOrganizers", tag = "Catalog",
     params(OrganizersQuery),
@@ -112,69 +112,12 @@ pub(crate) struct OrganizersQuery {
 )]
 async fn list_organizers(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     Params(query): Params<OrganizersQuery>,
 ) -> Result<Answer<Page<OrganizerBody>>, Problem> {
     let limit = page::limit(query.limit)?;
     let after = query.cursor.map(|cursor| Cursor::decode(List::Organizers, &cursor)).transpose()?;
     let after = after.map(|cursor| OrganizerId::new(cursor.id));
-    let found = state.catalog().organizers(&caller.principal, after, limit).await?;
+    let found = state.catalog().organizers(&acting.agent, after, limit).await?;
     Ok(Answer(Page::of(found, |it| Cursor::behind(List::Organizers, it.id.uuid()), OrganizerBody::from)))
-}
-
-/// Somebody who acts for an organizer.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Member)]
-pub(crate) struct MemberBody {
-    /// His account.
-    user_id: Uuid,
-    /// What he may do there.
-    role: MemberRoleBody,
-    /// Since when.
-    since: DateTime<Utc>,
-}
-
-/// What somebody may do inside an organizer.
-#[derive(Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = MemberRole)]
-pub(crate) enum MemberRoleBody {
-    /// Everything, members included.
-    Owner,
-    /// Events and bookings.
-    Manager,
-    /// The door.
-    Scanner,
-}
-
-impl From<Member> for MemberBody {
-    fn from(member: Member) -> Self {
-        let role = match member.role {
-            MemberRole::Owner => MemberRoleBody::Owner,
-            MemberRole::Manager => MemberRoleBody::Manager,
-            MemberRole::Scanner => MemberRoleBody::Scanner,
-        };
-        Self { user_id: member.user.uuid(), role, since: member.since }
-    }
-}
-
-/// Lists the members of an organizer
-///
-/// There are at most 100, all on one page. For members and admins.
-#[utoipa::path(
-    get, path = "/organizers/{organizerId}/members", operation_id = "listMembers", tag = "Catalog",
-    params(("organizerId" = Uuid, Path, description = "The organizer.")),
-    responses((status = 200, description = "The members.", body = Page<MemberBody>)),
-    security(("bearer" = [])),
-    extensions(("x-problems" = json!(["not_found"]))),
-)]
-async fn list_members(
-    State(state): State<AppState>,
-    caller: Caller,
-    ids: Ids<1>,
-) -> Result<Answer<Page<MemberBody>>, Problem> {
-    let Ids([organizer]) = ids;
-    let members = state.catalog().members(&caller.principal, OrganizerId::new(organizer)).await?;
-    Ok(Answer(Page { items: members.into_iter().map(MemberBody::from).collect(), next_cursor: None }))
 }

@@ -53,6 +53,7 @@ pub(crate) enum List {
     Events = 3,
     MyBookings = 4,
     EventBookings = 5,
+    Members = 6,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::created::Created;
-use crate::extract::{Caller, Ids, IfMatch, Json, Keyed};
+use crate::extract::{Acting, Ids, IfMatch, Json, Keyed};
 use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -70,17 +70,17 @@ pub(crate) struct NewPoolBody {
 )]
 async fn add_pool(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     IfMatch(version): IfMatch,
     wish: Keyed<NewPoolBody>,
 ) -> Result<Created<PoolBody>, Problem> {
-    let (Caller { principal, origin }, Ids([event])) = (caller, ids);
-    let key = wish.key(principal.user);
+    let (Acting { agent, origin }, Ids([event])) = (acting, ids);
+    let key = wish.key(&agent);
     let (id, event) = (PoolId::new(state.ids().uuid()), EventId::new(event));
     let NewPoolBody { name, capacity } = wish.value;
     let change = SaleChange::AddPool { id, name, capacity };
-    let changed = state.catalog().change_event(&principal, event, change, version, key, origin).await?;
+    let changed = state.catalog().change_event(&agent, event, change, version, key, origin).await?;
     let sale = &changed.value.sale;
     // What was kept under the key bears the id that it got then: the newest of that time.
     let newest = || sale.pools.iter().filter(|pool| pool.shared).max_by_key(|pool| pool.id);
@@ -127,16 +127,15 @@ pub(crate) struct EditPoolBody {
 )]
 async fn edit_pool(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<2>,
     IfMatch(version): IfMatch,
     Json(wish): Json<EditPoolBody>,
 ) -> Result<Response, Problem> {
-    let (Caller { principal, origin }, Ids([event, id])) = (caller, ids);
+    let (Acting { agent, origin }, Ids([event, id])) = (acting, ids);
     let id = PoolId::new(id);
     let change = SaleChange::EditPool { id, name: wish.name, capacity: wish.capacity };
-    let changed =
-        state.catalog().change_event(&principal, EventId::new(event), change, version, None, origin).await?.value;
+    let changed = state.catalog().change_event(&agent, EventId::new(event), change, version, None, origin).await?.value;
     let edited = changed.sale.pool(id).ok_or(AppError::Internal)?;
     Ok(events::changed(&HeaderMap::new(), &changed, state.catalog().now(), &PoolBody::from(edited)))
 }

@@ -17,7 +17,7 @@ use application::error::AppError;
 
 use crate::created::Created;
 use crate::events;
-use crate::extract::{Caller, Ids, IfMatch, Json, Keyed};
+use crate::extract::{Acting, Ids, IfMatch, Json, Keyed};
 use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -190,17 +190,17 @@ impl From<NewTicketTypeBody> for NewTicketType {
 )]
 async fn add_ticket_type(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<1>,
     IfMatch(version): IfMatch,
     wish: Keyed<NewTicketTypeBody>,
 ) -> Result<Created<TicketTypeBody>, Problem> {
-    let (Caller { principal, origin }, Ids([event])) = (caller, ids);
-    let key = wish.key(principal.user);
+    let (Acting { agent, origin }, Ids([event])) = (acting, ids);
+    let key = wish.key(&agent);
     let (id, own_pool) = (TicketTypeId::new(state.ids().uuid()), PoolId::new(state.ids().uuid()));
     let change = SaleChange::AddTicketType { id, own_pool, new: wish.value.into() };
     let event = EventId::new(event);
-    let changed = state.catalog().change_event(&principal, event, change, version, key, origin).await?;
+    let changed = state.catalog().change_event(&agent, event, change, version, key, origin).await?;
     let sale = &changed.value.sale;
     // What was kept under the key bears the id that it got then: it was the last one at that time.
     let added = sale.ticket_type(id).or(sale.ticket_types.last()).ok_or(AppError::Internal)?;
@@ -300,16 +300,15 @@ impl From<EditTicketTypeBody> for TicketTypeEdit {
 )]
 async fn edit_ticket_type(
     State(state): State<AppState>,
-    caller: Caller,
+    acting: Acting,
     ids: Ids<2>,
     IfMatch(version): IfMatch,
     Json(wish): Json<EditTicketTypeBody>,
 ) -> Result<Response, Problem> {
-    let (Caller { principal, origin }, Ids([event, id])) = (caller, ids);
+    let (Acting { agent, origin }, Ids([event, id])) = (acting, ids);
     let id = TicketTypeId::new(id);
     let change = SaleChange::EditTicketType { id, edit: wish.into() };
-    let changed =
-        state.catalog().change_event(&principal, EventId::new(event), change, version, None, origin).await?.value;
+    let changed = state.catalog().change_event(&agent, EventId::new(event), change, version, None, origin).await?.value;
     let edited = changed.sale.ticket_type(id).ok_or(AppError::Internal)?;
     let body = TicketTypeBody::of(&changed.sale, edited);
     Ok(events::changed(&HeaderMap::new(), &changed, state.catalog().now(), &body))

@@ -7,12 +7,13 @@ use domain::booking::{
 };
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
+use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
 use crate::booking::{BookingFilter, BookingReads, Command, Desk, Outcome};
 use crate::catalog::{Catalog, EventRef};
 use crate::clock::Ids;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey, InFlight};
-use crate::origin::{Origin, Principal};
+use crate::origin::Origin;
 use crate::page::{Page, probe};
 
 /// Bookings.
@@ -73,12 +74,13 @@ impl Bookings {
     /// [`domain::booking::hold`].
     pub async fn hold_tickets(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         event: &EventRef,
         request: HoldTickets,
         key: Option<IdempotencyKey>,
         origin: Origin,
     ) -> Result<Answer<Booking>, AppError> {
+        let principal = require_on_platform(agent, PlatformOperation::Buy, false)?;
         let id = self.ports.catalog.resolve(event).await?;
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
         let hold = HoldRequest {
@@ -93,7 +95,7 @@ impl Bookings {
         match self.ports.desk.submit(id, Command::Hold(Box::new(hold)), origin, key).await {
             Err(error @ AppError::Refused(Refusal::SalesClosed(_) | Refusal::Invalid(_))) => {
                 // A draft has no buyers, and who may not see it hears that there is none.
-                self.ports.catalog.event(Some(principal), &EventRef::Id(id)).await?;
+                self.ports.catalog.event(agent, &EventRef::Id(id)).await?;
                 Err(error)
             }
             answer => booking_of(answer?),
@@ -107,19 +109,12 @@ impl Bookings {
     /// [`domain::booking::confirm`].
     pub async fn confirm(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         id: BookingId,
         note: Option<&str>,
         origin: Origin,
     ) -> Result<Booking, AppError> {
-        let booking = self.existing(id).await?;
-        if !self.ports.catalog.access().manages(principal, booking.organizer).await? {
-            return Err(if is_buyer(principal, &booking) {
-                AppError::Forbidden
-            } else {
-                AppError::NotFound("booking")
-            });
-        }
+        let booking = self.permitted(agent, Operation::ConfirmBooking, id).await?;
         let note = note
             .map(|note| Text::parse("note", note, NOTE_MAX))
             .transpose()
@@ -131,15 +126,12 @@ impl Bookings {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for strangers, and the refusals of [`domain::booking::cancel`].
-    pub async fn cancel(&self, principal: &Principal, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
-        let booking = self.existing(id).await?;
-        let by = if self.ports.catalog.access().manages(principal, booking.organizer).await? {
-            Canceller::Organizer
-        } else if is_buyer(principal, &booking) {
-            Canceller::Buyer
-        } else {
-            return Err(AppError::NotFound("booking"));
-        };
+    pub async fn cancel(&self, agent: &Agent, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
+        let booking = self.permitted(agent, Operation::CancelBooking, id).await?;
+        // Whoever may also confirm acts for the organizer, whose rules then hold, be he the buyer or not.
+        let (access, subject) = (self.ports.catalog.access(), Subject::booking(&booking));
+        let acts_for_it = access.may(agent, Operation::ConfirmBooking, &subject).await?;
+        let by = if acts_for_it { Canceller::Organizer } else { Canceller::Buyer };
         self.submit(&booking, Command::Cancel(id, by), origin).await
     }
 
@@ -147,12 +139,8 @@ impl Bookings {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for everybody but the buyer, and the refusals of [`domain::booking::renew`].
-    pub async fn renew(&self, principal: &Principal, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
-        let booking = self.existing(id).await?;
-        if !is_buyer(principal, &booking) {
-            let sees = self.ports.catalog.access().sees(principal, booking.organizer).await?;
-            return Err(if sees { AppError::Forbidden } else { AppError::NotFound("booking") });
-        }
+    pub async fn renew(&self, agent: &Agent, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
+        let booking = self.permitted(agent, Operation::RenewBooking, id).await?;
         self.submit(&booking, Command::Renew(id), origin).await
     }
 
@@ -160,14 +148,8 @@ impl Bookings {
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    pub async fn booking(&self, principal: &Principal, id: BookingId) -> Result<Booking, AppError> {
-        let booking = self.existing(id).await?;
-        let mine = is_buyer(principal, &booking);
-        if mine || self.ports.catalog.access().manages(principal, booking.organizer).await? {
-            Ok(booking)
-        } else {
-            Err(AppError::NotFound("booking"))
-        }
+    pub async fn booking(&self, agent: &Agent, id: BookingId) -> Result<Booking, AppError> {
+        self.permitted(agent, Operation::SeeBooking, id).await
     }
 
     /// A page of the caller's bookings, newest first, behind `before`.
@@ -176,11 +158,12 @@ impl Bookings {
     /// Only those of the store.
     pub async fn my_bookings(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         filter: &BookingFilter,
         before: Option<BookingId>,
         limit: Limit,
     ) -> Result<Page<Booking>, AppError> {
+        let principal = require_on_platform(agent, PlatformOperation::Buy, false)?;
         let rows = self.ports.reads.bookings_of(principal.user, filter, before, probe(limit)).await?;
         Ok(Page::of(rows, limit))
     }
@@ -191,28 +174,27 @@ impl Bookings {
     /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others.
     pub async fn event_bookings(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         event: EventId,
         filter: &BookingFilter,
         before: Option<BookingId>,
         limit: Limit,
     ) -> Result<Page<Booking>, AppError> {
-        self.ports.catalog.require_manager(principal, event).await?;
+        self.ports.catalog.require(agent, Operation::ListBookings, event).await?;
         Ok(Page::of(self.ports.reads.bookings_in(event, filter, before, probe(limit)).await?, limit))
     }
 
-    async fn existing(&self, id: BookingId) -> Result<Booking, AppError> {
-        self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))
+    /// The booking, for who may do this to it.
+    async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<Booking, AppError> {
+        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
+        self.ports.catalog.access().require(agent, operation, &Subject::booking(&booking), "booking").await?;
+        Ok(booking)
     }
 
     async fn submit(&self, booking: &Booking, command: Command, origin: Origin) -> Result<Booking, AppError> {
         let answer = self.ports.desk.submit(booking.event, command, origin, None).await?;
         booking_of(answer).map(|answer| answer.value)
     }
-}
-
-fn is_buyer(principal: &Principal, booking: &Booking) -> bool {
-    booking.buyer == Buyer::Account(principal.user)
 }
 
 fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {

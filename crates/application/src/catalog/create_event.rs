@@ -6,12 +6,13 @@ use domain::booking::{Refusal, Sale};
 use domain::catalog::{Event, NewEvent, NewTicketType};
 use domain::{EventId, OrganizerId, PoolId, Problems, TicketTypeId, Timestamp};
 
+use crate::access::Agent;
 use crate::booking::{SaleFact, of_sale, read_sale, sale as snapshot_of};
 use crate::catalog::SeenSale;
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
-use crate::origin::{Origin, Principal};
+use crate::origin::Origin;
 use crate::store::UnitOfWork;
 
 /// A new event as a transport hands it in; what is none gets the configured default.
@@ -51,7 +52,7 @@ impl Catalog {
     /// [`AppError::NotFound`] for an organizer that he is no member of.
     pub async fn create_event(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         request: CreateEvent,
         key: Option<&IdempotencyKey>,
         origin: &Origin,
@@ -61,11 +62,8 @@ impl Catalog {
         if let Some(snapshot) = self.kept_in_op(uow.as_mut(), key).await? {
             return Ok(Answer::replayed(Arc::new(SeenSale { sale: read_sale(&snapshot)?, version: 0 })));
         }
-        let changed = match request.organizer {
-            Some(_) => None,
-            None => self.ports.identity.ensure_organizer_in_op(uow.as_mut(), principal.user, origin).await?,
-        };
-        let organizer = self.organizer_of_event_in_op(uow.as_mut(), principal, request.organizer, origin).await?;
+        let (organizer, changed) =
+            self.organizer_of_event_in_op(uow.as_mut(), agent, request.organizer, origin).await?;
         let sale = self.insert_sale_in_op(uow.as_mut(), organizer, &request, origin).await?;
         self.keep_in_op(uow.as_mut(), key, snapshot_of(&sale)).await?;
         uow.commit().await?;

@@ -6,12 +6,13 @@ use domain::booking::{Sale, SaleChange};
 use domain::catalog::{EventStatus, Slug};
 use domain::{EventId, Limit};
 
+use crate::access::{Agent, Operation, Subject, Verdict, decide};
 use crate::booking::{Command, Outcome};
 use crate::catalog::service::Catalog;
-use crate::catalog::{EventCursor, EventFilter, SeenSale};
+use crate::catalog::{EventCursor, EventFilter, Inside, SeenSale};
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
-use crate::origin::{Origin, Principal};
+use crate::origin::Origin;
 use crate::page::{Page, probe};
 
 /// How an event is named in an address.
@@ -37,27 +38,33 @@ impl Catalog {
     ///
     /// # Errors
     /// [`AppError::NotFound`] where there is none that the viewer may know of: drafts and archived events are for their
-    /// organizer.
-    pub async fn event(&self, viewer: Option<&Principal>, event: &EventRef) -> Result<SeenEvent, AppError> {
+    /// organizer; [`AppError::Forbidden`] for a key of it without the scope.
+    pub async fn event(&self, agent: &Agent, event: &EventRef) -> Result<SeenEvent, AppError> {
         let seen = self.seen(event).await?;
         let Sale { event, ticket_types, .. } = &seen.sale;
         let public = event.status_at(self.now()).is_public();
         let has_secrets = !public || ticket_types.iter().any(|known| known.hidden);
-        let inside = match viewer {
-            Some(principal) if has_secrets => self.access.sees(principal, event.organizer).await?,
-            _ => false,
+        // What has no secrets need not ask: the public reads it most.
+        let verdict = match has_secrets {
+            true => self.access.verdict(agent, Operation::SeeUnpublished, &Subject::event(event)).await?,
+            false => Verdict::Hidden,
         };
-        if public || inside { Ok(SeenEvent { seen, inside }) } else { Err(AppError::NotFound("event")) }
+        let inside = verdict == Verdict::Allowed;
+        if !public {
+            verdict.into_result("event")?;
+        }
+        Ok(SeenEvent { seen, inside })
     }
 
     /// A page of events, soonest first. The public sees what is published and has not ended, unless the filter asks for
     /// a time; stored statuses other than that are for members of organizers, who then see only their own.
     ///
     /// # Errors
-    /// [`AppError::Unauthenticated`] for another status without a sign-in.
+    /// For another status, [`AppError::Unauthenticated`] without a sign-in and [`AppError::Forbidden`] for a key without
+    /// the scope.
     pub async fn events(
         &self,
-        viewer: Option<&Principal>,
+        agent: &Agent,
         mut filter: EventFilter,
         after: Option<EventCursor>,
         limit: Limit,
@@ -65,8 +72,7 @@ impl Catalog {
         let secret = |status: &EventStatus| !matches!(status, EventStatus::Published | EventStatus::Paused);
         let inside = filter.statuses.iter().any(secret);
         if inside {
-            let principal = viewer.ok_or(AppError::Unauthenticated)?;
-            filter.member = (principal.role != domain::identity::Role::Admin).then_some(principal.user);
+            filter.inside = self.inside(agent)?;
         } else if filter.from.is_none() && filter.to.is_none() {
             filter.from = Some(self.now());
         }
@@ -83,14 +89,14 @@ impl Catalog {
     /// [`domain::booking::change_sale`].
     pub async fn change_event(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         event: EventId,
         change: SaleChange,
         expected_version: Option<u64>,
         key: Option<IdempotencyKey>,
         origin: Origin,
     ) -> Result<Answer<Arc<SeenSale>>, AppError> {
-        self.require_manager(principal, event).await?;
+        self.require(agent, Operation::ChangeEvents, event).await?;
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
         let command = Command::Change { change: Box::new(change), expected_version };
         let answer = self.ports.desk.submit(event, command, origin, key).await?;
@@ -107,12 +113,12 @@ impl Catalog {
     /// Like [`change_event`](Self::change_event); [`AppError::InvalidState`] (as a refusal) once it was booked.
     pub async fn delete_event(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         event: EventId,
         expected_version: Option<u64>,
         origin: Origin,
     ) -> Result<(), AppError> {
-        self.require_manager(principal, event).await?;
+        self.require(agent, Operation::ChangeEvents, event).await?;
         self.ports.desk.submit(event, Command::Delete { expected_version }, origin, None).await?;
         self.pages.gone(event).await;
         Ok(())
@@ -126,10 +132,25 @@ impl Catalog {
         }
     }
 
-    /// Lets through who manages the event.
-    pub(crate) async fn require_manager(&self, principal: &Principal, event: EventId) -> Result<(), AppError> {
+    /// Lets through who may do it to the event.
+    pub(crate) async fn require(&self, agent: &Agent, operation: Operation, event: EventId) -> Result<(), AppError> {
         let seen = self.seen(&EventRef::Id(event)).await?;
-        self.access.require_manager(principal, seen.sale.event.organizer, "event").await
+        self.access.require(agent, operation, &Subject::event(&seen.sale.event), "event").await
+    }
+
+    /// What somebody sees the unpublished events of, as the policy has it for each of them; none means all.
+    fn inside(&self, agent: &Agent) -> Result<Option<Inside>, AppError> {
+        match agent {
+            Agent::Anonymous => Err(AppError::Unauthenticated),
+            Agent::System => Ok(None),
+            Agent::Account(principal) if principal.role == domain::identity::Role::Admin => Ok(None),
+            Agent::Account(principal) => Ok(Some(Inside::Member(principal.user))),
+            Agent::Key(key) => {
+                let subject = Subject::organizer(key.organizer);
+                decide(&subject.standing(agent, None), Operation::SeeUnpublished).into_result("event")?;
+                Ok(Some(Inside::Organizer(key.organizer)))
+            }
+        }
     }
 
     async fn seen(&self, event: &EventRef) -> Result<Arc<SeenSale>, AppError> {

@@ -3,16 +3,17 @@
 //! New things are made by a unit of work; every change of an event goes through its lane at the booking desk, because
 //! each booking is decided by the terms before or after it and never by a mixture.
 
-mod access;
 mod create_event;
 mod events;
+mod members;
 mod organizers;
 mod pages;
 mod ports;
 mod service;
 
-pub use access::Access;
 pub use create_event::CreateEvent;
 pub use events::{EventRef, SeenEvent};
-pub use ports::{CatalogReads, CatalogRepository, EventCursor, EventFilter, SeenSale};
+pub use ports::{
+    CatalogReads, CatalogRepository, EventCursor, EventFilter, Inside, MemberCursor, SeenMember, SeenSale,
+};
 pub use service::{Catalog, CatalogPorts, CatalogSettings};

@@ -1,13 +1,15 @@
 //! Use cases: organizers and their members.
 
-use domain::catalog::{Member, MemberRole, Organizer};
-use domain::identity::Role;
+use domain::catalog::{Member, MemberRole, Organizer, Reach};
 use domain::{Limit, OrganizerId, OutboxId};
 
+use crate::access::{Agent, Operation, PlatformOperation, Subject, Verdict, decide, decide_platform};
 use crate::booking::{organizer as snapshot_of, read_organizer};
+use crate::catalog::Inside;
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey, KeptAnswer};
+use crate::identity::ChangedRole;
 use crate::journal::{AuditRow, OutboxRow};
 use crate::origin::{Origin, Principal};
 use crate::page::{Page, probe};
@@ -25,12 +27,13 @@ impl Catalog {
     /// taken.
     pub async fn create_organizer(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         name: &str,
         slug: Option<&str>,
         key: Option<&IdempotencyKey>,
         origin: &Origin,
     ) -> Result<Answer<Organizer>, AppError> {
+        let principal = agent.account()?;
         let _running = key.map(|key| self.in_flight.enter(key)).transpose()?;
         let mut uow = self.ports.store.begin().await?;
         if let Some(snapshot) = self.kept_in_op(uow.as_mut(), key).await? {
@@ -46,58 +49,64 @@ impl Catalog {
         Ok(Answer::fresh(organizer))
     }
 
-    /// The organizers that the caller is a member of; all of them for an admin.
+    /// The organizers that the caller is a member of; all of them for an admin, its own for a key.
     ///
     /// # Errors
     /// Only those of the store.
     pub async fn organizers(
         &self,
-        principal: &Principal,
+        agent: &Agent,
         after: Option<OrganizerId>,
         limit: Limit,
     ) -> Result<Page<Organizer>, AppError> {
-        let member = (principal.role != Role::Admin).then_some(principal.user);
-        Ok(Page::of(self.ports.reads.organizers(member, after, probe(limit)).await?, limit))
+        let inside = match agent {
+            Agent::Anonymous => return Err(AppError::Unauthenticated),
+            Agent::System => None,
+            Agent::Account(principal) if decide_platform(principal.role, PlatformOperation::SeeOrganizers, false) => {
+                None
+            }
+            Agent::Account(principal) => Some(Inside::Member(principal.user)),
+            Agent::Key(key) => Some(Inside::Organizer(key.organizer)),
+        };
+        Ok(Page::of(self.ports.reads.organizers(inside, after, probe(limit)).await?, limit))
     }
 
-    /// The members of an organizer.
-    ///
-    /// # Errors
-    /// [`AppError::NotFound`] for who is none of them.
-    pub async fn members(&self, principal: &Principal, organizer: OrganizerId) -> Result<Vec<Member>, AppError> {
-        if !self.access.sees(principal, organizer).await? {
-            return Err(AppError::NotFound("organizer"));
-        }
-        let members = self.ports.reads.members(organizer).await?;
-        // Every organizer has its owner: an empty list means that an admin asked for one that is not there.
-        if members.is_empty() { Err(AppError::NotFound("organizer")) } else { Ok(members) }
-    }
-
-    /// The organizer that a new event belongs to: the one that is named, else the caller's only one, else a new one.
+    /// The organizer that a new event belongs to: the one that is named, else the caller's only one, else a new one; and
+    /// what became of his role where that made him an organizer.
     pub(super) async fn organizer_of_event_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
-        principal: &Principal,
+        agent: &Agent,
         named: Option<OrganizerId>,
         origin: &Origin,
-    ) -> Result<OrganizerId, AppError> {
+    ) -> Result<(OrganizerId, Option<ChangedRole>), AppError> {
+        let named = match agent {
+            Agent::Key(key) => Some(named.unwrap_or(key.organizer)),
+            _ => named,
+        };
         if let Some(named) = named {
-            let organizer = uow.organizer(named).await?.ok_or(AppError::NotFound("organizer"))?;
-            return match uow.membership(organizer.id, principal.user).await? {
-                _ if principal.role == Role::Admin => Ok(organizer.id),
-                Some(role) if role.manages() => Ok(organizer.id),
-                Some(_) => Err(AppError::Forbidden),
-                None => Err(AppError::NotFound("organizer")),
+            let organizer = uow.organizer(named).await?.ok_or(AppError::NotFound("organizer"))?.id;
+            let member = match agent {
+                Agent::Account(principal) => uow.membership(organizer, principal.user).await?,
+                _ => None,
             };
+            let subject = Subject::organizer(organizer);
+            decide(&subject.standing(agent, member.as_ref()), Operation::CreateEvents).into_result("organizer")?;
+            return Ok((organizer, None));
         }
-        let mut mine = uow.organizers_of(principal.user).await?;
-        mine.retain(|(_, role)| role.manages());
+        let principal = agent.account()?;
+        let changed = self.ports.identity.ensure_organizer_in_op(uow, principal.user, origin).await?;
+        let mut mine = uow.memberships(principal.user).await?;
+        mine.retain(|member| {
+            let subject = Subject::organizer(member.organizer);
+            decide(&subject.standing(agent, Some(member)), Operation::CreateEvents) == Verdict::Allowed
+        });
         match mine.as_slice() {
-            [(only, _)] => Ok(only.id),
+            [only] => Ok((only.organizer, changed)),
             [] => {
                 let user = uow.user_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
                 let name = user.name.as_ref().map_or("Organizer", |name| name.as_str());
-                Ok(self.insert_organizer_in_op(uow, principal, name, None, origin).await?.id)
+                Ok((self.insert_organizer_in_op(uow, principal, name, None, origin).await?.id, changed))
             }
             _ => Err(domain::Problems::one("organizerId", "required", "you have several organizers: name one").into()),
         }
@@ -115,7 +124,8 @@ impl Catalog {
         for _ in 0..SLUGS_MAX {
             let id = OrganizerId::new(self.ports.ids.uuid());
             let organizer = Organizer::try_new(id, name, slug, self.ports.ids.random(), now)?;
-            let owner = Member { organizer: id, user: principal.user, role: MemberRole::Owner, since: now };
+            let (user, role) = (principal.user, MemberRole::Owner);
+            let owner = Member { organizer: id, user, role, reach: Reach::All, since: now };
             if uow.insert_organizer(&organizer, &owner).await? {
                 let (message, line) = self.organizer_created(&organizer, origin);
                 uow.append_outbox(&[message]).await?;

@@ -40,7 +40,7 @@ impl Pages {
     /// The sale of an event; concurrent readers of the same one share one read.
     pub(super) async fn sale(&self, event: EventId) -> Result<Option<Arc<SeenSale>>, AppError> {
         let read = async { Ok(self.reads.sale(event).await?.map(Arc::new)) };
-        self.sales.try_get_with(event, read).await.map_err(|error: Arc<StoreError>| shared(&error))
+        self.sales.try_get_with(event, read).await.map_err(|error: Arc<StoreError>| AppError::shared(&error))
     }
 
     pub(super) async fn event_of(&self, slug: &Slug) -> Result<Option<EventId>, AppError> {
@@ -60,14 +60,5 @@ impl Pages {
 
     pub(super) async fn gone(&self, event: EventId) {
         self.sales.invalidate(&event).await;
-    }
-}
-
-/// The error of a read that several readers have waited for.
-fn shared(error: &StoreError) -> AppError {
-    tracing::warn!(cause = %crate::error::chain(error), "A sale could not be read");
-    match error {
-        StoreError::Unavailable(_) | StoreError::Conflict(_) => AppError::busy(),
-        StoreError::Defect(_) => AppError::Internal,
     }
 }

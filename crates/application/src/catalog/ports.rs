@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use domain::booking::Sale;
-use domain::catalog::{EventStatus, Member, MemberRole, Organizer, Slug};
+use domain::catalog::{EventStatus, Member, Organizer, Slug, Team};
+use domain::identity::User;
 use domain::{EventId, OrganizerId, Timestamp, UserId};
 
 use crate::store::StoreError;
@@ -14,11 +15,42 @@ pub trait CatalogRepository {
     /// and the transaction can go on.
     async fn insert_organizer(&mut self, organizer: &Organizer, owner: &Member) -> Result<bool, StoreError>;
 
-    /// The organizers that the account is a member of, oldest first, at most 100.
-    async fn organizers_of(&mut self, user: UserId) -> Result<Vec<(Organizer, MemberRole)>, StoreError>;
+    /// What the account is in the organizers that it is a member of, oldest organizer first, at most 100.
+    async fn memberships(&mut self, user: UserId) -> Result<Vec<Member>, StoreError>;
 
-    /// What the account may do inside the organizer.
-    async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
+    /// What the account is in the organizer.
+    async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError>;
+
+    /// The team of an organizer, as it is once every other transaction that has changed it is over; nobody else changes
+    /// it until this transaction is (PostgreSQL: `FOR UPDATE` of the organizer). Locks of accounts are taken before.
+    async fn lock_team(&mut self, organizer: OrganizerId) -> Result<Option<Team>, StoreError>;
+
+    /// Saves `version` of a team that this transaction has locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Defect`] where there is no such organizer.
+    async fn save_team(&mut self, team: &Team) -> Result<(), StoreError>;
+
+    /// Inserts a member of a team that this transaction has locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where he is one already.
+    async fn insert_member(&mut self, member: &Member) -> Result<(), StoreError>;
+
+    /// Saves the role and the reach of a member of a team that this transaction has locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Defect`] where there is no such member.
+    async fn save_member(&mut self, member: &Member) -> Result<(), StoreError>;
+
+    /// Deletes a member of a team that this transaction has locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Defect`] where there is no such member.
+    async fn delete_member(&mut self, organizer: OrganizerId, user: UserId) -> Result<(), StoreError>;
+
+    /// Those of the events that are the organizer's, in ascending order.
+    async fn events_among(&mut self, organizer: OrganizerId, events: &[EventId]) -> Result<Vec<EventId>, StoreError>;
 
     /// Whether there is such an organizer.
     async fn organizer(&mut self, organizer: OrganizerId) -> Result<Option<Organizer>, StoreError>;
@@ -50,8 +82,35 @@ pub struct EventFilter {
     pub organizer: Option<OrganizerId>,
     /// Stored statuses; an empty list means those that the public sees: published and paused.
     pub statuses: Vec<EventStatus>,
-    /// Only of organizers that this account is a member of.
-    pub member: Option<UserId>,
+    /// Only what somebody is inside of; none means all.
+    pub inside: Option<Inside>,
+}
+
+/// What somebody is inside of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Inside {
+    /// The organizers that the account is a member of; of their events those within its reach.
+    Member(UserId),
+    /// This organizer.
+    Organizer(OrganizerId),
+}
+
+/// A member with his account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeenMember {
+    /// What he is there.
+    pub member: Member,
+    /// Who he is.
+    pub user: User,
+}
+
+/// Where the next page of members begins: behind this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemberCursor {
+    /// Since when he is one; pages are oldest first.
+    pub since: Timestamp,
+    /// His account, which orders members of the same time.
+    pub user: UserId,
 }
 
 /// Where the next page of events begins: behind this one.
@@ -83,17 +142,25 @@ pub trait CatalogReads: Send + Sync {
     /// The versions of these lanes; those that do not exist are left out.
     async fn lane_versions(&self, events: &[EventId]) -> Result<Vec<(EventId, u64)>, StoreError>;
 
-    /// What the account may do inside the organizer.
-    async fn membership_of(&self, organizer: OrganizerId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
+    /// What the account is in the organizer.
+    async fn membership_of(&self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError>;
 
-    /// A page of organizers by id: those of the member, or all where none is named.
+    /// A page of organizers by id: those that somebody is inside of, or all.
     async fn organizers(
         &self,
-        member: Option<UserId>,
+        inside: Option<Inside>,
         after: Option<OrganizerId>,
         rows: u64,
     ) -> Result<Vec<Organizer>, StoreError>;
 
-    /// The members of an organizer, oldest first, at most 100.
-    async fn members(&self, organizer: OrganizerId) -> Result<Vec<Member>, StoreError>;
+    /// A page of the members of an organizer, oldest first.
+    async fn members(
+        &self,
+        organizer: OrganizerId,
+        after: Option<MemberCursor>,
+        rows: u64,
+    ) -> Result<Vec<SeenMember>, StoreError>;
+
+    /// One member.
+    async fn member(&self, organizer: OrganizerId, user: UserId) -> Result<Option<SeenMember>, StoreError>;
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use domain::{Currency, Timestamp};
 
+use crate::access::Access;
 use crate::booking::Desk;
+use crate::catalog::CatalogReads;
 use crate::catalog::pages::Pages;
-use crate::catalog::{Access, CatalogReads};
 use crate::clock::{Clock, Ids};
 use crate::idempotency::InFlight;
 use crate::identity::Identity;

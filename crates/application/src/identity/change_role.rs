@@ -6,6 +6,7 @@
 use domain::UserId;
 use domain::identity::{Role, RoleDecision, RoleRefusal, User};
 
+use crate::access::{Agent, PlatformOperation, decide_platform, require_on_platform};
 use crate::error::AppError;
 use crate::identity::ChangedRole;
 use crate::identity::journal::Scribe;
@@ -26,9 +27,8 @@ impl Identity {
         role: Role,
         origin: &Origin,
     ) -> Result<User, AppError> {
-        if principal.role != Role::Admin {
-            return Err(AppError::Forbidden);
-        }
+        let agent = Agent::Account(*principal);
+        require_on_platform(&agent, PlatformOperation::ManageAccounts, false)?;
         let mut uow = self.ports.store.begin().await?;
         let admins = uow.lock_admins().await?;
         if !admins.contains(&principal.user) {
@@ -58,9 +58,11 @@ impl Identity {
         origin: &Origin,
     ) -> Result<Option<ChangedRole>, AppError> {
         let before = uow.lock_user(user).await?.ok_or(AppError::Unauthenticated)?;
+        let operation = PlatformOperation::MakeOrganizers;
+        let may = decide_platform(before.role, operation, self.settings.self_service_organizers);
         match before.become_organizer(self.now()) {
             RoleDecision::Unchanged => Ok(None),
-            RoleDecision::Changed(_) if !self.settings.self_service_organizers => Err(AppError::Forbidden),
+            RoleDecision::Changed(_) if !may => Err(AppError::Forbidden),
             RoleDecision::Changed(after) => self.save_role_in_op(uow, &before, &after, origin).await.map(Some),
         }
     }

@@ -1,8 +1,9 @@
 //! Use cases: accounts are shown.
 
-use domain::identity::{Role, User};
+use domain::identity::User;
 use domain::{Limit, UserId};
 
+use crate::access::{Agent, PlatformOperation, require_on_platform};
 use crate::error::AppError;
 use crate::identity::service::Identity;
 use crate::origin::Principal;
@@ -35,9 +36,8 @@ impl Identity {
         after: Option<UserId>,
         limit: Limit,
     ) -> Result<UsersPage, AppError> {
-        if principal.role != Role::Admin {
-            return Err(AppError::Forbidden);
-        }
+        let agent = Agent::Account(*principal);
+        require_on_platform(&agent, PlatformOperation::ManageAccounts, false)?;
         let mut items = self.ports.reads.users(after, limit.rows() + 1).await?;
         let page = usize::try_from(limit.rows()).unwrap_or(usize::MAX);
         let has_more = items.len() > page;

@@ -5,12 +5,14 @@ mod event;
 mod organizer;
 mod slug;
 mod status;
+mod team;
 mod ticket_type;
 
 pub use event::{Event, EventEdit, EventTerms, NewEvent};
-pub use organizer::{Member, MemberRole, Organizer};
+pub use organizer::Organizer;
 pub use slug::Slug;
 pub use status::{EventStatus, StatusChange, UnknownStatus};
+pub use team::{Member, MemberEdit, MemberRole, Reach, Team, TeamDecision, TeamRefusal};
 pub use ticket_type::{NewTicketType, TicketType, TicketTypeEdit, TicketTypeStatus};
 
 use crate::Problems;

@@ -1,7 +1,7 @@
 //! The tenant: all data belongs to exactly one organizer.
 
 use crate::catalog::Slug;
-use crate::{OrganizerId, Problems, Text, Timestamp, UserId};
+use crate::{OrganizerId, Problems, Text, Timestamp};
 
 /// A legal seller, and the boundary that nobody else's eyes cross.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,52 +43,4 @@ impl Organizer {
             _ => Err(problems),
         }
     }
-}
-
-/// What somebody may do inside an organizer, from the most to the least.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MemberRole {
-    /// Everything, members included.
-    Owner,
-    /// Events and bookings.
-    Manager,
-    /// The door.
-    Scanner,
-}
-
-impl MemberRole {
-    /// The word of the contract.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Manager => "manager",
-            Self::Scanner => "scanner",
-        }
-    }
-
-    /// The role of that word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Owner, Self::Manager, Self::Scanner].into_iter().find(|role| role.as_str() == word)
-    }
-
-    /// Whether he may change events and bookings.
-    #[must_use]
-    pub const fn manages(self) -> bool {
-        matches!(self, Self::Owner | Self::Manager)
-    }
-}
-
-/// A person of an organizer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Member {
-    /// Of which.
-    pub organizer: OrganizerId,
-    /// Who.
-    pub user: UserId,
-    /// What he may do there.
-    pub role: MemberRole,
-    /// Since when.
-    pub since: Timestamp,
 }

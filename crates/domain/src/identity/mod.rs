@@ -4,11 +4,13 @@
 //! the last one counts. What a presented refresh token means is decided by [`Session::refresh`]; who may be made what is
 //! decided by [`User::change_role`]. Hashing, signing and randomness are ports of the application.
 
+mod api_key;
 mod password;
 mod role;
 mod session;
 mod user;
 
+pub use api_key::{ApiKey, NewApiKey, Scope, Scopes};
 pub use password::{Password, PasswordHash};
 pub use role::{Role, UnknownRole};
 pub use session::{

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
+use application::access::Agent;
 use application::catalog::{Catalog, CreateEvent, EventFilter, SeenSale};
 use application::error::AppError;
 use application::identity::{IdentityReads, NewUser};
@@ -196,7 +197,7 @@ fn ticket(name: &str, price: i64, capacity: Option<i64>) -> NewTicketType {
 struct Seeder<'a> {
     application: &'a Application,
     catalog: &'a Catalog,
-    principal: Principal,
+    agent: Agent,
     origin: Origin,
 }
 
@@ -212,20 +213,20 @@ impl<'a> Seeder<'a> {
             }
         };
         let session = SessionId::new(application.ground.ids.uuid());
-        let principal = Principal { user: user.id, session, role: user.role };
-        Ok(Self { application, catalog: &application.catalog, principal, origin })
+        let agent = Agent::Account(Principal { user: user.id, session, role: user.role });
+        Ok(Self { application, catalog: &application.catalog, agent, origin })
     }
 
     async fn organizer(&self) -> anyhow::Result<OrganizerId> {
-        let mine = self.catalog.organizers(&self.principal, None, Limit::default()).await?;
+        let mine = self.catalog.organizers(&self.agent, None, Limit::default()).await?;
         if let Some(Organizer { id, .. }) = mine.items.first() {
             return Ok(*id);
         }
         let slug = Some(ORGANIZER_SLUG);
-        let made = match self.catalog.create_organizer(&self.principal, ORGANIZER, slug, None, &self.origin).await {
+        let made = match self.catalog.create_organizer(&self.agent, ORGANIZER, slug, None, &self.origin).await {
             // Somebody else has it: then one that is made of the name.
             Err(AppError::AlreadyExists(_)) => {
-                self.catalog.create_organizer(&self.principal, ORGANIZER, None, None, &self.origin).await
+                self.catalog.create_organizer(&self.agent, ORGANIZER, None, None, &self.origin).await
             }
             made => made,
         };
@@ -240,12 +241,12 @@ impl<'a> Seeder<'a> {
             statuses: vec![EventStatus::Draft, EventStatus::Published, EventStatus::Paused],
             ..EventFilter::default()
         };
-        let found = self.catalog.events(Some(&self.principal), filter, None, Limit::default()).await?;
+        let found = self.catalog.events(&self.agent, filter, None, Limit::default()).await?;
         let mut there = false;
         for seen in found.items.iter().map(|seen| &seen.seen) {
             let event = &seen.sale.event;
             if show.published && event.status == EventStatus::Draft {
-                self.catalog.delete_event(&self.principal, event.id, None, self.origin.clone()).await?;
+                self.catalog.delete_event(&self.agent, event.id, None, self.origin.clone()).await?;
             } else {
                 there |= event.terms.end_at > self.application.ground.clock.now();
             }
@@ -267,7 +268,7 @@ impl<'a> Seeder<'a> {
             organizer: Some(organizer),
             ticket_types: if show.hall.is_none() { show.types.clone() } else { Vec::new() },
         };
-        let made = self.catalog.create_event(&self.principal, request, None, &self.origin).await?;
+        let made = self.catalog.create_event(&self.agent, request, None, &self.origin).await?;
         let event = made.value.sale.event.id;
         if let Some((name, capacity)) = show.hall {
             self.add_hall(event, name, capacity, &show.types).await?;
@@ -291,7 +292,7 @@ impl<'a> Seeder<'a> {
     }
 
     async fn change(&self, event: EventId, change: SaleChange) -> anyhow::Result<std::sync::Arc<SeenSale>> {
-        let changed = self.catalog.change_event(&self.principal, event, change, None, None, self.origin.clone()).await;
+        let changed = self.catalog.change_event(&self.agent, event, change, None, None, self.origin.clone()).await;
         changed.map(|answer| answer.value).map_err(|error| anyhow!(told(&error)))
     }
 

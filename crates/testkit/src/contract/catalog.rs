@@ -1,9 +1,9 @@
 //! `CatalogRepository` and [`CatalogReads`].
 
-use application::catalog::{CatalogReads, EventCursor, EventFilter};
-use application::store::Store;
+use application::catalog::{CatalogReads, EventCursor, EventFilter, Inside, MemberCursor, SeenMember};
+use application::store::{Store, StoreError};
 use domain::booking::Sale;
-use domain::catalog::{EventStatus, MemberRole};
+use domain::catalog::{EventStatus, Member, MemberRole, Reach, Team};
 use domain::identity::Role;
 use domain::{EventId, OrganizerId, UserId};
 
@@ -26,14 +26,15 @@ pub async fn a_slug_is_taken_once(db: TestDatabase) {
     assert!(!unit.insert_sale(&copy).await.unwrap());
     assert_eq!(unit.organizer(first.id).await.unwrap().as_ref(), Some(&first));
     assert_eq!(unit.organizer(second.id).await.unwrap(), None);
-    assert_eq!(unit.membership(first.id, owner.user.id).await.unwrap(), Some(MemberRole::Owner));
+    assert_eq!(unit.membership(first.id, owner.user.id).await.unwrap().as_ref(), Some(&member));
     assert_eq!(unit.membership(first.id, UserId::new(id())).await.unwrap(), None);
-    assert_eq!(unit.organizers_of(owner.user.id).await.unwrap(), [(first.clone(), MemberRole::Owner)]);
+    assert_eq!(unit.memberships(owner.user.id).await.unwrap(), std::slice::from_ref(&member));
     unit.commit().await.unwrap();
     assert_eq!(db.database.event_by_slug(&sale.event.slug).await.unwrap(), Some(sale.event.id));
     assert_eq!(db.database.event_by_slug(&first.slug).await.unwrap(), None);
-    assert_eq!(db.database.membership_of(first.id, owner.user.id).await.unwrap(), Some(MemberRole::Owner));
-    assert_eq!(db.database.members(first.id).await.unwrap(), [member]);
+    assert_eq!(db.database.membership_of(first.id, owner.user.id).await.unwrap().as_ref(), Some(&member));
+    let seen = SeenMember { member, user: owner.user };
+    assert_eq!(db.database.members(first.id, None, 9).await.unwrap(), [seen]);
 }
 
 /// A sale is read as it was inserted, with the version of its lane.
@@ -58,7 +59,8 @@ pub async fn organizers_come_in_pages(db: TestDatabase) {
     };
     assert_eq!(ids(None, None, 2).await, [first.id, second.id]);
     assert_eq!(ids(None, Some(second.id), 2).await, [third.id]);
-    assert_eq!(ids(Some(owner.user), None, 9).await, [first.id]);
+    assert_eq!(ids(Some(Inside::Member(owner.user)), None, 9).await, [first.id]);
+    assert_eq!(ids(Some(Inside::Organizer(third.id)), None, 9).await, [third.id]);
 }
 
 async fn published(db: &TestDatabase, organizer: OrganizerId, name: &str, day: i64) -> Sale {
@@ -93,12 +95,105 @@ pub async fn events_are_found(db: TestDatabase) {
     assert_eq!(find(EventFilter { from: Some(soon.terms.end_at), ..any() }).await, [late.id], "ends after");
     assert_eq!(find(EventFilter { to: Some(late.terms.start_at), ..any() }).await, [soon.id, same.id]);
     assert_eq!(find(EventFilter { organizer: Some(theirs.id), ..any() }).await, [same.id]);
-    let drafts = EventFilter { statuses: vec![EventStatus::Draft], member: Some(owner.user), ..any() };
+    let drafts = EventFilter { statuses: vec![EventStatus::Draft], inside: Some(Inside::Member(owner.user)), ..any() };
     assert_eq!(find(drafts).await, [draft.event.id]);
-    let strangers = EventFilter { member: Some(UserId::new(id())), ..any() };
+    let strangers = EventFilter { inside: Some(Inside::Member(UserId::new(id()))), ..any() };
     assert_eq!(find(strangers).await, []);
     let cursor = EventCursor { start_at: soon.terms.start_at, id: soon.id };
     let rest = db.database.events(&any(), Some(cursor), 1).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].sale.event.id, same.id);
+}
+
+async fn join(db: &TestDatabase, organizer: OrganizerId, role: MemberRole, reach: Reach, since: i64) -> SeenMember {
+    let account = account(Role::User);
+    let member = Member { organizer, user: account.user.id, role, reach, since: at(since) };
+    let mut unit = db.database.begin().await.unwrap();
+    unit.insert_users(std::slice::from_ref(&account)).await.unwrap();
+    unit.lock_team(organizer).await.unwrap().unwrap();
+    unit.insert_member(&member).await.unwrap();
+    unit.commit().await.unwrap();
+    SeenMember { member, user: account.user }
+}
+
+/// A member is read as he was saved, with the events that he is restricted to; he sees their drafts and no others.
+pub async fn a_member_has_a_reach(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    let (mine, other) = (event(ours.id, "Mine"), event(ours.id, "Other"));
+    for sale in [&mine, &other] {
+        store_sale(&db, sale).await;
+    }
+    let only = Reach::Only([mine.event.id].into());
+    let SeenMember { member, user } = join(&db, ours.id, MemberRole::Manager, only, 1).await;
+    assert_eq!(db.database.membership_of(ours.id, member.user).await.unwrap().as_ref(), Some(&member));
+    let drafts = async |who: UserId| {
+        let statuses = vec![EventStatus::Draft];
+        let filter = EventFilter { statuses, inside: Some(Inside::Member(who)), ..EventFilter::default() };
+        let found = db.database.events(&filter, None, 9).await.unwrap();
+        found.into_iter().map(|seen| seen.sale.event.id).collect::<Vec<_>>()
+    };
+    assert_eq!(drafts(member.user).await, [mine.event.id]);
+    assert_eq!(drafts(owner.user).await, [mine.event.id, other.event.id]);
+
+    let mut unit = db.database.begin().await.unwrap();
+    let (first, second) = (mine.event.id, other.event.id);
+    assert_eq!(unit.events_among(ours.id, &[second, EventId::new(id()), first]).await.unwrap(), [first, second]);
+    assert_eq!(unit.events_among(OrganizerId::new(id()), &[first]).await.unwrap(), []);
+    let both = Member { reach: Reach::Only([first, second].into()), ..member.clone() };
+    unit.save_member(&both).await.unwrap();
+    assert_eq!(unit.membership(ours.id, member.user).await.unwrap(), Some(both.clone()));
+    assert_eq!(unit.memberships(member.user).await.unwrap(), [both]);
+    let free = Member { role: MemberRole::Scanner, reach: Reach::All, ..member.clone() };
+    unit.save_member(&free).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(db.database.member(ours.id, member.user).await.unwrap(), Some(SeenMember { member: free, user }));
+
+    let mut unit = db.database.begin().await.unwrap();
+    unit.save_member(&member).await.unwrap();
+    unit.delete_member(ours.id, member.user).await.unwrap();
+    assert!(matches!(unit.delete_member(ours.id, member.user).await, Err(StoreError::Defect(_))));
+    unit.commit().await.unwrap();
+    assert_eq!(drafts(member.user).await, []);
+    assert_eq!(db.database.membership_of(ours.id, member.user).await.unwrap(), None);
+}
+
+/// Members come oldest first, page behind page, each organizer's for itself.
+pub async fn members_come_in_pages(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    let (theirs, stranger) = stored_organizer(&db).await;
+    let late = join(&db, ours.id, MemberRole::Scanner, Reach::All, 9).await;
+    let soon = join(&db, ours.id, MemberRole::Scanner, Reach::All, 5).await;
+    let same = join(&db, ours.id, MemberRole::Scanner, Reach::All, 5).await;
+    let page = async |after: Option<&Member>, rows| {
+        let after = after.map(|last| MemberCursor { since: last.since, user: last.user });
+        let found = db.database.members(ours.id, after, rows).await.unwrap();
+        found.into_iter().map(|seen| seen.member.user).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, [owner.user, soon.member.user]);
+    assert_eq!(page(Some(&soon.member), 9).await, [same.member.user, late.member.user]);
+    assert_eq!(db.database.member(ours.id, stranger.user).await.unwrap(), None);
+    assert_eq!(db.database.member(theirs.id, stranger.user).await.unwrap().unwrap().member, stranger);
+}
+
+/// Whoever waited for the lock of a team sees what the first has made of it.
+pub async fn a_team_is_changed_by_one(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    let second = join(&db, ours.id, MemberRole::Owner, Reach::All, 1).await.member;
+    let mut unit = db.database.begin().await.unwrap();
+    let team = unit.lock_team(ours.id).await.unwrap().unwrap();
+    let owners = [owner.user, second.user].into();
+    assert_eq!(team, Team { organizer: ours.id, version: 1, owners, size: 2 });
+    let database = db.database.clone();
+    let waiting = tokio::spawn(async move { database.begin().await.unwrap().lock_team(ours.id).await.unwrap() });
+    unit.save_member(&Member { role: MemberRole::Manager, ..owner.clone() }).await.unwrap();
+    unit.save_team(&Team { version: 2, ..team }).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(!waiting.is_finished());
+    unit.commit().await.unwrap();
+    let seen = waiting.await.unwrap().unwrap();
+    assert_eq!((seen.version, seen.owners, seen.size), (2, [second.user].into(), 2));
+    let mut unit = db.database.begin().await.unwrap();
+    assert_eq!(unit.lock_team(OrganizerId::new(id())).await.unwrap(), None);
+    let owner_of_some = Member { reach: Reach::Only([EventId::new(id())].into()), ..second };
+    assert!(matches!(unit.save_member(&owner_of_some).await, Err(StoreError::Conflict(_))), "the constraint says no");
 }

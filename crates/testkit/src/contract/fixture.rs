@@ -10,7 +10,7 @@ use application::origin::Actor;
 use application::store::{Store, StoreError};
 use chrono::TimeDelta;
 use domain::booking::{Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Reference, Sale, StockMove};
-use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer};
+use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer, Reach};
 use domain::identity::{Account, Role, User};
 use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
 use uuid::Uuid;
@@ -55,7 +55,8 @@ pub fn organizer(owner: UserId) -> (Organizer, Member) {
     let fresh = OrganizerId::new(id());
     let organizer = Organizer::try_new(fresh, "Zażółć Gęślą", None, fresh.uuid().as_u64_pair().1, now());
     let organizer = organizer.expect("an organizer");
-    let member = Member { organizer: organizer.id, user: owner, role: MemberRole::Owner, since: now() };
+    let member =
+        Member { organizer: organizer.id, user: owner, role: MemberRole::Owner, reach: Reach::All, since: now() };
     (organizer, member)
 }
 
@@ -264,7 +265,7 @@ fn told(changes: &mut LaneChanges, booking: &Booking) {
 /// An answer that is kept under a word of somebody.
 #[must_use]
 pub fn answer(caller: UserId, word: &str, at: Timestamp) -> KeptAnswer {
-    let key = IdempotencyKey { caller, key: word.into(), fingerprint: [7; 32] };
+    let key = IdempotencyKey { caller: caller.into(), key: word.into(), fingerprint: [7; 32] };
     KeptAnswer { key, snapshot: r#"{"v":1}"#.into(), at }
 }
 

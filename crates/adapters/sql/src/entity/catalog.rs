@@ -12,6 +12,7 @@ pub(crate) mod organizer {
         pub(crate) slug: String,
         pub(crate) name: String,
         pub(crate) created_at: i64,
+        pub(crate) version: i32,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -33,6 +34,28 @@ pub(crate) mod member {
         pub(crate) user_id: Uuid,
         pub(crate) role: String,
         pub(crate) since: i64,
+        pub(crate) all_events: bool,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An event that a member is restricted to.
+pub(crate) mod member_event {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "member_events")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) organizer_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) event_id: Uuid,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

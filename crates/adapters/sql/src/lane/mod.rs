@@ -21,12 +21,12 @@ pub(crate) use rare::insert_types;
 use application::booking::{
     CommitError, Holding, LaneChanges, LaneKey, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes,
 };
-use application::idempotency::{IdempotencyKey, KeptAnswer};
+use application::idempotency::{CallerId, IdempotencyKey, KeptAnswer};
 use application::origin::Actor;
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::booking::{Booked, Booking, Buyer, Sale};
-use domain::{BookingId, OutboxId, Timestamp, UserId};
+use domain::{BookingId, OutboxId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
@@ -79,7 +79,7 @@ type AnswerRow = (Uuid, String, Vec<u8>, String, i64);
 
 fn kept_answer((caller, word, fingerprint, snapshot, kept_at): AnswerRow) -> Result<KeptAnswer, StoreError> {
     let fingerprint = fingerprint.as_slice().try_into().map_err(|_| bad_row("fingerprint", fingerprint.len()))?;
-    let key = IdempotencyKey { caller: UserId::new(caller), key: word.into(), fingerprint };
+    let key = IdempotencyKey { caller: CallerId::new(caller), key: word.into(), fingerprint };
     Ok(KeptAnswer { key, snapshot, at: instant(kept_at)? })
 }
 
@@ -149,11 +149,12 @@ fn check_changed(what: &str, expected: usize, changed: u64) -> Result<(), StoreE
     Err(StoreError::Conflict(format!("{what}: {changed} of {expected} rows changed")))
 }
 
-/// The number of an actor's kind in the audit log, and his account.
+/// The number of an actor's kind in the audit log, and the id of the account or the key.
 pub(crate) fn actor(actor: Actor) -> (i16, Option<Uuid>) {
     match actor {
         Actor::System => (0, None),
         Actor::Anonymous => (1, None),
         Actor::User(user) => (2, Some(user.uuid())),
+        Actor::Key(key) => (3, Some(key.uuid())),
     }
 }

@@ -6,13 +6,13 @@ use application::store::StoreError;
 use chrono::TimeDelta;
 use domain::booking::{Pool, Sale};
 use domain::catalog::{
-    Event, EventStatus, EventTerms, Member, MemberRole, Organizer, Slug, TicketType, TicketTypeStatus,
+    Event, EventStatus, EventTerms, Member, MemberRole, Organizer, Reach, Slug, TicketType, TicketTypeStatus,
 };
 use domain::{EventId, OrganizerId, PoolId, Text, TicketTypeId, UserId};
 use uuid::Uuid;
 
 use super::{count, instant, instant_if, integer, micros};
-use crate::entity::{event, member, organizer, pool, ticket_type, ticket_type_pool};
+use crate::entity::{event, member, member_event, organizer, pool, ticket_type, ticket_type_pool};
 use crate::error::bad_row;
 
 /// An organizer of its row.
@@ -25,29 +25,59 @@ pub(crate) fn organizer(row: organizer::Model) -> Result<Organizer, StoreError> 
     })
 }
 
-/// The row of an organizer.
+/// The row of a new organizer: its first message tells that it was made.
 pub(crate) fn organizer_row(organizer: &Organizer) -> organizer::Model {
     organizer::Model {
         id: organizer.id.uuid(),
         slug: organizer.slug.as_str().to_owned(),
         name: organizer.name.as_str().to_owned(),
         created_at: micros(organizer.created_at),
+        version: 1,
     }
 }
 
 /// The role of that word.
-pub(crate) fn member_role(word: &str) -> Result<MemberRole, StoreError> {
+fn member_role(word: &str) -> Result<MemberRole, StoreError> {
     MemberRole::parse(word).ok_or_else(|| bad_row("role of a member", word))
 }
 
-/// A member of its row.
-pub(crate) fn member(row: &member::Model) -> Result<Member, StoreError> {
+/// A member of his row and those of the events that he is restricted to.
+pub(crate) fn member(row: &member::Model, events: &[member_event::Model]) -> Result<Member, StoreError> {
+    let of_him = events.iter().filter(|it| (it.organizer_id, it.user_id) == (row.organizer_id, row.user_id));
+    let reach = match row.all_events {
+        true => Reach::All,
+        false => Reach::Only(of_him.map(|it| EventId::new(it.event_id)).collect()),
+    };
     Ok(Member {
         organizer: OrganizerId::new(row.organizer_id),
         user: UserId::new(row.user_id),
         role: member_role(&row.role)?,
+        reach,
         since: instant(row.since)?,
     })
+}
+
+/// The row of a member.
+pub(crate) fn member_row(member: &Member) -> member::Model {
+    member::Model {
+        organizer_id: member.organizer.uuid(),
+        user_id: member.user.uuid(),
+        role: member.role.as_str().to_owned(),
+        since: micros(member.since),
+        all_events: member.reach == Reach::All,
+    }
+}
+
+/// The rows of the events that a member is restricted to.
+pub(crate) fn member_event_rows(member: &Member) -> Vec<member_event::Model> {
+    let (organizer_id, user_id) = (member.organizer.uuid(), member.user.uuid());
+    match &member.reach {
+        Reach::All => Vec::new(),
+        Reach::Only(events) => {
+            let row = |event: &EventId| member_event::Model { organizer_id, user_id, event_id: event.uuid() };
+            events.iter().map(row).collect()
+        }
+    }
 }
 
 /// An event of its row.

@@ -5,6 +5,7 @@
 //! changed. Statements are written once for both engines; what differs are the few words of [`Words`].
 
 mod m20261121_000001_ground;
+mod m20261121_000002_access;
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -14,7 +15,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_ground::Migration)]
+        vec![Box::new(m20261121_000001_ground::Migration), Box::new(m20261121_000002_access::Migration)]
     }
 }
 
@@ -23,6 +24,7 @@ pub(crate) fn fingerprint() -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     m20261121_000001_ground::STATEMENTS.concat().hash(&mut hasher);
+    m20261121_000002_access::STATEMENTS.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -1,5 +1,6 @@
 //! Who asks.
 
+use application::access::Agent;
 use application::error::AppError;
 use application::origin::{Origin, Principal};
 use axum::extract::FromRequestParts;
@@ -11,7 +12,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// Somebody who has signed in; 401 for everybody else.
+/// Somebody with an account who has signed in, for what concerns accounts; 401 for who has not.
 pub(crate) struct Caller {
     /// He.
     pub(crate) principal: Principal,
@@ -19,21 +20,38 @@ pub(crate) struct Caller {
     pub(crate) origin: Origin,
 }
 
+/// Somebody whose credentials hold, whatever they are; 401 for everybody else. What he may, the use case decides.
+pub(crate) struct Acting {
+    /// He, or it.
+    pub(crate) agent: Agent,
+    /// The origin of what he changes.
+    pub(crate) origin: Origin,
+}
+
 /// Anybody. Who sends a token that does not hold is refused all the same, so that he learns of it.
 pub(crate) struct Visitor {
-    /// He, if he has signed in.
-    pub(crate) principal: Option<Principal>,
+    /// He.
+    pub(crate) agent: Agent,
+}
+
+impl FromRequestParts<AppState> for Acting {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let context = Context::from_request_parts(parts, state).await?;
+        let token = bearer(&parts.headers)?.ok_or(AppError::Unauthenticated)?;
+        let agent = Agent::Account(state.identity().authenticate(token).await?);
+        context.known_as(agent.actor());
+        Ok(Self { agent, origin: context.origin() })
+    }
 }
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let context = Context::from_request_parts(parts, state).await?;
-        let token = bearer(&parts.headers)?.ok_or(AppError::Unauthenticated)?;
-        let principal = state.identity().authenticate(token).await?;
-        context.signed_in(principal.user);
-        Ok(Self { principal, origin: context.origin() })
+        let Acting { agent, origin } = Acting::from_request_parts(parts, state).await?;
+        Ok(Self { principal: *agent.account()?, origin })
     }
 }
 
@@ -42,10 +60,10 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         if !parts.headers.contains_key(AUTHORIZATION) {
-            return Ok(Self { principal: None });
+            return Ok(Self { agent: Agent::Anonymous });
         }
-        let caller = Caller::from_request_parts(parts, state).await?;
-        Ok(Self { principal: Some(caller.principal) })
+        let acting = Acting::from_request_parts(parts, state).await?;
+        Ok(Self { agent: acting.agent })
     }
 }
 

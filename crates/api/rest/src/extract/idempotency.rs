@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use application::access::Agent;
 use application::idempotency::IdempotencyKey;
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use domain::UserId;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -28,12 +28,9 @@ pub(crate) struct Keyed<T> {
 
 impl<T> Keyed<T> {
     /// The key in the scope of its caller.
-    pub(crate) fn key(&self, caller: UserId) -> Option<IdempotencyKey> {
-        self.word.as_ref().map(|(key, fingerprint)| IdempotencyKey {
-            caller,
-            key: Arc::clone(key),
-            fingerprint: *fingerprint,
-        })
+    pub(crate) fn key(&self, agent: &Agent) -> Option<IdempotencyKey> {
+        let (key, fingerprint) = self.word.as_ref()?;
+        Some(IdempotencyKey { caller: agent.caller()?, key: Arc::clone(key), fingerprint: *fingerprint })
     }
 }
 
@@ -99,8 +96,11 @@ fn unquote(rest: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use application::origin::Principal;
     use axum::body::Body;
     use axum::http::header::CONTENT_TYPE;
+    use domain::identity::Role;
+    use domain::{SessionId, UserId};
     use uuid::Uuid;
 
     use super::*;
@@ -153,7 +153,9 @@ mod tests {
             request.headers_mut().insert(IDEMPOTENCY_KEY, HeaderValue::from_static(key));
         }
         let keyed = Keyed::<serde_json::Value>::from_request(request, &State).await.map_err(|p| p.code()).unwrap();
-        keyed.key(UserId::new(Uuid::from_u128(1)))
+        let id = Uuid::from_u128(1);
+        let principal = Principal { user: UserId::new(id), session: SessionId::new(id), role: Role::User };
+        keyed.key(&principal.into())
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ pub(crate) mod path;
 pub(crate) mod query;
 
 pub(crate) use body::{Json, OptionalJson};
-pub(crate) use caller::{Caller, Visitor};
+pub(crate) use caller::{Acting, Caller, Visitor};
 pub(crate) use conditional::IfMatch;
 pub(crate) use idempotency::Keyed;
 pub(crate) use path::{Admitted, EventPath, Ids};

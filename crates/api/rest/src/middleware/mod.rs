@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use application::clock::Ids;
 use application::error::AppError;
+use application::origin::Actor;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -164,6 +165,11 @@ impl Settings {
         if is_probe(route) && status != StatusCode::INTERNAL_SERVER_ERROR {
             tracing::debug!(target: "http", %method, route, status = status.as_u16(), latency_ms, "Answered a probe");
         } else if tracing::enabled!(target: "http", Level::INFO) {
+            let (user, key) = match context.actor() {
+                Actor::User(user) => (Some(user), None),
+                Actor::Key(key) => (None, Some(key)),
+                Actor::Anonymous | Actor::System => (None, None),
+            };
             tracing::info!(
                 target: "http",
                 %method,
@@ -171,7 +177,8 @@ impl Settings {
                 status = status.as_u16(),
                 latency_ms,
                 correlation_id = context.correlation_id(),
-                user_id = context.user().map(tracing::field::display),
+                user_id = user.map(tracing::field::display),
+                api_key_id = key.map(tracing::field::display),
                 "{method} {route} {} in {latency_ms:.1} ms",
                 status.as_u16(),
             );

@@ -1,0 +1,344 @@
+//! The table.
+//!
+//! To add something that can be done: a variant and its row; the compiler asks for it, and the matrix test of `testkit`
+//! asks for every route. `docs/access.md` shows the table to operators.
+
+use domain::EventId;
+use domain::OrganizerId;
+use domain::catalog::{Member, MemberRole, Reach};
+use domain::identity::{Role, Scope};
+
+use crate::access::Agent;
+
+/// What can be done to an organizer, its events and their bookings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Operation {
+    /// See that it is there, and oneself in it.
+    SeeOrganizer,
+    /// See drafts, archived events, and what is hidden of others.
+    SeeUnpublished,
+    /// Make events.
+    CreateEvents,
+    /// Change events, ticket types and pools, and delete them.
+    ChangeEvents,
+    /// List the bookings of an event.
+    ListBookings,
+    /// See a booking.
+    SeeBooking,
+    /// Confirm that a booking was paid outside.
+    ConfirmBooking,
+    /// Give the tickets of a booking back.
+    CancelBooking,
+    /// Hold the tickets of a booking for longer.
+    RenewBooking,
+    /// See who the members are.
+    SeeMembers,
+    /// Change and remove members.
+    ChangeMembers,
+    /// Leave.
+    Leave,
+    /// Hand over what one owns.
+    HandOver,
+}
+
+/// What can be done to nobody's organizer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PlatformOperation {
+    /// Buy: hold tickets for oneself, and list what one has.
+    Buy,
+    /// Make an organizer.
+    MakeOrganizers,
+    /// List all organizers, and not only one's own.
+    SeeOrganizers,
+    /// See all accounts and change their roles.
+    ManageAccounts,
+}
+
+const YES: bool = true;
+const NO: bool = false;
+
+/// What a key must open.
+#[derive(Clone, Copy)]
+enum Key {
+    /// No key may.
+    No,
+    /// Every key of the organizer may.
+    Any,
+    /// One with this scope may.
+    With(Scope),
+}
+
+/// Who may do a thing. «Whole»: whether a member who is restricted to some events may do it to the organizer as a
+/// whole; to an event that is none of his he is a stranger in any case. «Buyer»: whose booking it is.
+struct Row {
+    admin: bool,
+    owner: bool,
+    manager: bool,
+    scanner: bool,
+    whole: bool,
+    buyer: bool,
+    key: Key,
+}
+
+#[rustfmt::skip]
+const fn row(operation: Operation) -> Row {
+    use Operation as O;
+    use Scope::{BookingsRead, BookingsWrite, EventsRead, EventsWrite};
+    use Key::{Any, No, With};
+    match operation {
+        //                           admin owner manager scanner whole buyer key
+        O::SeeOrganizer   => of([YES,  YES,  YES,    YES,    YES,  NO],  Any),
+        O::SeeUnpublished => of([YES,  YES,  YES,    YES,    NO,   NO],  With(EventsRead)),
+        O::CreateEvents   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(EventsWrite)),
+        O::ChangeEvents   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(EventsWrite)),
+        O::ListBookings   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsRead)),
+        O::SeeBooking     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
+        O::ConfirmBooking => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
+        O::CancelBooking  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
+        O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
+        O::SeeMembers     => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
+        O::ChangeMembers  => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
+        O::Leave          => of([NO,   YES,  YES,    YES,    YES,  NO],  No),
+        O::HandOver       => of([NO,   YES,  NO,     NO,     NO,   NO],  No),
+    }
+}
+
+/// Who may do a thing on the platform: nobody without an account, and no key.
+#[rustfmt::skip]
+const fn platform_row(operation: PlatformOperation, self_service: bool) -> [bool; 3] {
+    use PlatformOperation as O;
+    match operation {
+        //                    user          organizer  admin
+        O::Buy            => [YES,          YES,       YES],
+        O::MakeOrganizers => [self_service, YES,       YES],
+        O::SeeOrganizers  => [NO,           NO,        YES],
+        O::ManageAccounts => [NO,           NO,        YES],
+    }
+}
+
+const fn of([admin, owner, manager, scanner, whole, buyer]: [bool; 6], key: Key) -> Row {
+    Row { admin, owner, manager, scanner, whole, buyer, key }
+}
+
+/// What somebody is to the thing that he wants to do something to.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// Who he is.
+    pub agent: &'a Agent,
+    /// Whose the thing is.
+    pub organizer: OrganizerId,
+    /// What he is in that organizer.
+    pub member: Option<&'a Member>,
+    /// The event that it is about; none means the organizer as a whole.
+    pub event: Option<EventId>,
+    /// Whether it is his own booking.
+    pub is_buyer: bool,
+}
+
+/// What the table says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// He may.
+    Allowed,
+    /// He may know of the thing, and may not do this to it.
+    Forbidden,
+    /// He may not even know that it is there.
+    Hidden,
+}
+
+/// Decides. What no row allows is not allowed.
+#[must_use]
+pub fn decide(standing: &Standing<'_>, operation: Operation) -> Verdict {
+    let row = row(operation);
+    let mut known = standing.is_buyer;
+    let mut may = standing.is_buyer && row.buyer;
+    match standing.agent {
+        Agent::System => return Verdict::Allowed,
+        Agent::Anonymous => {}
+        Agent::Key(key) if key.organizer != standing.organizer => {}
+        Agent::Key(key) => {
+            known = true;
+            may |= match row.key {
+                Key::No => false,
+                Key::Any => true,
+                Key::With(scope) => key.scopes.contain(scope),
+            };
+        }
+        Agent::Account(principal) => {
+            let is_admin = principal.role == Role::Admin;
+            known |= is_admin;
+            may |= is_admin && row.admin;
+            let mut as_member = |member: &Member, here: bool| {
+                known = true;
+                may |= here && row.of(member.role);
+            };
+            match (standing.member, standing.event) {
+                (None, _) => {}
+                (Some(member), None) => as_member(member, member.reach == Reach::All || row.whole),
+                (Some(member), Some(event)) if member.reach.covers(event) => as_member(member, true),
+                // To an event that is none of his, a restricted member is a stranger.
+                (Some(_), Some(_)) => {}
+            }
+        }
+    }
+    match (may, known) {
+        (true, _) => Verdict::Allowed,
+        (false, true) => Verdict::Forbidden,
+        (false, false) => Verdict::Hidden,
+    }
+}
+
+/// Whether an account of this role may do it; `self_service` is `auth.self_service_organizers`.
+#[must_use]
+pub const fn decide_platform(role: Role, operation: PlatformOperation, self_service: bool) -> bool {
+    let [user, organizer, admin] = platform_row(operation, self_service);
+    match role {
+        Role::User => user,
+        Role::Organizer => organizer,
+        Role::Admin => admin,
+    }
+}
+
+impl Row {
+    const fn of(&self, role: MemberRole) -> bool {
+        match role {
+            MemberRole::Owner => self.owner,
+            MemberRole::Manager => self.manager,
+            MemberRole::Scanner => self.scanner,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::identity::Scopes;
+    use domain::{ApiKeyId, SessionId, Timestamp, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::access::ActingKey;
+    use crate::origin::Principal;
+
+    const ALL: [Operation; 13] = [
+        Operation::SeeOrganizer,
+        Operation::SeeUnpublished,
+        Operation::CreateEvents,
+        Operation::ChangeEvents,
+        Operation::ListBookings,
+        Operation::SeeBooking,
+        Operation::ConfirmBooking,
+        Operation::CancelBooking,
+        Operation::RenewBooking,
+        Operation::SeeMembers,
+        Operation::ChangeMembers,
+        Operation::Leave,
+        Operation::HandOver,
+    ];
+
+    fn organizer(number: u128) -> OrganizerId {
+        OrganizerId::new(Uuid::from_u128(number))
+    }
+
+    fn event(number: u128) -> EventId {
+        EventId::new(Uuid::from_u128(number))
+    }
+
+    fn account(role: Role) -> Agent {
+        let id = Uuid::from_u128(1);
+        Agent::Account(Principal { user: UserId::new(id), session: SessionId::new(id), role })
+    }
+
+    fn key(of: u128, scopes: impl IntoIterator<Item = Scope>) -> Agent {
+        let id = ApiKeyId::new(Uuid::from_u128(2));
+        Agent::Key(ActingKey { id, organizer: organizer(of), scopes: scopes.into_iter().collect::<Scopes>() })
+    }
+
+    fn member(role: MemberRole, reach: Reach) -> Member {
+        let user = UserId::new(Uuid::from_u128(1));
+        Member { organizer: organizer(1), user, role, reach, since: Timestamp::UNIX_EPOCH }
+    }
+
+    fn standing<'a>(agent: &'a Agent, member: Option<&'a Member>, event: Option<EventId>) -> Standing<'a> {
+        Standing { agent, organizer: organizer(1), member, event, is_buyer: false }
+    }
+
+    #[test]
+    fn who_is_nobody_there_learns_nothing() {
+        for operation in ALL {
+            for agent in [Agent::Anonymous, account(Role::User), account(Role::Organizer), key(2, Scope::ALL)] {
+                for event in [None, Some(event(1))] {
+                    assert_eq!(decide(&standing(&agent, None, event), operation), Verdict::Hidden, "{operation:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_restricted_member_is_a_stranger_to_other_events() {
+        let agent = account(Role::User);
+        let only = || Reach::Only([event(1)].into());
+        for role in [MemberRole::Manager, MemberRole::Scanner] {
+            let (restricted, free) = (member(role, only()), member(role, Reach::All));
+            for operation in ALL {
+                let of = |member, event| decide(&standing(&agent, Some(member), event), operation);
+                assert_eq!(of(&restricted, Some(event(1))), of(&free, Some(event(1))), "{operation:?}");
+                assert_eq!(of(&restricted, Some(event(2))), Verdict::Hidden, "{operation:?}");
+                assert_ne!(of(&restricted, None), Verdict::Hidden, "{operation:?}");
+            }
+            let of = |operation| decide(&standing(&agent, Some(&restricted), None), operation);
+            assert_eq!(of(Operation::CreateEvents), Verdict::Forbidden);
+            assert_eq!(of(Operation::SeeOrganizer), Verdict::Allowed);
+        }
+    }
+
+    #[test]
+    fn a_key_may_what_its_scopes_say_and_nothing_else() {
+        for operation in ALL {
+            let bare = key(1, []);
+            let expected = if operation == Operation::SeeOrganizer { Verdict::Allowed } else { Verdict::Forbidden };
+            assert_eq!(decide(&standing(&bare, None, None), operation), expected);
+            let opening = Scope::ALL.into_iter().filter(|scope| {
+                let agent = key(1, [*scope]);
+                decide(&standing(&agent, None, None), operation) == Verdict::Allowed
+            });
+            assert!(opening.count() <= 1 || operation == Operation::SeeOrganizer, "{operation:?}: one scope opens it");
+        }
+    }
+
+    #[test]
+    fn nobody_below_an_owner_touches_members() {
+        let agent = account(Role::Organizer);
+        for operation in [Operation::ChangeMembers, Operation::HandOver] {
+            for (role, expected) in [
+                (MemberRole::Owner, Verdict::Allowed),
+                (MemberRole::Manager, Verdict::Forbidden),
+                (MemberRole::Scanner, Verdict::Forbidden),
+            ] {
+                let member = member(role, Reach::All);
+                assert_eq!(decide(&standing(&agent, Some(&member), None), operation), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_buyer_may_what_is_his() {
+        let agent = account(Role::User);
+        let mine = Standing { is_buyer: true, ..standing(&agent, None, Some(event(1))) };
+        for operation in ALL {
+            let his = [Operation::SeeBooking, Operation::CancelBooking, Operation::RenewBooking].contains(&operation);
+            let expected = if his { Verdict::Allowed } else { Verdict::Forbidden };
+            assert_eq!(decide(&mine, operation), expected, "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn the_platform_goes_by_role() {
+        use PlatformOperation::{Buy, MakeOrganizers, ManageAccounts};
+        for role in [Role::User, Role::Organizer, Role::Admin] {
+            assert!(decide_platform(role, Buy, false));
+            assert_eq!(decide_platform(role, ManageAccounts, true), role == Role::Admin);
+            assert_eq!(decide_platform(role, MakeOrganizers, false), role != Role::User);
+            assert!(decide_platform(role, MakeOrganizers, true));
+        }
+    }
+}
