@@ -49,6 +49,7 @@ pub trait Store: Send + Sync {
 #[async_trait]
 pub trait UnitOfWork:
     crate::identity::IdentityRepository
+    + crate::identity::ApiKeyRepository
     + crate::catalog::CatalogRepository
     + Journal
     + KeptAnswers

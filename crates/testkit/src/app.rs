@@ -10,12 +10,13 @@ use api_rest::{AppState, Component, Health, RestSettings, Services};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
-use application::identity::{Identity, IdentityPorts, IdentitySettings, NewUser};
+use application::identity::{Identity, IdentityPorts, IdentityReads, IdentitySettings, NewUser};
 use application::origin::Origin;
 use application::store::Store;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use domain::EmailAddress;
 use domain::identity::Role;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +147,32 @@ impl TestApp {
         let tokens = self.anybody().post("/api/v1/auth/login", &login).await.expect(200);
         let token = tokens["accessToken"].as_str().expect("an access token").to_owned();
         Caller { user: Some(user.id.uuid()), ..self.caller(Some(token)) }
+    }
+
+    /// The account of [`account`](Self::account) with this name, signed in anew.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn sign_in(&self, name: &str) -> Caller {
+        let email = EmailAddress::parse("email", &format!("{name}@example.com")).expect("an address");
+        let account = self.database.database.account_by_email(&email).await.expect("an answer").expect("an account");
+        let login = serde_json::json!({ "email": email.as_str(), "password": PASSWORD });
+        let tokens = self.anybody().post("/api/v1/auth/login", &login).await.expect(200);
+        let token = tokens["accessToken"].as_str().expect("an access token").to_owned();
+        Caller { user: Some(account.user.id.uuid()), ..self.caller(Some(token)) }
+    }
+
+    /// Accounts as another replica on the same database knows them. It follows the others while
+    /// [`follow`](Identity::follow) runs.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn replica(&self) -> Identity {
+        let port = Arc::new(self.database.database.clone());
+        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) =
+            (Arc::new(self.clock.clone()), Arc::new(SystemIds::default()));
+        let started = Identity::start(identity_ports(&port, &clock, &ids), IdentitySettings::default()).await;
+        started.expect("identity starts")
     }
 
     /// Ends its tasks; the desk carries out what waits.

@@ -67,6 +67,7 @@ on_both_engines! {
         sessions_live_and_die,
         signing_keys_are_made_by_one,
         sessions_have_an_owner,
+        api_keys_are_kept,
     ],
     jobs: [
         a_job_is_put_in_once,

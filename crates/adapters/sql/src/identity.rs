@@ -1,12 +1,12 @@
 //! Accounts, sessions and keys.
 
 use application::identity::{
-    ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,
+    ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, RevokedKey, StoredSigningKey, UserInsert,
 };
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::identity::{Account, PasswordHash, RefreshToken, Session, TokenHash, User};
-use domain::{EmailAddress, Limit, SessionId, Timestamp, UserId};
+use domain::{ApiKeyId, EmailAddress, Limit, SessionId, Timestamp, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::entity::{refresh_token, seal_check, session, signing_key, user};
+use crate::entity::{api_key, refresh_token, seal_check, session, signing_key, user};
 use crate::error::{orm, saved};
 use crate::lane::among;
 use crate::mapping::{self, account_row, integer, micros, refresh_token_row, session_row};
@@ -219,7 +219,15 @@ impl IdentityReads for Database {
         let users = users.all(self.reads()).await.map_err(orm)?;
         let users: Vec<User> = users.into_iter().map(mapping::user).collect::<Result<_, _>>()?;
         let changed = |user: User| Some(ChangedRole { user: user.id, role: user.role, at: user.role_changed_at? });
-        Ok(Revocations { sessions, roles: users.into_iter().filter_map(changed).collect() })
+        let keys = api_key::Entity::find()
+            .select_only()
+            .columns([api_key::Column::Id, api_key::Column::RevokedAt])
+            .filter(api_key::Column::RevokedAt.gte(micros(since)))
+            .into_tuple::<(Uuid, i64)>();
+        let keys = keys.all(self.reads()).await.map_err(orm)?;
+        let revoked = |(id, at)| Ok(RevokedKey { key: ApiKeyId::new(id), at: mapping::instant(at)? });
+        let keys: Vec<RevokedKey> = keys.into_iter().map(revoked).collect::<Result<_, StoreError>>()?;
+        Ok(Revocations { sessions, roles: users.into_iter().filter_map(changed).collect(), keys })
     }
 }
 

@@ -17,6 +17,7 @@
 //! as they are, and they take 8 bytes where SQLite would keep a text of 35. UUIDs are `uuid` on PostgreSQL and blobs of
 //! 16 bytes on SQLite.
 
+mod api_keys;
 mod booking;
 mod catalog;
 mod connect;

@@ -9,6 +9,7 @@
 
 #![expect(unused_qualifications, reason = "the code that utoipa makes for parameters qualifies them")]
 
+mod api_keys;
 mod auth;
 mod availability;
 mod bookings;
@@ -76,6 +77,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(users::routes())
         .merge(organizers::routes())
         .merge(members::routes())
+        .merge(api_keys::routes())
         .merge(events::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())

@@ -139,7 +139,9 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The `accessToken` of `POST /api/v1/auth/login`."))
+        .description(Some(
+            "The `accessToken` of `POST /api/v1/auth/login`, or an API key of an organizer, which begins with `gtk_`.",
+        ))
         .build();
     components.security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
     for code in shared() {
@@ -201,7 +203,8 @@ fn codes(operation: &mut Operation) -> Vec<&'static str> {
         .chain(WITH_BODY.into_iter().filter(|_| operation.request_body.is_some()))
         .chain(WITH_KEY.into_iter().filter(|_| has_key))
         .chain(parameters.count().gt(&0).then_some("malformed_request"))
-        .chain(needs_login.then_some("unauthenticated"));
+        // Any credentials that hold may yet be of the wrong kind, or open too little.
+        .chain(["unauthenticated", "forbidden"].into_iter().filter(|_| needs_login));
     let known = |code: &str| {
         let found = PROBLEMS.iter().find(|(known, _, _)| *known == code);
         found.map(|(known, _, _)| *known).unwrap_or_else(|| panic!("no such code as {code:?}"))

@@ -54,6 +54,7 @@ pub(crate) enum List {
     MyBookings = 4,
     EventBookings = 5,
     Members = 6,
+    ApiKeys = 7,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

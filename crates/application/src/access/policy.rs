@@ -39,6 +39,8 @@ pub enum Operation {
     Leave,
     /// Hand over what one owns.
     HandOver,
+    /// See, make and revoke API keys.
+    ManageKeys,
 }
 
 /// What can be done to nobody's organizer.
@@ -100,6 +102,7 @@ const fn row(operation: Operation) -> Row {
         O::ChangeMembers  => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
         O::Leave          => of([NO,   YES,  YES,    YES,    YES,  NO],  No),
         O::HandOver       => of([NO,   YES,  NO,     NO,     NO,   NO],  No),
+        O::ManageKeys     => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
     }
 }
 
@@ -219,7 +222,7 @@ mod tests {
     use crate::access::ActingKey;
     use crate::origin::Principal;
 
-    const ALL: [Operation; 13] = [
+    const ALL: [Operation; 14] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -233,6 +236,7 @@ mod tests {
         Operation::ChangeMembers,
         Operation::Leave,
         Operation::HandOver,
+        Operation::ManageKeys,
     ];
 
     fn organizer(number: u128) -> OrganizerId {
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn nobody_below_an_owner_touches_members() {
         let agent = account(Role::Organizer);
-        for operation in [Operation::ChangeMembers, Operation::HandOver] {
+        for operation in [Operation::ChangeMembers, Operation::HandOver, Operation::ManageKeys] {
             for (role, expected) in [
                 (MemberRole::Owner, Verdict::Allowed),
                 (MemberRole::Manager, Verdict::Forbidden),

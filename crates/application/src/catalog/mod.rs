@@ -3,6 +3,7 @@
 //! New things are made by a unit of work; every change of an event goes through its lane at the booking desk, because
 //! each booking is decided by the terms before or after it and never by a mixture.
 
+mod api_keys;
 mod create_event;
 mod events;
 mod members;
@@ -11,6 +12,7 @@ mod pages;
 mod ports;
 mod service;
 
+pub use api_keys::IssuedApiKey;
 pub use create_event::CreateEvent;
 pub use events::{EventRef, SeenEvent};
 pub use ports::{

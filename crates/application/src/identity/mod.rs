@@ -5,6 +5,8 @@
 //! that the role has changed, every replica knows within a second (`revoked`). Signing keys are shared by all replicas
 //! through the database (`key_ring`).
 
+mod api_key_store;
+mod api_keys;
 mod authenticate;
 mod change_role;
 mod claims;
@@ -24,7 +26,9 @@ mod settings;
 mod tokens;
 mod users;
 mod verified;
+mod verified_keys;
 
+pub use api_key_store::{ApiKeyReads, ApiKeyRepository, RevokedKey};
 pub use claims::AccessClaims;
 pub use crypto::{CryptoError, HashError, KeyPair, PasswordHasher, SealError, Sealer, SecretRandom, TokenFormat};
 pub use demo::{DEMO_ACCOUNTS_MAX, DemoAccount};

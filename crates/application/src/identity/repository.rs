@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use domain::identity::{Account, PasswordHash, RefreshToken, Role, Session, TokenHash, User};
 use domain::{EmailAddress, Limit, SessionId, SigningKeyId, Timestamp, UserId};
 
+use crate::identity::{ApiKeyReads, RevokedKey};
 use crate::store::StoreError;
 
 /// What became of a new account.
@@ -74,6 +75,8 @@ pub struct Revocations {
     pub sessions: Vec<EndedSession>,
     /// Roles that changed; each account at most once; any order.
     pub roles: Vec<ChangedRole>,
+    /// API keys that were revoked; any order.
+    pub keys: Vec<RevokedKey>,
 }
 
 /// Accounts, sessions and keys within a transaction.
@@ -180,7 +183,7 @@ pub trait IdentityRepository {
 
 /// Reads that need no transaction. Each sees what was committed before it began.
 #[async_trait]
-pub trait IdentityReads: Send + Sync {
+pub trait IdentityReads: ApiKeyReads + Send + Sync {
     /// The account with this address, with what is kept of its password.
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
 
@@ -194,7 +197,8 @@ pub trait IdentityReads: Send + Sync {
     /// All signing keys, retired ones included, oldest first (`created_at`, then `id`).
     async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError>;
 
-    /// The sessions with `ended_at >= since` and the accounts with `role_changed_at >= since`. It is asked a few times a
-    /// second by every replica, almost always with nothing to tell: two reads of partial indexes.
+    /// The sessions with `ended_at >= since`, the accounts with `role_changed_at >= since` and the API keys with
+    /// `revoked_at >= since`. It is asked a few times a second by every replica, almost always with nothing to tell:
+    /// three reads of partial indexes.
     async fn revocations(&self, since: Timestamp) -> Result<Revocations, StoreError>;
 }

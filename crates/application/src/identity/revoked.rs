@@ -1,5 +1,5 @@
 //! What access tokens do not know of themselves: that their session has ended, or that the role of their account has
-//! changed since.
+//! changed since; and what nobody remembers of API keys: that they were revoked.
 //!
 //! Every replica keeps both for as long as a token can live, and asks the database about twice a second for what other
 //! replicas have added. So a logout is heeded everywhere within a second, and a new role replaces the one in the token
@@ -11,10 +11,10 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domain::{SessionId, Timestamp, UserId};
+use domain::{ApiKeyId, SessionId, Timestamp, UserId};
 use tokio::time::Instant;
 
-use crate::identity::{ChangedRole, EndedSession, IdentityReads, IdentitySettings, Revocations};
+use crate::identity::{ChangedRole, EndedSession, IdentityReads, IdentitySettings, Revocations, RevokedKey};
 use crate::origin::Principal;
 use crate::store::StoreError;
 
@@ -33,6 +33,7 @@ const MARGIN: TimeDelta = TimeDelta::minutes(2);
 struct Known {
     sessions: HashMap<SessionId, Timestamp>,
     roles: HashMap<UserId, ChangedRole>,
+    keys: HashMap<ApiKeyId, Timestamp>,
 }
 
 /// What this replica knows.
@@ -50,21 +51,31 @@ impl Revoked {
         Some(Principal { role, ..principal })
     }
 
+    /// Whether this key was revoked.
+    pub(super) fn is_revoked(&self, key: ApiKeyId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&key)
+    }
+
     pub(super) fn session_ended(&self, ended: EndedSession) {
-        self.learn(&Revocations { sessions: vec![ended], roles: Vec::new() });
+        self.learn(&Revocations { sessions: vec![ended], ..Revocations::default() });
+    }
+
+    pub(super) fn key_revoked(&self, revoked: RevokedKey) {
+        self.learn(&Revocations { keys: vec![revoked], ..Revocations::default() });
     }
 
     pub(super) fn role_changed(&self, changed: ChangedRole) {
-        self.learn(&Revocations { sessions: Vec::new(), roles: vec![changed] });
+        self.learn(&Revocations { roles: vec![changed], ..Revocations::default() });
     }
 
     /// Adds to what is known; of two roles of an account the later one counts.
     pub(super) fn learn(&self, news: &Revocations) {
-        if news.sessions.is_empty() && news.roles.is_empty() {
+        if *news == Revocations::default() {
             return;
         }
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.sessions.extend(news.sessions.iter().map(|ended| (ended.session, ended.at)));
+        known.keys.extend(news.keys.iter().map(|revoked| (revoked.key, revoked.at)));
         for changed in &news.roles {
             let present = known.roles.entry(changed.user).or_insert(*changed);
             if present.at <= changed.at {
@@ -78,6 +89,7 @@ impl Revoked {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.sessions.retain(|_, at| *at >= oldest);
         known.roles.retain(|_, changed| changed.at >= oldest);
+        known.keys.retain(|_, at| *at >= oldest);
     }
 }
 
@@ -179,6 +191,17 @@ mod tests {
         assert_eq!(revoked.present(principal()).map(|present| present.role), Some(Role::User));
         revoked.role_changed(changed(Role::Organizer, 11));
         assert_eq!(revoked.present(principal()).map(|present| present.role), Some(Role::Organizer));
+    }
+
+    #[test]
+    fn a_revoked_key_is_known_until_nobody_remembers_it() {
+        let (revoked, key) = (Revoked::default(), ApiKeyId::new(Uuid::from_u128(7)));
+        assert!(!revoked.is_revoked(key));
+        revoked.key_revoked(RevokedKey { key, at: at(10) });
+        revoked.forget(at(10));
+        assert!(revoked.is_revoked(key));
+        revoked.forget(at(11));
+        assert!(!revoked.is_revoked(key));
     }
 
     #[test]

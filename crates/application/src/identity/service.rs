@@ -1,6 +1,7 @@
 //! The face of the context to transports and to the other contexts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -9,6 +10,7 @@ use crate::clock::{Clock, Ids};
 use crate::identity::key_ring::{KeyRing, KeyRingError, PublicKey, RELOAD_EVERY};
 use crate::identity::revoked::{POLL_EVERY, Reader, Revoked};
 use crate::identity::verified::VerifiedTokens;
+use crate::identity::verified_keys::VerifiedKeys;
 use crate::identity::{
     ChangedRole, IdentityReads, IdentitySettings, PasswordHasher, Sealer, SecretRandom, TokenFormat,
 };
@@ -35,6 +37,9 @@ pub struct IdentityPorts {
     pub random: Arc<dyn SecretRandom>,
 }
 
+/// How often it is written down which API keys were used.
+const USES_EVERY: Duration = Duration::from_secs(1);
+
 /// Accounts, sign-ins and access tokens: every use case of the context is a method, in a file of its own.
 pub struct Identity {
     pub(super) ports: IdentityPorts,
@@ -42,6 +47,7 @@ pub struct Identity {
     pub(super) key_ring: KeyRing,
     pub(super) revoked: Revoked,
     pub(super) verified: VerifiedTokens,
+    pub(super) verified_keys: VerifiedKeys,
 }
 
 impl Identity {
@@ -54,17 +60,26 @@ impl Identity {
         let key_ring = KeyRing::open(&ports).await?;
         let revoked = Revoked::default();
         Reader::new(&settings).read(&revoked, ports.reads.as_ref(), ports.clock.now()).await?;
-        Ok(Self { ports, settings, key_ring, revoked, verified: VerifiedTokens::default() })
+        Ok(Self {
+            ports,
+            settings,
+            key_ring,
+            revoked,
+            verified: VerifiedTokens::default(),
+            verified_keys: VerifiedKeys::default(),
+        })
     }
 
-    /// Follows what other replicas do, until it is cancelled: sessions that end and roles that change about twice a
-    /// second, signing keys every five seconds. It survives a database that goes away. One task of it runs in every
+    /// Follows what other replicas do, until it is cancelled: sessions that end, roles that change and API keys that are
+    /// revoked about twice a second, signing keys every five seconds; and writes down every second which API keys were
+    /// used. It survives a database that goes away. One task of it runs in every
     /// process that calls [`authenticate`](Self::authenticate).
     pub async fn follow(&self, cancel: CancellationToken) {
         tokio::select! {
             () = cancel.cancelled() => {}
             () = self.follow_revocations() => {}
             () = self.follow_keys() => {}
+            () = self.keep_key_uses() => {}
         }
     }
 
@@ -89,6 +104,19 @@ impl Identity {
         loop {
             tokio::time::sleep(POLL_EVERY).await;
             reader.read_and_tell(&self.revoked, self.ports.reads.as_ref(), self.now()).await;
+        }
+    }
+
+    /// How things read outside of transactions, for the contexts that show API keys.
+    pub(crate) fn reads(&self) -> &dyn IdentityReads {
+        self.ports.reads.as_ref()
+    }
+
+    /// The error was logged where it was met; the uses wait for the next time.
+    async fn keep_key_uses(&self) {
+        loop {
+            tokio::time::sleep(USES_EVERY).await;
+            let _ = self.write_key_uses().await;
         }
     }
 

@@ -1,14 +1,15 @@
 //! `IdentityRepository` and [`IdentityReads`].
 
-use application::identity::{IdentityReads, StoredSigningKey, UserInsert};
+use application::identity::{ApiKeyReads, IdentityReads, RevokedKey, StoredSigningKey, UserInsert};
 use application::store::{Store, StoreError, UnitOfWork};
 use chrono::TimeDelta;
 use domain::identity::{
-    Account, EndReason, PasswordHash, Role, Session, SessionEnd, SessionLifetimes, TokenHash, User,
+    Account, ApiKey, EndReason, NewApiKey, PasswordHash, Role, Scope, Session, SessionEnd, SessionLifetimes, TokenHash,
+    User,
 };
-use domain::{EmailAddress, Limit, SessionId, SigningKeyId, UserId};
+use domain::{ApiKeyId, EmailAddress, Limit, SessionId, SigningKeyId, UserId};
 
-use super::fixture::{account, at, id, now};
+use super::fixture::{account, at, id, now, stored_organizer};
 use crate::databases::{Engine, TestDatabase};
 
 async fn begin(db: &TestDatabase) -> Box<dyn UnitOfWork> {
@@ -173,4 +174,52 @@ pub async fn sessions_have_an_owner(db: TestDatabase) {
     let nobody = Session::start(SessionId::new(id()), UserId::new(id()), &SessionLifetimes::default(), now());
     let refused = begin(&db).await.insert_sessions(&[nobody]).await.unwrap_err();
     assert!(matches!(refused, StoreError::Conflict(_)), "{:?} {refused:?}", db.engine == Engine::Sqlite);
+}
+
+/// A key is read as it was written, found by its digest alone; its revocation is told, its use written once a minute.
+pub async fn api_keys_are_kept(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    let (theirs, _) = stored_organizer(&db).await;
+    let make = |number: u8, expires_at| {
+        let scopes = [Scope::EventsRead, Scope::BookingsWrite].into();
+        let new = NewApiKey { name: "Zażółć".into(), scopes, expires_at };
+        let secret = (TokenHash::new([number; 32]), format!("gtk_{number}"));
+        ApiKey::try_new(ApiKeyId::new(id()), ours.id, &new, secret, owner.user, now()).unwrap()
+    };
+    let (first, second) = (make(1, Some(at(60))), make(2, None));
+    let mut unit = begin(&db).await;
+    for key in [&first, &second] {
+        unit.insert_api_key(key).await.unwrap();
+    }
+    assert_eq!(unit.count_api_keys(ours.id, now()).await.unwrap(), 2);
+    assert_eq!(unit.count_api_keys(ours.id, at(60)).await.unwrap(), 1, "one has expired");
+    assert_eq!(unit.count_api_keys(theirs.id, now()).await.unwrap(), 0);
+    unit.commit().await.unwrap();
+    let doubled = ApiKey { id: ApiKeyId::new(id()), ..first.clone() };
+    assert!(matches!(begin(&db).await.insert_api_key(&doubled).await, Err(StoreError::Conflict(_))));
+    let reads = &db.database;
+    assert_eq!(reads.api_key_by_hash(&first.hash).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(reads.api_key_by_hash(&TokenHash::new([9; 32])).await.unwrap(), None);
+    assert_eq!(reads.api_key(theirs.id, first.id).await.unwrap(), None);
+    assert_eq!(reads.api_keys(ours.id, None, 1).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(reads.api_keys(ours.id, Some(first.id), 9).await.unwrap(), std::slice::from_ref(&second));
+
+    let mut unit = begin(&db).await;
+    assert_eq!(unit.lock_api_key(theirs.id, first.id).await.unwrap(), None);
+    let locked = unit.lock_api_key(ours.id, first.id).await.unwrap().unwrap();
+    let revoked = locked.revoke(at(5)).unwrap();
+    unit.save_api_key(&revoked).await.unwrap();
+    assert_eq!(unit.count_api_keys(ours.id, now()).await.unwrap(), 1);
+    unit.save_api_key_uses(&[(second.id, at(10)), (ApiKeyId::new(id()), at(10))]).await.unwrap();
+    unit.save_api_key_uses(&[(second.id, at(69))]).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(reads.api_key(ours.id, first.id).await.unwrap(), Some(revoked));
+    assert_eq!(reads.api_key(ours.id, second.id).await.unwrap().unwrap().last_used_at, Some(at(10)));
+    let mut unit = begin(&db).await;
+    unit.save_api_key_uses(&[(second.id, at(70))]).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(reads.api_key(ours.id, second.id).await.unwrap().unwrap().last_used_at, Some(at(70)));
+    let told = |since| async move { reads.revocations(since).await.unwrap().keys };
+    assert_eq!(told(at(5)).await, [RevokedKey { key: first.id, at: at(5) }]);
+    assert_eq!(told(at(6)).await, []);
 }

@@ -109,3 +109,30 @@ pub(crate) mod seal_check {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// A key of an organizer, as its digest.
+pub(crate) mod api_key {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "api_keys")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) organizer_id: Uuid,
+        pub(crate) name: String,
+        pub(crate) hash: Vec<u8>,
+        pub(crate) hint: String,
+        pub(crate) scopes: String,
+        pub(crate) created_by: Uuid,
+        pub(crate) created_at: i64,
+        pub(crate) expires_at: Option<i64>,
+        pub(crate) last_used_at: Option<i64>,
+        pub(crate) revoked_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

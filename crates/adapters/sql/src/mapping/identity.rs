@@ -2,11 +2,13 @@
 
 use application::identity::StoredSigningKey;
 use application::store::StoreError;
-use domain::identity::{Account, EndReason, RefreshToken, Session, SessionEnd, TokenHash, User, UserName};
-use domain::{EmailAddress, SessionId, SigningKeyId, UserId};
+use domain::identity::{
+    Account, ApiKey, EndReason, RefreshToken, Scope, Scopes, Session, SessionEnd, TokenHash, User, UserName,
+};
+use domain::{ApiKeyId, EmailAddress, OrganizerId, SessionId, SigningKeyId, Text, UserId};
 
 use super::{count, instant, instant_if, integer, micros};
-use crate::entity::{refresh_token, session, signing_key, user};
+use crate::entity::{api_key, refresh_token, session, signing_key, user};
 use crate::error::bad_row;
 
 /// An account of its row.
@@ -108,4 +110,39 @@ pub(crate) fn signing_key(row: signing_key::Model) -> Result<StoredSigningKey, S
         created_at: instant(row.created_at)?,
         retired_at: instant_if(row.retired_at)?,
     })
+}
+
+/// An API key of its row.
+pub(crate) fn api_key(row: api_key::Model) -> Result<ApiKey, StoreError> {
+    let scope = |word: &str| Scope::parse(word).ok_or_else(|| bad_row("scope", word));
+    Ok(ApiKey {
+        id: ApiKeyId::new(row.id),
+        organizer: OrganizerId::new(row.organizer_id),
+        name: Text::trusted(row.name),
+        hash: TokenHash::new(row.hash.as_slice().try_into().map_err(|_| bad_row("hash of a key", row.hash.len()))?),
+        hint: row.hint,
+        scopes: row.scopes.split(' ').map(scope).collect::<Result<Scopes, _>>()?,
+        created_by: UserId::new(row.created_by),
+        created_at: instant(row.created_at)?,
+        expires_at: instant_if(row.expires_at)?,
+        last_used_at: instant_if(row.last_used_at)?,
+        revoked_at: instant_if(row.revoked_at)?,
+    })
+}
+
+/// The row of an API key.
+pub(crate) fn api_key_row(key: &ApiKey) -> api_key::Model {
+    api_key::Model {
+        id: key.id.uuid(),
+        organizer_id: key.organizer.uuid(),
+        name: key.name.as_str().to_owned(),
+        hash: key.hash.as_bytes().to_vec(),
+        hint: key.hint.clone(),
+        scopes: key.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "),
+        created_by: key.created_by.uuid(),
+        created_at: micros(key.created_at),
+        expires_at: key.expires_at.map(micros),
+        last_used_at: key.last_used_at.map(micros),
+        revoked_at: key.revoked_at.map(micros),
+    }
 }

@@ -11,7 +11,9 @@ pub(crate) use booking::{bookings_of, channel_code, status_code, types_of};
 pub(crate) use catalog::{
     event_row, member, member_event_rows, member_row, organizer, organizer_row, pool_row, sales, ticket_type_row,
 };
-pub(crate) use identity::{account_row, refresh_token, refresh_token_row, session, session_row, signing_key, user};
+pub(crate) use identity::{
+    account_row, api_key, api_key_row, refresh_token, refresh_token_row, session, session_row, signing_key, user,
+};
 
 use application::store::StoreError;
 use domain::Timestamp;

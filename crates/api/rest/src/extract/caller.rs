@@ -40,7 +40,7 @@ impl FromRequestParts<AppState> for Acting {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let context = Context::from_request_parts(parts, state).await?;
         let token = bearer(&parts.headers)?.ok_or(AppError::Unauthenticated)?;
-        let agent = Agent::Account(state.identity().authenticate(token).await?);
+        let agent = state.identity().identify(token).await?;
         context.known_as(agent.actor());
         Ok(Self { agent, origin: context.origin() })
     }
