@@ -14,6 +14,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,9 @@ use super::{Limits, Serving, refusal};
 const PREFACE: &[u8; 4] = b"PRI ";
 /// How often a connection is looked at again that has sent less than that.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// For how long, and for how many bytes, an ended connection is still read from.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 enum Version {
     One,
@@ -84,10 +88,40 @@ async fn drive_http1(stream: TcpStream, serving: &Serving) {
         }
     };
     let end = watch(poll, &activity, &serving.limits, &serving.stop).await;
-    if matches!(end, End::TooSlow) && activity.is_reading_head() {
-        let stream = connection.into_parts().io.into_inner().into_inner();
-        // Whoever sends slowly may also read slowly: he gets what goes out at once.
-        let _ = stream.try_write(&refusal::head_too_slow());
+    let stream = connection.into_parts().io.into_inner().into_inner();
+    match end {
+        End::Over => linger(stream, &serving.stop).await,
+        End::TooSlow if activity.is_reading_head() => {
+            // Whoever sends slowly may also read slowly: he gets what goes out at once.
+            let _ = stream.try_write(&refusal::head_too_slow());
+            linger(stream, &serving.stop).await;
+        }
+        End::TooSlow => {}
+    }
+}
+
+/// Ends a connection on which the other side may still be sending, as after a body that is too large: what it sends is
+/// read and thrown away for a moment. Closing at once would reset the connection, and the answer would be lost with it.
+async fn linger(mut stream: TcpStream, stop: &CancellationToken) {
+    let drain = async {
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut left = LINGER_BYTES_MAX;
+        let mut unread = Vec::with_capacity(16 * 1024);
+        while left > 0 {
+            match stream.read_buf(&mut unread).await {
+                Ok(length @ 1..) => left = left.saturating_sub(length),
+                _ => return,
+            }
+            unread.clear();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = drain => {}
+        () = sleep(LINGER_MAX) => {}
     }
 }
 

@@ -1,4 +1,7 @@
 //! A TCP stream that notes when bytes go through it.
+//!
+//! What the HTTP library answers by itself to a head that it cannot read (a bare 400 or 431) has no body. Here is the
+//! only place where such an answer can be met before it goes out, so here it becomes a problem like any other.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,15 +12,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::refusal;
 
 pub(super) struct Watched {
     stream: TcpStream,
     activity: Arc<Activity>,
+    /// What is still to go out of a refusal of ours.
+    refusal: Vec<u8>,
 }
 
 impl Watched {
     pub(super) const fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+        Self { stream, activity, refusal: Vec::new() }
     }
 
     pub(super) fn into_inner(self) -> TcpStream {
@@ -29,6 +35,27 @@ impl Watched {
             self.activity.wrote();
         }
         written
+    }
+
+    /// Whether these bytes are the library's own refusal of a head; then ours goes out in their place.
+    fn takes_over(&mut self, bytes: &[u8]) -> bool {
+        let instead = refusal::instead_of(bytes);
+        let takes_over = instead.is_some();
+        self.refusal.extend(instead.unwrap_or_default());
+        takes_over
+    }
+
+    /// Writes what is left of a refusal of ours.
+    fn poll_refusal(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(task, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.drain(..written);
+            self.activity.wrote();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -45,6 +72,10 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_refusal(task))?;
+        if self.takes_over(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = ready!(Pin::new(&mut self.stream).poll_write(task, bytes));
         Poll::Ready(self.note(written))
     }
@@ -54,6 +85,13 @@ impl AsyncWrite for Watched {
         task: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_refusal(task))?;
+        // The library's refusal has no body, and so comes in one part.
+        if let [only] = parts
+            && self.takes_over(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(task, parts));
         Poll::Ready(self.note(written))
     }
@@ -63,10 +101,12 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_refusal(task))?;
         Pin::new(&mut self.stream).poll_flush(task)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_refusal(task))?;
         Pin::new(&mut self.stream).poll_shutdown(task)
     }
 }
