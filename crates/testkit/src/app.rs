@@ -58,6 +58,8 @@ pub struct TestApp {
     pub availability: Arc<Availability>,
     /// The lanes.
     pub desk: Desk,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
     /// Readiness.
     pub health: Arc<Health>,
     router: Router,
@@ -72,11 +74,15 @@ impl TestApp {
     }
 
     /// Starts one with other settings.
+    pub async fn start_with(engine: Engine, settings: Settings) -> Self {
+        Self::start_in(TestDatabase::create(engine).await, settings).await
+    }
+
+    /// Starts one in a database that was made before.
     ///
     /// # Panics
     /// When it cannot.
-    pub async fn start_with(engine: Engine, settings: Settings) -> Self {
-        let database = TestDatabase::create(engine).await;
+    pub async fn start_in(database: TestDatabase, settings: Settings) -> Self {
         let clock = TestClock::default();
         let port = Arc::new(database.database.clone());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
@@ -104,7 +110,7 @@ impl TestApp {
             bookings: bookings.clone(),
             availability: availability.clone(),
             health: health.clone(),
-            ids,
+            ids: ids.clone(),
         };
         let state = AppState::new(services, settings.rest);
         let cancel = CancellationToken::new();
@@ -114,7 +120,7 @@ impl TestApp {
         });
         let router = api_rest::router(state.clone());
         let ops = api_rest::ops_router(state, Arc::new(|| "# metrics\n".to_owned()));
-        Self { clock, database, identity, catalog, bookings, availability, desk, health, router, ops, cancel }
+        Self { clock, database, identity, catalog, bookings, availability, desk, ids, health, router, ops, cancel }
     }
 
     /// Somebody who has not signed in.

@@ -3,6 +3,7 @@
 //! SQLite gets a file in a folder of its own. PostgreSQL gets a database copied from a template, which the first test
 //! that comes by prepares; both are dropped with the value.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
+
+use crate::proxy::Proxy;
 
 /// Which engine a test runs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +79,21 @@ impl TestDatabase {
         test.database = test.open().await;
         test.database.weaken(control).await.expect("the constraint can be dropped");
         test
+    }
+
+    /// The same database, with its handle behind a proxy and these settings but for the address. All that looks from
+    /// beside ([`TestDatabase::open`], [`TestDatabase::tamper`]) still goes straight to it.
+    ///
+    /// # Panics
+    /// When it cannot be opened, or is a file.
+    pub async fn behind(mut self, proxy: &Proxy, settings: &DatabaseSettings) -> Self {
+        let direct: PgConnectOptions = self.settings.url.parse().expect("a database of PostgreSQL");
+        let server = format!("{}:{}", direct.get_host(), direct.get_port());
+        let url = self.settings.url.replacen(&server, &proxy.address().to_string(), 1);
+        assert_ne!(url, self.settings.url, "the address of the server stands in the URL");
+        let through = Database::connect(&DatabaseSettings { url, ..settings.clone() }).await;
+        self.database = through.expect("the database can be opened through the proxy");
+        self
     }
 
     /// The settings that lead to it.
@@ -147,6 +165,17 @@ fn base_url() -> String {
     std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
         panic!("{POSTGRES_URL} is not set: run `make test`, or `eval \"$(scripts/services.sh env)\"` before")
     })
+}
+
+/// Where the server listens that tests use.
+///
+/// # Panics
+/// Where none is set.
+#[must_use]
+pub fn postgres_address() -> SocketAddr {
+    let options: PgConnectOptions = base_url().parse().expect("the URL of the tests' PostgreSQL");
+    let host = options.get_host().parse().expect("the tests' PostgreSQL is named by its IP address");
+    SocketAddr::new(host, options.get_port())
 }
 
 /// The URL of that database on the same server.

@@ -6,5 +6,6 @@ pub mod clock;
 pub mod contract;
 pub mod databases;
 pub mod hall;
+pub mod proxy;
 pub mod smtp;
 pub mod world;

@@ -19,6 +19,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::bounded::Bounded;
 use crate::connect::{Database, Engine};
 use crate::entity::{event, lane, member, member_event, organizer, pool, user};
 use crate::error::{bad_row, orm, saved};
@@ -247,13 +248,13 @@ impl Database {
 
 impl Database {
     /// A transaction that reads everything as of one instant and writes nothing.
-    pub(crate) async fn begin_snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+    pub(crate) async fn begin_snapshot(&self) -> Result<Bounded<DatabaseTransaction>, StoreError> {
         let begun = match self.engine() {
             Engine::Postgres { .. } => {
                 let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-                self.reads().begin_with_config(Some(isolation), Some(access)).await
+                self.reads().derive(self.reads().inner().begin_with_config(Some(isolation), Some(access))).await
             }
-            Engine::Sqlite { .. } => self.reads().begin().await,
+            Engine::Sqlite { .. } => self.reads().derive(self.reads().inner().begin()).await,
         };
         begun.map_err(orm)
     }

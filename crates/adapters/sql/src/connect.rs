@@ -12,10 +12,11 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 
+use crate::bounded::Bounded;
 use crate::error::{orm, raw};
 use crate::lane::PostgresLanes;
 use crate::migration::Migrator;
@@ -51,7 +52,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     /// Reads, and on PostgreSQL the units of work too.
-    reads: DatabaseConnection,
+    reads: Bounded<DatabaseConnection>,
     engine: Engine,
     _lock: Option<SqliteLock>,
 }
@@ -94,7 +95,7 @@ impl Database {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self.engine() {
             Engine::Sqlite { .. } => {
-                let transaction = self.begin_orm().await?;
+                let transaction = self.begin_orm().await?.unbounded();
                 Migrator::up(&transaction, None).await.map_err(orm)?;
                 transaction.commit().await.map_err(orm)
             }
@@ -128,12 +129,12 @@ impl Database {
         if let Engine::Sqlite { writer, .. } = self.engine() {
             writer.close().await;
         }
-        if let Err(error) = self.reads().close_by_ref().await {
+        if let Err(error) = self.reads().inner().close_by_ref().await {
             tracing::debug!(%error, "A database connection was not closed in order");
         }
     }
 
-    pub(crate) fn reads(&self) -> &DatabaseConnection {
+    pub(crate) fn reads(&self) -> &Bounded<DatabaseConnection> {
         &self.0.reads
     }
 
@@ -142,17 +143,24 @@ impl Database {
     }
 
     /// A transaction that writes.
-    pub(crate) async fn begin_orm(&self) -> Result<DatabaseTransaction, StoreError> {
+    pub(crate) async fn begin_orm(&self) -> Result<Bounded<DatabaseTransaction>, StoreError> {
         let begun = match self.engine() {
-            Engine::Postgres { .. } => self.reads().begin().await,
+            Engine::Postgres { .. } => self.reads().derive(self.reads().inner().begin()).await,
             Engine::Sqlite { orm, .. } => {
                 let mode = Some(SqliteTransactionMode::Immediate);
-                orm.begin_with_options(TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() }).await
+                let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
+                self.reads().derive(orm.begin_with_options(options)).await
             }
         };
         begun.map_err(orm)
     }
 }
+
+/// For how long a unit of work may do nothing, before the database ends it: a replica that is paused or lost in the middle
+/// of one must not keep its locks. No request takes longer.
+const UNIT_IDLE_MAX_MS: u32 = 10_000;
+/// What a statement may take beyond the timeout that the server keeps by itself: it may not answer at all.
+const ANSWER_SPARE: Duration = Duration::from_secs(1);
 
 async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectError> {
     let options = PgConnectOptions::from_str(&settings.url)
@@ -161,10 +169,20 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
         .disable_statement_logging();
     // Set by statements rather than as options of the start, which poolers between us and the server may refuse.
     let statement_ms = settings.statement_timeout.as_millis();
-    let set = format!("SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = 60000");
+    let set =
+        format!("SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {UNIT_IDLE_MAX_MS}");
+    let answer_within = settings.statement_timeout + ANSWER_SPARE;
     let pool = PgPoolOptions::new()
         .max_connections(settings.connections_max)
         .acquire_timeout(settings.connect_timeout)
+        // The pool asks each connection that comes back whether it lives, and waits for its answer without a bound: one
+        // whose other side is gone for good would keep its place for ever. Asked here before, it is thrown away.
+        .after_release(move |connection, _| {
+            Box::pin(async move {
+                let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+                tokio::time::timeout(answer_within, connection.ping()).await.unwrap_or_else(late).map(|()| true)
+            })
+        })
         .after_connect(move |connection, _| {
             let set = sqlx::AssertSqlSafe(set.clone());
             Box::pin(async move { sqlx::raw_sql(set).execute(connection).await.map(drop) })
@@ -173,7 +191,7 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
         .await
         .map_err(|error| ConnectError::Unreachable(raw(error)))?;
     let lanes = PostgresLanes::new(options.clone(), settings);
-    let reads = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+    let reads = Bounded::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Some(answer_within));
     Ok(Inner { reads, engine: Engine::Postgres { lanes, options: Box::new(options) }, _lock: None })
 }
 
@@ -200,7 +218,7 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
     let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
     let reads = pool(readers, settings.connections_max, settings.connect_timeout).await?;
     let orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
-    let reads = SqlxSqliteConnector::from_sqlx_sqlite_pool(reads);
+    let reads = Bounded::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(reads), None);
     Ok(Inner { reads, engine: Engine::Sqlite { writer, orm }, _lock: lock })
 }
 

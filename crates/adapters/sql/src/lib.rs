@@ -19,6 +19,7 @@
 
 mod api_keys;
 mod booking;
+mod bounded;
 mod catalog;
 mod connect;
 mod entity;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel};
 
+use crate::bounded::Bounded;
 use crate::connect::Database;
 use crate::entity::{audit, idempotency_key, outbox};
 use crate::error::{bad_row, orm};
@@ -17,7 +18,7 @@ use crate::mapping::{instant, integer, micros};
 pub(crate) const CHUNK: usize = 1_000;
 
 /// A unit of work.
-pub(crate) struct SqlUnit(pub(crate) DatabaseTransaction);
+pub(crate) struct SqlUnit(pub(crate) Bounded<DatabaseTransaction>);
 
 #[async_trait]
 impl Store for Database {

@@ -22,7 +22,7 @@ const TOLD_MAX: usize = 1_000;
 #[async_trait]
 impl Verifier for Database {
     async fn verify(&self) -> Result<Report, StoreError> {
-        let snapshot = self.begin_snapshot().await?;
+        let snapshot = self.begin_snapshot().await?.unbounded();
         if snapshot.get_database_backend() == DbBackend::Postgres {
             // It takes as long as it takes, and sorts some millions of rows.
             let patience = "SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'";
