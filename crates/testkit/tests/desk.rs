@@ -112,6 +112,26 @@ async fn more_lapsed_holds_than_one_commit_reclaims_are_still_found(#[case] engi
 #[case(Engine::Sqlite)]
 #[case(Engine::Postgres)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_lapsed_in_another_pool_is_not_remembered_as_sold(#[case] engine: Engine) {
+    let limited = [ticket_type(100, Some(3)), ticket_type(100, Some(1))];
+    let hall = Hall::open(engine, &limited).await;
+    hall.hold(2).await.unwrap();
+    hall.hold(1).await.unwrap();
+    hall.clock.step(TimeDelta::seconds(60));
+    // The second type runs out. What has lapsed of the first is no help, and is free all the same.
+    let second = hold(&hall.desk, hall.event, hall.request_of(buyer(1), &[(1, 2)]), None).await;
+    assert!(is_sold_out(&second));
+    assert!(hall.hold(1).await.is_ok(), "the very next decision gets what has lapsed");
+    let both = hold(&hall.desk, hall.event, hall.request_of(buyer(1), &[(0, 1), (1, 2)]), None).await;
+    let Err(AppError::Refused(Refusal::SoldOut { left })) = both else { panic!("{both:?}") };
+    assert_eq!(left, [(hall.types[0], 2), (hall.types[1], 1)]);
+    hall.verify().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_fifty_times_makes_one_booking(#[case] engine: Engine) {
     let hall = Hall::open(engine, &[ticket_type(100, Some(100))]).await;
     let others = hall.another_desk_if(engine).await;

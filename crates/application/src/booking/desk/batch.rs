@@ -312,9 +312,7 @@ impl Inner {
         for (Decided { work, answered, deferred }, wrote) in decided.into_iter().zip(wrote) {
             self.remember(&work, *wrote);
             if let Some(next_release) = marks.get(&work.key) {
-                let left = work.sale.ticket_types.iter();
-                let left = left.map(|known| (known.id, work.sale.available(known).unwrap_or(u32::MAX))).collect();
-                self.sold_out.mark(work.key, left, work.sale.only_type().map(|known| known.id), *next_release);
+                self.sold_out.mark(work.key, work.left(), work.sale.only_type().map(|known| known.id), *next_release);
             }
             for (submission, reply) in answered {
                 self.settings.metrics.decided(&submission.command, &reply);

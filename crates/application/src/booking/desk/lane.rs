@@ -1,5 +1,6 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use domain::booking::{
     Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange, StockMove,
     Verdict, cancel, change_sale, confirm, expire, hold, reclaim, renew,
 };
-use domain::{BookingId, Timestamp};
+use domain::{BookingId, TicketTypeId, Timestamp};
 
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
@@ -206,12 +207,30 @@ impl LaneWork {
             Ok(Room::NotYet) => Step::Defer,
             Ok(Room::None) => {
                 self.sold_out = true;
-                // Nothing is left to reclaim: the decision stands as it was.
-                let refusal = hold(&self.sale, &Holdings::new(), request, rules.hold_end, self.now).err();
+                // Nothing that would help is left to reclaim: the decision stands as it was. What is left it tells with
+                // every lapsed hold counted as free, like the decision itself.
+                let refusal = hold(&self.unlapsed(), &Holdings::new(), request, rules.hold_end, self.now).err();
                 Step::Reply(Err(refusal.unwrap_or(Refusal::SoldOut { left: Vec::new() }).into()))
             }
             Err(error) => Step::Reply(Err(error)),
         }
+    }
+
+    /// The sale as if every lapsed hold that is known here had been taken back.
+    fn unlapsed(&self) -> Cow<'_, Sale> {
+        let mut sale = Cow::Borrowed(&self.sale);
+        for decided in self.lapsed.iter().flat_map(|lapsed| &lapsed.bookings).filter_map(|it| self.expired(it)) {
+            if let Err(defect) = sale.to_mut().apply(&decided.stock) {
+                tracing::error!(event.id = %self.key, "Stock does not fit its bookings: {defect}");
+            }
+        }
+        sale
+    }
+
+    /// What is left of each type, with every lapsed hold counted as free.
+    pub(super) fn left(&self) -> Vec<(TicketTypeId, u32)> {
+        let sale = self.unlapsed();
+        sale.ticket_types.iter().map(|known| (known.id, sale.available(known).unwrap_or(u32::MAX))).collect()
     }
 
     /// The stock that the request would take if there were room.
