@@ -133,6 +133,70 @@ async fn the_same_key_on_postgres() {
 }
 
 #[tokio::test]
+async fn what_was_made_is_found_at_its_location() {
+    let world = world(Engine::Sqlite).await;
+    let event = id(&world.draft(100, 10).await);
+    let path = format!("/api/v1/events/{event}");
+    let made = async |path: &str, body: Value| {
+        let made = world.organizer.post(path, &body).await;
+        (made.header("location").unwrap().to_owned(), made.expect(201))
+    };
+    let (organizer, club) = made("/api/v1/organizers", json!({ "name": "Club" })).await;
+    let (pool, hall) = made(&format!("{path}/pools"), json!({ "name": "Hall", "capacity": 12 })).await;
+    let types = format!("{path}/ticket-types");
+    let (shown, seated) = made(&types, json!({ "name": "Seated", "price": 5, "capacity": 3 })).await;
+    let (hidden, press) = made(&types, json!({ "name": "Press", "price": 0, "hidden": true })).await;
+    let own_pool = format!("{path}/pools/{}", uuid::Uuid::nil());
+
+    let anybody = world.app.anybody();
+    for (location, body) in [(&organizer, &club), (&pool, &hall), (&shown, &seated), (&hidden, &press)] {
+        assert_eq!(&world.organizer.get(location).await.expect(200), body, "{location}");
+        assert_eq!(&world.admin.get(location).await.expect(200), body, "{location}");
+        world.stranger.get(location).await.problem(404, "not_found");
+    }
+    for location in [&organizer, &pool] {
+        anybody.get(location).await.problem(401, "unauthenticated");
+    }
+    for location in [&shown, &hidden] {
+        // It is a draft.
+        anybody.get(location).await.problem(404, "not_found");
+    }
+    for nothing in [format!("/api/v1/organizers/{event}"), own_pool, format!("{types}/{event}")] {
+        world.organizer.get(&nothing).await.problem(404, "not_found");
+        world.admin.get(&nothing).await.problem(404, "not_found");
+    }
+    let other = id(&world.draft(100, 10).await);
+    let elsewhere = shown.replace(&event, &other);
+    world.organizer.get(&elsewhere).await.problem(404, "not_found");
+
+    world.organizer.act(&format!("{path}/publish")).await.expect(200);
+    let seen = anybody.get(&shown).await;
+    assert_eq!(seen.header("cache-control"), Some("public, max-age=1"));
+    let etag = seen.header("etag").unwrap().to_owned();
+    assert_eq!(seen.expect(200), seated);
+    let again = anybody.send(Method::GET, &shown, &[("if-none-match", &etag)], None).await;
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
+    anybody.get(&hidden).await.problem(404, "not_found");
+    world.buyer.get(&hidden).await.problem(404, "not_found");
+    anybody.get(&pool).await.problem(401, "unauthenticated");
+    world.buyer.get(&pool).await.problem(404, "not_found");
+    let inside = world.organizer.get(&hidden).await;
+    assert_eq!(inside.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(inside.expect(200), press);
+    let etag = world.organizer.get(&pool).await.header("etag").unwrap().to_owned();
+    let again = world.organizer.send(Method::GET, &pool, &[("if-none-match", &etag)], None).await;
+    assert_eq!(again.status, 304);
+    world.organizer.patch(&pool, &json!({ "capacity": 13 })).await.expect(200);
+    let changed = world.organizer.send(Method::GET, &pool, &[("if-none-match", &etag)], None).await;
+    assert_eq!(changed.expect(200)["capacity"], 13);
+    world.app.stop().await;
+}
+
+fn id(body: &Value) -> String {
+    body["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
 async fn what_creates_something_honours_the_key() {
     let world = world(Engine::Sqlite).await;
     let event = world.on_sale(100, 10).await;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::created::Created;
-use crate::extract::{Acting, Keyed, Params};
+use crate::extract::{Acting, Ids, Keyed, Params};
 use crate::openapi::IdempotencyKeyHeader;
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
@@ -20,7 +20,7 @@ use crate::state::AppState;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(create_organizer, list_organizers))
+    OpenApiRouter::default().routes(routes!(create_organizer, list_organizers)).routes(routes!(get_organizer))
 }
 
 /// A tenant.
@@ -86,6 +86,25 @@ async fn create_organizer(
     let made = state.catalog().create_organizer(&agent, &name, slug.as_deref(), key.as_ref(), &origin).await?;
     let location = format!("/api/v1/organizers/{}", made.value.id);
     Ok(Created::at(location, made.value.into(), made.replayed))
+}
+
+/// Shows an organizer
+///
+/// For its members and admins.
+#[utoipa::path(
+    get, path = "/organizers/{organizerId}", operation_id = "getOrganizer", tag = "Catalog",
+    params(("organizerId" = Uuid, Path, description = "The organizer.")),
+    responses((status = 200, description = "The organizer.", body = OrganizerBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["not_found"]))),
+)]
+async fn get_organizer(
+    State(state): State<AppState>,
+    acting: Acting,
+    ids: Ids<1>,
+) -> Result<Answer<OrganizerBody>, Problem> {
+    let Ids([organizer]) = ids;
+    Ok(Answer(state.catalog().organizer(&acting.agent, OrganizerId::new(organizer)).await?.into()))
 }
 
 /// Which page of the organizers.

@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::created::Created;
 use crate::extract::{Acting, Ids, IfMatch, Json, Keyed};
-use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader};
+use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::{events, patch, rendered};
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(add_pool)).routes(routes!(edit_pool))
+    OpenApiRouter::default().routes(routes!(add_pool)).routes(routes!(get_pool, edit_pool))
 }
 
 /// A shared pool.
@@ -88,6 +88,43 @@ async fn add_pool(
     let location = format!("/api/v1/events/{event}/pools/{}", added.id);
     let etag = rendered::etag(&changed.value, sale.event.status_at(state.catalog().now()));
     Ok(Created::at(location, added.into(), changed.replayed).with_etag(etag))
+}
+
+/// Shows a shared pool
+///
+/// Stale by a second at the most. For members of its organizer and admins.
+#[utoipa::path(
+    get, path = "/events/{eventId}/pools/{poolId}", operation_id = "getPool", tag = "Catalog",
+    params(
+        ("eventId" = Uuid, Path, description = "The event."),
+        ("poolId" = Uuid, Path, description = "The pool."),
+        IfNoneMatchHeader,
+    ),
+    responses(
+        (
+            status = 200, description = "The pool.", body = PoolBody,
+            headers(("ETag" = String, description = "Weak; covers the whole event and its stock.")),
+        ),
+        (
+            status = 304, description = "It is as the caller knows it.",
+            headers(("ETag" = String, description = "Weak; covers the whole event and its stock.")),
+        ),
+    ),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found"]))),
+)]
+async fn get_pool(
+    State(state): State<AppState>,
+    acting: Acting,
+    ids: Ids<2>,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let Ids([event, id]) = ids;
+    let (event, id) = (EventId::new(event), PoolId::new(id));
+    let seen = state.catalog().pool(&acting.agent, event, id).await?;
+    let found = seen.sale.pool(id).ok_or(AppError::Internal)?;
+    let status = seen.sale.event.status_at(state.catalog().now());
+    Ok(rendered::answer_privately(&request, &seen, status, || PoolBody::from(found)))
 }
 
 /// A change of a shared pool: what is left out stays.

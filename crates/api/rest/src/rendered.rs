@@ -18,6 +18,8 @@ use serde::Serialize;
 
 use crate::extract::conditional;
 
+/// How long others may keep what everybody may see.
+const PUBLIC: &str = "public, max-age=1";
 /// How many bytes are kept of each kind of page.
 const BYTES_MAX: u64 = 16 * 1_024 * 1_024;
 /// Somewhat longer than the catalog keeps what they were made of.
@@ -58,8 +60,18 @@ impl Pages {
             self.0.insert(id, Arc::clone(&page));
             page
         });
-        answer(request, &page.etag, HeaderValue::from_static("public, max-age=1"), || page.body.clone())
+        answer(request, &page.etag, HeaderValue::from_static(PUBLIC), || page.body.clone())
     }
+}
+
+/// Answers a part of what everybody may see of an event, of which nothing is kept.
+pub(crate) fn answer_publicly<T: Serialize>(
+    request: &HeaderMap,
+    seen: &SeenSale,
+    status: EventStatus,
+    body: impl FnOnce() -> T,
+) -> Response {
+    answer(request, &etag(seen, status), HeaderValue::from_static(PUBLIC), || write(&body()))
 }
 
 /// Answers what only some may see, of which nothing is kept.

@@ -13,19 +13,20 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use application::catalog::SeenEvent;
 use application::error::AppError;
 
 use crate::created::Created;
 use crate::events;
-use crate::extract::{Acting, Ids, IfMatch, Json, Keyed};
-use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader};
+use crate::extract::{Acting, Ids, IfMatch, Json, Keyed, Visitor};
+use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::{patch, rendered, time};
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(add_ticket_type)).routes(routes!(edit_ticket_type))
+    OpenApiRouter::default().routes(routes!(add_ticket_type)).routes(routes!(get_ticket_type, edit_ticket_type))
 }
 
 /// A ticket type.
@@ -207,6 +208,51 @@ async fn add_ticket_type(
     let location = format!("/api/v1/events/{event}/ticket-types/{}", added.id);
     let etag = rendered::etag(&changed.value, sale.event.status_at(state.catalog().now()));
     Ok(Created::at(location, TicketTypeBody::of(sale, added), changed.replayed).with_etag(etag))
+}
+
+/// Shows a ticket type
+///
+/// Stale by a second at the most. Hidden ones, and those of drafts and archived events, are for their organizer.
+#[utoipa::path(
+    get, path = "/events/{eventId}/ticket-types/{ticketTypeId}", operation_id = "getTicketType", tag = "Catalog",
+    params(
+        ("eventId" = Uuid, Path, description = "The event."),
+        ("ticketTypeId" = Uuid, Path, description = "The ticket type."),
+        IfNoneMatchHeader,
+    ),
+    responses(
+        (
+            status = 200, description = "The ticket type.", body = TicketTypeBody,
+            headers(
+                ("ETag" = String, description = "Weak; covers the whole event and its stock."),
+                ("Cache-Control" = String, description = "`public, max-age=1` for what everybody sees."),
+            ),
+        ),
+        (
+            status = 304, description = "It is as the caller knows it.",
+            headers(("ETag" = String, description = "Weak; covers the whole event and its stock.")),
+        ),
+    ),
+    security((), ("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found"]))),
+)]
+async fn get_ticket_type(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    ids: Ids<2>,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let Ids([event, id]) = ids;
+    let (event, id) = (EventId::new(event), TicketTypeId::new(id));
+    let SeenEvent { seen, inside } = state.catalog().ticket_type(&visitor.agent, event, id).await?;
+    let found = seen.sale.ticket_type(id).ok_or(AppError::Internal)?;
+    let status = seen.sale.event.status_at(state.catalog().now());
+    let body = || TicketTypeBody::of(&seen.sale, found);
+    Ok(if inside {
+        rendered::answer_privately(&request, &seen, status, body)
+    } else {
+        rendered::answer_publicly(&request, &seen, status, body)
+    })
 }
 
 /// A change of a ticket type: what is left out stays, null empties.

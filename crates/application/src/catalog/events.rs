@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::booking::{Sale, SaleChange};
 use domain::catalog::{EventStatus, Slug};
-use domain::{EventId, Limit};
+use domain::{EventId, Limit, PoolId, TicketTypeId};
 
 use crate::access::{Agent, Operation, Subject, Verdict, decide};
 use crate::booking::{Command, Outcome};
@@ -54,6 +54,28 @@ impl Catalog {
             verdict.into_result("event")?;
         }
         Ok(SeenEvent { seen, inside })
+    }
+
+    /// A ticket type with its event, stale by a second at the most.
+    ///
+    /// # Errors
+    /// Like [`event`](Self::event); [`AppError::NotFound`] also for a hidden type, for who is not inside.
+    pub async fn ticket_type(&self, agent: &Agent, event: EventId, id: TicketTypeId) -> Result<SeenEvent, AppError> {
+        let found = self.event(agent, &EventRef::Id(event)).await?;
+        let known = found.seen.sale.ticket_type(id).filter(|known| found.inside || !known.hidden);
+        if known.is_some() { Ok(found) } else { Err(AppError::NotFound("ticket type")) }
+    }
+
+    /// An event with a shared pool of this id, for who sees it from inside, stale by a second at the most.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for everybody else, and where there is no such pool; [`AppError::Forbidden`] for a key
+    /// without the scope.
+    pub async fn pool(&self, agent: &Agent, event: EventId, id: PoolId) -> Result<Arc<SeenSale>, AppError> {
+        self.require(agent, Operation::SeeUnpublished, event).await?;
+        let seen = self.seen(&EventRef::Id(event)).await?;
+        let is_there = seen.sale.pool(id).is_some_and(|pool| pool.shared);
+        if is_there { Ok(seen) } else { Err(AppError::NotFound("pool")) }
     }
 
     /// A page of events, soonest first. The public sees what is published and has not ended, unless the filter asks for

@@ -71,6 +71,17 @@ impl Catalog {
         Ok(Page::of(self.ports.reads.organizers(inside, after, probe(limit)).await?, limit))
     }
 
+    /// One organizer.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for who is neither inside it nor an admin.
+    pub async fn organizer(&self, agent: &Agent, organizer: OrganizerId) -> Result<Organizer, AppError> {
+        let subject = Subject::organizer(organizer);
+        self.access.require(agent, Operation::SeeOrganizer, &subject, "organizer").await?;
+        let found = self.ports.reads.organizers(Some(Inside::Organizer(organizer)), None, 1).await?;
+        found.into_iter().next().ok_or(AppError::NotFound("organizer"))
+    }
+
     /// The organizer that a new event belongs to: the one that is named, else the caller's only one, else a new one; and
     /// what became of his role where that made him an organizer.
     pub(super) async fn organizer_of_event_in_op(
