@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(User),
+    /// Manage the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(Keys),
     /// Fill an instance that is marked as a demo
     #[command(subcommand)]
     Demo(Demo),
@@ -64,6 +67,12 @@ pub(crate) struct Serve {
 pub(crate) enum User {
     /// Make an account
     Create(CreateUser),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Sign by a new key from now on; the old ones verify until their last token has expired. Beside a running server
+    Rotate,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLaps
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
 use application::error::AppError;
-use application::identity::{Identity, IdentityPorts, Sealer};
+use application::identity::{Identity, IdentityPorts, MailPasswordResets, Sealer};
 use application::jobs::{Housekeeping, JobHandler, JobStore, Worker};
 use application::mail::{Mailer, Mails, SendMail};
 use application::store::Store;
@@ -66,6 +66,7 @@ impl Ground {
     pub async fn identity(&self, settings: &Settings) -> anyhow::Result<Identity> {
         let master_key = settings.secrets.load(&settings.data_dir)?;
         let database = Arc::new(self.database.clone());
+        let sealer: Arc<dyn Sealer> = Arc::new(AesSealer::try_new(&master_key)?);
         let ports = IdentityPorts {
             store: database.clone(),
             reads: database,
@@ -73,8 +74,9 @@ impl Ground {
             ids: Arc::clone(&self.ids),
             hasher: Arc::new(BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?),
             tokens: Arc::new(EdDsaTokens),
-            sealer: Arc::new(AesSealer::try_new(&master_key)?),
+            sealer: Arc::clone(&sealer),
             random: Arc::new(SystemRandom),
+            mails: Arc::new(Mails::new(sealer, Arc::clone(&self.ids), &settings.http.public_url())),
         };
         let started = Identity::start(ports, settings.identity()).await;
         if settings.database.migrate_on_start {
@@ -209,7 +211,9 @@ impl Application {
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let housekeeping =
             Housekeeping { jobs: database.clone(), identity: Arc::clone(&self.identity), clock: Arc::clone(clock) };
-        let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping)];
+        let resets = MailPasswordResets { identity: Arc::clone(&self.identity) };
+        let handlers: Vec<Arc<dyn JobHandler>> =
+            vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping), Arc::new(resets)];
         Worker::new(database, Arc::clone(clock), Arc::clone(ids), handlers)
     }
 }

@@ -24,7 +24,9 @@ fn it_says_what_it_is_and_what_it_can() {
     let version = run(&mut goticket(dir.path()), &["--version"]);
     assert_eq!(stdout(&version), format!("goticket {}\n", env!("CARGO_PKG_VERSION")));
     let help = stdout(&run(&mut goticket(dir.path()), &["--help"]));
-    for command in ["serve", "migrate", "user", "demo", "verify", "openapi", "config", "healthcheck", "completions"] {
+    for command in
+        ["serve", "migrate", "user", "keys", "demo", "verify", "openapi", "config", "healthcheck", "completions"]
+    {
         assert!(help.contains(command), "{command} is missing: {help}");
     }
     for shell in ["bash", "zsh", "fish"] {

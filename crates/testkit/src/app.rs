@@ -3,14 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use adapter_sql::Database;
 use adapter_system::{AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, MasterKey, SystemIds, SystemRandom};
 use api_rest::{AppState, Component, Health, RestSettings, Services};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
-use application::identity::{Identity, IdentityPorts, IdentityReads, IdentitySettings, NewUser};
+use application::identity::{
+    Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer,
+};
+use application::jobs::Worker;
+use application::mail::{Mails, SendMail};
 use application::origin::Origin;
 use application::store::Store;
 use axum::Router;
@@ -25,12 +31,12 @@ use uuid::Uuid;
 
 use crate::clock::TestClock;
 use crate::databases::{Engine, TestDatabase};
+use crate::smtp::{ReceivedMail, SmtpServer};
 
 /// The password of every account that [`TestApp::account`] makes.
 pub const PASSWORD: &str = "correct horse battery";
 
 /// How an application under test differs from the usual one.
-#[derive(Default)]
 pub struct Settings {
     /// The booking desk.
     pub desk: DeskSettings,
@@ -40,6 +46,20 @@ pub struct Settings {
     pub identity: IdentitySettings,
     /// The REST face.
     pub rest: RestSettings,
+    /// How many passwords are hashed at a time, and how many more wait.
+    pub hashing: BcryptLimits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            desk: DeskSettings::default(),
+            availability: AvailabilitySettings::default(),
+            identity: IdentitySettings::default(),
+            rest: RestSettings::default(),
+            hashing: BcryptLimits { running: 2, waiting: 100 },
+        }
+    }
 }
 
 /// The application.
@@ -62,6 +82,10 @@ pub struct TestApp {
     pub ids: Arc<dyn Ids>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// The server that its mails go to.
+    pub post: SmtpServer,
+    /// What runs beside requests, when a test says so.
+    worker: Worker,
     router: Router,
     ops: Router,
     cancel: CancellationToken,
@@ -87,8 +111,11 @@ impl TestApp {
         let port = Arc::new(database.database.clone());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let identity = Identity::start(identity_ports(&port, &shared_clock, &ids), settings.identity).await;
+        let identity =
+            Identity::start(identity_ports(&port, &shared_clock, &ids, settings.hashing), settings.identity).await;
         let identity = Arc::new(identity.expect("identity starts"));
+        let post = SmtpServer::start().await;
+        let worker = worker(&port, &shared_clock, &ids, &identity, &post);
         let desk = Desk::open(port.clone(), shared_clock.clone(), ids.clone(), settings.desk);
         let catalog_ports = CatalogPorts {
             store: port.clone(),
@@ -120,7 +147,22 @@ impl TestApp {
         });
         let router = api_rest::router(state.clone());
         let ops = api_rest::ops_router(state, Arc::new(|| "# metrics\n".to_owned()));
-        Self { clock, database, identity, catalog, bookings, availability, desk, ids, health, router, ops, cancel }
+        Self {
+            clock,
+            database,
+            identity,
+            catalog,
+            bookings,
+            availability,
+            desk,
+            ids,
+            health,
+            post,
+            worker,
+            router,
+            ops,
+            cancel,
+        }
     }
 
     /// Somebody who has not signed in.
@@ -177,8 +219,28 @@ impl TestApp {
         let port = Arc::new(self.database.database.clone());
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) =
             (Arc::new(self.clock.clone()), Arc::new(SystemIds::default()));
-        let started = Identity::start(identity_ports(&port, &clock, &ids), IdentitySettings::default()).await;
+        let started = Identity::start(
+            identity_ports(&port, &clock, &ids, BcryptLimits { running: 2, waiting: 100 }),
+            IdentitySettings::default(),
+        )
+        .await;
         started.expect("identity starts")
+    }
+
+    /// Does the work that waits, and gives all mails that have come to this address, the oldest first.
+    pub async fn mails_to(&self, address: &str) -> Vec<TestMail> {
+        while self.worker.work_once().await {}
+        let mine = |mail: &ReceivedMail| mail.to.iter().any(|to| to == address);
+        self.post.mails().iter().filter(|mail| mine(mail)).map(TestMail::read).collect()
+    }
+
+    /// The token in the newest mail to this address.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn mailed_token(&self, address: &str) -> String {
+        let mail = self.mails_to(address).await.pop().expect("a mail");
+        mail.token.expect("a token in the newest mail")
     }
 
     /// Ends its tasks; the desk carries out what waits.
@@ -192,17 +254,64 @@ impl TestApp {
     }
 }
 
-fn identity_ports(port: &Arc<Database>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> IdentityPorts {
-    let sealer = AesSealer::try_new(&MasterKey::new([7; 32])).expect("a master key of the right length");
+/// A mail as its reader sees it.
+#[derive(Clone, Debug)]
+pub struct TestMail {
+    /// Its subject.
+    pub subject: String,
+    /// Its text form.
+    pub text: String,
+    /// The token of its link.
+    pub token: Option<String>,
+}
+
+impl TestMail {
+    fn read(mail: &ReceivedMail) -> Self {
+        let message = mail_parser::MessageParser::default().parse(&mail.data).expect("a mail");
+        let text = message.body_text(0).expect("a text form").into_owned();
+        let token = text.split_once("#token=").map(|(_, rest)| rest.split_whitespace().next().unwrap_or("").to_owned());
+        Self { subject: message.subject().unwrap_or_default().to_owned(), text, token }
+    }
+}
+
+fn worker(
+    port: &Arc<Database>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    identity: &Arc<Identity>,
+    post: &SmtpServer,
+) -> Worker {
+    let url = format!("smtp://{}?tls=none", post.address());
+    let smtp = SmtpSettings::parse(&url, Duration::from_secs(5)).expect("the URL of the test's server");
+    let settings = MailSettings { from: "shop@example.com".to_owned(), destination: Destination::Smtp(smtp) };
+    let mailer = SystemMailer::try_new(&settings).expect("a mailer");
+    let (clock_of_mails, ids_of_mails) = (clock.clone(), ids.clone());
+    let send =
+        SendMail { mailer: Arc::new(mailer), sealer: sealer(), clock: clock_of_mails, ids: ids_of_mails, tries_max: 3 };
+    let resets = MailPasswordResets { identity: identity.clone() };
+    Worker::new(port.clone(), clock.clone(), ids.clone(), vec![Arc::new(send), Arc::new(resets)])
+}
+
+fn sealer() -> Arc<dyn Sealer> {
+    Arc::new(AesSealer::try_new(&MasterKey::new([7; 32])).expect("a master key of the right length"))
+}
+
+fn identity_ports(
+    port: &Arc<Database>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    hashing: BcryptLimits,
+) -> IdentityPorts {
     IdentityPorts {
         store: port.clone(),
         reads: port.clone(),
         clock: clock.clone(),
         ids: ids.clone(),
-        hasher: Arc::new(BcryptHasher::weak_for_tests(BcryptLimits { running: 2, waiting: 100 })),
+        hasher: Arc::new(BcryptHasher::weak_for_tests(hashing)),
         tokens: Arc::new(EdDsaTokens),
-        sealer: Arc::new(sealer),
+        sealer: sealer(),
         random: Arc::new(SystemRandom),
+        mails: Arc::new(Mails::new(sealer(), ids.clone(), "https://tickets.example.com")),
     }
 }
 

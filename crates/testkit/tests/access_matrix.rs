@@ -34,19 +34,27 @@ const MATRIX: &str = "
 operation          nobody buyer other scanner manager limited owner foreign admin expired revoked e:read e:write b:read b:write fkey
 addPool            401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
 addTicketType      401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
+agreeToEmailChange 422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 archiveEvent       401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+askForVerification 401    202   202   202     202     202     202   202     202   401     401     403    403     403    403     403
 cancelBooking      401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 cancelEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+changeEmail        401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 changeMember       401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
+changePassword     401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 changeRole         401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 confirmBooking     401    403   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 createApiKey       401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
 createEvent        401    404   404   403     201     403     201   404     201   401     401     403    201     403    403     404
 createOrganizer    401    403   403   403     403     403     201   201     201   401     401     403    403     403    403     403
+deleteAccount      401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 deleteEvent        401    404   404   403     204     404     204   404     204   401     401     403    204     403    403     404
 editEvent          401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 editPool           401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 editTicketType     401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+endOtherSessions   401    204   204   204     204     204     204   204     204   401     401     403    403     403    403     403
+endSession         401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
+forgotPassword     202    202   202   202     202     202     202   202     202   202     202     202    202     202    202     202
 getApiKey          401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 getAvailability    404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 getBooking         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
@@ -65,6 +73,7 @@ listEvents         200    200   200   200     200     200     200   200     200 
 listMembers        401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 listMyBookings     401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listOrganizers     401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
+listSessions       401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listUsers          401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 liveness           200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 login              401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
@@ -77,8 +86,10 @@ refresh            401    401   401   401     401     401     401   401     401 
 register           201    201   201   201     201     201     201   201     201   201     201     201    201     201    201     201
 removeMember       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 renewBooking       401    200   404   403     403     404     403   404     403   401     401     403    403     403    403     404
+resetPassword      422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 resumeEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 revokeApiKey       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
+verifyEmail        422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability  404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 ";
 
@@ -149,6 +160,12 @@ fn operations() -> Vec<Operation> {
 /// A body that is right.
 fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
     match operation {
+        "agreeToEmailChange" | "verifyEmail" => json!({ "token": "x" }),
+        "changeEmail" => json!({ "email": "new@example.com", "password": "wrong password" }),
+        "changePassword" => json!({ "currentPassword": "wrong password", "password": "long enough" }),
+        "deleteAccount" => json!({ "password": "wrong password" }),
+        "forgotPassword" => json!({ "email": "nobody@example.com" }),
+        "resetPassword" => json!({ "token": "x", "password": "long enough" }),
         "addPool" => json!({ "name": "Hall", "capacity": 5 }),
         "addTicketType" => json!({ "name": "Seated", "price": 1 }),
         "changeMember" => json!({ "role": "manager" }),
@@ -265,6 +282,7 @@ impl Scene {
             _ => Uuid::nil(),
         };
         ids.insert("userId", colleague.to_string());
+        ids.insert("sessionId", fresh().to_string());
         ids
     }
 

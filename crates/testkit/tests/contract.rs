@@ -68,6 +68,11 @@ on_both_engines! {
         signing_keys_are_made_by_one,
         sessions_have_an_owner,
         api_keys_are_kept,
+        a_mailed_token_is_taken_once,
+        a_wish_for_another_address_is_kept,
+        an_address_moves_to_where_nobody_is,
+        sessions_of_an_account_are_found,
+        an_account_is_erased,
     ],
     jobs: [
         a_job_is_put_in_once,

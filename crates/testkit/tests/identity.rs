@@ -12,10 +12,11 @@ use adapter_system::{
 use application::clock::Clock;
 use application::error::AppError;
 use application::identity::{Identity, IdentityPorts, IdentitySettings, KeyRingError, NewUser, TokenPair};
+use application::mail::Mails;
 use application::origin::{Actor, Origin, Principal};
 use chrono::TimeDelta;
 use domain::identity::{Role, User};
-use domain::{Limit, Timestamp};
+use domain::{Language, Limit, Timestamp};
 use futures::future::join_all;
 use goticket_testkit::databases::{Engine, TestDatabase};
 use secrecy::ExposeSecret;
@@ -63,6 +64,11 @@ impl World {
             tokens: Arc::new(EdDsaTokens),
             sealer: Arc::new(AesSealer::try_new(key).unwrap()),
             random: Arc::new(SystemRandom),
+            mails: Arc::new(Mails::new(
+                Arc::new(AesSealer::try_new(key).unwrap()),
+                Arc::new(SystemIds::default()),
+                "https://tickets.example.com",
+            )),
         }
     }
 
@@ -163,7 +169,8 @@ async fn an_address_makes_one_account_however_it_is_spelt_and_however_many_ask_a
     let identity = world.replica().await;
     let spellings = ["ana@example.com", "ANA@example.com", " ana@EXAMPLE.com "];
     let (requests, from) = (30, origin());
-    let answers = join_all((0..requests).map(|i| identity.register(new_user(spellings[i % 3]), &from))).await;
+    let answers =
+        join_all((0..requests).map(|i| identity.register(new_user(spellings[i % 3]), Language::English, &from))).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     assert!(answers.iter().all(|answer| ["ok", "already_exists"].contains(&code(answer))));
 }
@@ -171,7 +178,7 @@ async fn an_address_makes_one_account_however_it_is_spelt_and_however_many_ask_a
 async fn everything_that_is_wrong_is_told_at_once(world: World) {
     let identity = world.replica().await;
     let wrong = NewUser { email: "nobody", password: "short", name: Some("a\nb") };
-    let error = identity.register(wrong, &origin()).await.unwrap_err();
+    let error = identity.register(wrong, Language::English, &origin()).await.unwrap_err();
     let told: Vec<_> = error.fields().iter().map(|problem| (problem.field.as_str(), problem.code)).collect();
     assert_eq!(told, [("email", "invalid_email"), ("password", "too_short"), ("name", "invalid_characters")]);
 }
@@ -360,7 +367,7 @@ async fn accounts_are_listed_to_admins_page_by_page(world: World) {
     let (_, admin, _) = make(&identity, "admin@example.com", Role::Admin).await;
     let (_, user, _) = make(&identity, "user@example.com", Role::User).await;
     for number in 0..3 {
-        identity.register(new_user(&format!("u{number}@example.com")), &origin()).await.unwrap();
+        identity.register(new_user(&format!("u{number}@example.com")), Language::English, &origin()).await.unwrap();
     }
     let limit = Limit::parse(2).unwrap();
     assert_eq!(code(&identity.list_users(&user, None, limit).await), "forbidden");

@@ -47,6 +47,12 @@ fn operations(ids: &BTreeMap<&str, String>) -> Vec<Operation> {
 
 fn body(operation: &str) -> Value {
     match operation {
+        "agreeToEmailChange" | "verifyEmail" => json!({ "token": "x" }),
+        "changeEmail" => json!({ "email": "new@example.com", "password": "wrong password" }),
+        "changePassword" => json!({ "currentPassword": "wrong password", "password": "long enough" }),
+        "deleteAccount" => json!({ "password": "wrong password" }),
+        "forgotPassword" => json!({ "email": "nobody@example.com" }),
+        "resetPassword" => json!({ "token": "x", "password": "long enough" }),
         "addPool" => json!({ "name": "Hall", "capacity": 5 }),
         "addTicketType" => json!({ "name": "Seated", "price": 1 }),
         "changeRole" => json!({ "role": "admin" }),
@@ -70,6 +76,7 @@ async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
     let event = text(&draft["id"]);
     let pool = world.organizer.post(&format!("/api/v1/events/{event}/pools"), &json!({ "name": "Hall" })).await;
     BTreeMap::from([
+        ("sessionId", Uuid::nil().to_string()),
         ("bookingId", text(&booking["id"])),
         ("organizerId", text(&draft["organizerId"])),
         ("poolId", text(&pool.expect(201)["id"])),

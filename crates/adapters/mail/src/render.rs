@@ -38,8 +38,14 @@ macro_rules! templates {
 const BUTTON: (&str, &str) = ("button.html", include_str!("../templates/button.html"));
 
 const TEMPLATES: &[(&str, &str)] = templates! {
-    "en": ["layout", "organizer_invitation"],
-    "pl": ["layout", "organizer_invitation"],
+    "en": [
+        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use", "layout",
+        "organizer_invitation", "password_changed", "reset_password", "verify_email",
+    ],
+    "pl": [
+        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use", "layout",
+        "organizer_invitation", "password_changed", "reset_password", "verify_email",
+    ],
 };
 
 /// More than any subject needs; a name in it may have a hundred characters.

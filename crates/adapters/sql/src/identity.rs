@@ -5,20 +5,28 @@ use application::identity::{
 };
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::identity::{Account, PasswordHash, RefreshToken, Session, TokenHash, User};
+use domain::catalog::MemberRole;
+use domain::identity::{
+    Account, EmailChange, MailedPurpose, MailedToken, PasswordHash, RefreshToken, Session, TokenHash, User,
+};
 use domain::{ApiKeyId, EmailAddress, Limit, SessionId, Timestamp, UserId};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{OnConflict, Query};
 use sea_orm::{
-    ActiveValue, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::entity::{api_key, refresh_token, seal_check, session, signing_key, user};
+use crate::entity::{
+    api_key, booking, booking_attendee, email_change, idempotency_key, mailed_token, member, organizer, refresh_token,
+    seal_check, session, signing_key, user,
+};
 use crate::error::{orm, saved};
 use crate::lane::among;
-use crate::mapping::{self, account_row, integer, micros, refresh_token_row, session_row};
+use crate::mapping::{
+    self, account_row, email_change_row, integer, mailed_token_row, micros, refresh_token_row, session_row,
+};
 use crate::unit_of_work::{CHUNK, SqlUnit};
 
 /// The only row of `seal_checks`.
@@ -77,6 +85,153 @@ impl IdentityRepository for SqlUnit {
         saved("account", user, update.exec(&self.0).await.map_err(orm)?.rows_affected)
     }
 
+    async fn save_email(&mut self, user: &User) -> Result<(), StoreError> {
+        let row = user::ActiveModel {
+            email: ActiveValue::Set(user.email.as_str().to_owned()),
+            email_verified: ActiveValue::Set(user.email_verified),
+            version: ActiveValue::Set(integer(user.version)),
+            ..Default::default()
+        };
+        let update = user::Entity::update_many().set(row).filter(user::Column::Id.eq(user.id.uuid()));
+        saved("account", user.id, update.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
+    async fn erase_user(&mut self, user: &User) -> Result<(), StoreError> {
+        let id = user.id.uuid();
+        let row = account_row(&Account { user: user.clone(), password: None });
+        let row = user::ActiveModel { id: ActiveValue::NotSet, ..row.into_active_model().reset_all() };
+        let update = user::Entity::update_many().set(row).filter(user::Column::Id.eq(id));
+        saved("account", user.id, update.exec(&self.0).await.map_err(orm)?.rows_affected)?;
+        let members = member::Entity::delete_many().filter(member::Column::UserId.eq(id));
+        members.exec(&self.0).await.map_err(orm)?;
+        let his = Query::select()
+            .column(booking::Column::Id)
+            .from(booking::Entity)
+            .and_where(booking::Column::BuyerUserId.eq(id))
+            .take();
+        let nobody = booking_attendee::ActiveModel {
+            name: ActiveValue::Set(None),
+            email: ActiveValue::Set(None),
+            ..Default::default()
+        };
+        let update = booking_attendee::Entity::update_many()
+            .set(nobody)
+            .filter(booking_attendee::Column::BookingId.in_subquery(his));
+        update.exec(&self.0).await.map_err(orm)?;
+        let answers = idempotency_key::Entity::delete_many().filter(idempotency_key::Column::Caller.eq(id));
+        answers.exec(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn is_only_owner(&mut self, user: UserId) -> Result<bool, StoreError> {
+        let owned = Query::select()
+            .column(member::Column::OrganizerId)
+            .from(member::Entity)
+            .and_where(member::Column::UserId.eq(user.uuid()))
+            .and_where(member::Column::Role.eq(MemberRole::Owner.as_str()))
+            .take();
+        // Whoever changes a team holds the row of its organizer.
+        let organizers = organizer::Entity::find().filter(organizer::Column::Id.in_subquery(owned));
+        let organizers = organizers.order_by_asc(organizer::Column::Id).lock_exclusive();
+        let organizers = organizers.all(&self.0).await.map_err(orm)?;
+        let organizers: Vec<Uuid> = organizers.into_iter().map(|row| row.id).collect();
+        let owners = member::Entity::find().filter(member::Column::Role.eq(MemberRole::Owner.as_str())).filter(among(
+            &self.0,
+            member::Column::OrganizerId,
+            &organizers,
+        ));
+        let owners = owners.all(&self.0).await.map_err(orm)?;
+        let is_owner = |organizer: &Uuid| {
+            owners.iter().any(|owner| owner.organizer_id == *organizer && owner.user_id == user.uuid())
+        };
+        let organizers: Vec<Uuid> = organizers.into_iter().filter(is_owner).collect();
+        let has_another = |organizer: &Uuid| {
+            owners.iter().any(|owner| owner.organizer_id == *organizer && owner.user_id != user.uuid())
+        };
+        Ok(!organizers.iter().all(has_another))
+    }
+
+    async fn insert_mailed_token(&mut self, token: &MailedToken) -> Result<(), StoreError> {
+        let insert = mailed_token::Entity::insert(mailed_token_row(token).into_active_model());
+        insert.exec_without_returning(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn mailed_token(&mut self, hash: &TokenHash) -> Result<Option<MailedToken>, StoreError> {
+        mailed_token_of(&self.0, hash).await
+    }
+
+    async fn take_mailed_token(&mut self, hash: &TokenHash) -> Result<Option<MailedToken>, StoreError> {
+        let Some(token) = mailed_token_of(&self.0, hash).await? else { return Ok(None) };
+        let delete = mailed_token::Entity::delete_by_id(hash.as_bytes().to_vec());
+        let rows = delete.exec(&self.0).await.map_err(orm)?.rows_affected;
+        Ok((rows == 1).then_some(token))
+    }
+
+    async fn last_mailed(&mut self, user: UserId, purpose: MailedPurpose) -> Result<Option<Timestamp>, StoreError> {
+        let newest = mailed_token::Entity::find()
+            .filter(mailed_token::Column::UserId.eq(user.uuid()))
+            .filter(mailed_token::Column::Purpose.eq(purpose.as_str()))
+            .order_by_desc(mailed_token::Column::IssuedAt);
+        let newest = newest.one(&self.0).await.map_err(orm)?;
+        mapping::instant_if(newest.map(|row| row.issued_at))
+    }
+
+    async fn delete_mailed_tokens(&mut self, user: UserId, purposes: &[MailedPurpose]) -> Result<(), StoreError> {
+        let words = purposes.iter().map(|purpose| purpose.as_str());
+        let delete = mailed_token::Entity::delete_many()
+            .filter(mailed_token::Column::UserId.eq(user.uuid()))
+            .filter(mailed_token::Column::Purpose.is_in(words));
+        delete.exec(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn delete_lapsed_mailed_tokens(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let lapsed = mailed_token::Entity::find()
+            .select_only()
+            .column(mailed_token::Column::Hash)
+            .filter(mailed_token::Column::ExpiresAt.lt(micros(now)))
+            .limit(CHUNK as u64);
+        let hashes = lapsed.into_tuple::<Vec<u8>>().all(&self.0).await.map_err(orm)?;
+        let delete = mailed_token::Entity::delete_many().filter(mailed_token::Column::Hash.is_in(hashes));
+        delete.exec(&self.0).await.map_err(orm)?;
+        let before = now - MailedPurpose::ConfirmNewEmail.lifetime();
+        let lapsed = email_change::Entity::find()
+            .select_only()
+            .column(email_change::Column::UserId)
+            .filter(email_change::Column::AskedAt.lt(micros(before)))
+            .limit(CHUNK as u64);
+        let users = lapsed.into_tuple::<Uuid>().all(&self.0).await.map_err(orm)?;
+        let delete = email_change::Entity::delete_many()
+            .filter(among(&self.0, email_change::Column::UserId, &users))
+            .filter(email_change::Column::AskedAt.lt(micros(before)));
+        delete.exec(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn email_change(&mut self, user: UserId) -> Result<Option<EmailChange>, StoreError> {
+        let row = email_change::Entity::find_by_id(user.uuid()).one(&self.0).await.map_err(orm)?;
+        row.map(mapping::email_change).transpose()
+    }
+
+    async fn save_email_change(&mut self, change: &EmailChange) -> Result<(), StoreError> {
+        use email_change::Column;
+        let replaced = [Column::NewEmail, Column::OldAgreed, Column::NewAgreed, Column::AskedAt];
+        let older = OnConflict::column(Column::UserId).update_columns(replaced).to_owned();
+        let insert = email_change::Entity::insert(email_change_row(change).into_active_model()).on_conflict(older);
+        insert.exec_without_returning(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn delete_email_change(&mut self, user: UserId) -> Result<(), StoreError> {
+        let delete = email_change::Entity::delete_by_id(user.uuid());
+        delete.exec(&self.0).await.map(drop).map_err(orm)
+    }
+
+    async fn lock_sessions_of(&mut self, user: UserId) -> Result<Vec<Session>, StoreError> {
+        let rows = session::Entity::find()
+            .filter(session::Column::UserId.eq(user.uuid()))
+            .filter(session::Column::EndedAt.is_null())
+            .order_by_asc(session::Column::Id)
+            .lock_exclusive();
+        rows.all(&self.0).await.map_err(orm)?.iter().map(mapping::session).collect()
+    }
+
     async fn insert_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError> {
         for chunk in sessions.chunks(CHUNK) {
             let rows = chunk.iter().map(|session| session_row(session).into_active_model());
@@ -99,6 +254,7 @@ impl IdentityRepository for SqlUnit {
             reissues: ActiveValue::Set(new.reissues),
             ended_at: ActiveValue::Set(new.ended_at),
             end_reason: ActiveValue::Set(new.end_reason),
+            end_cause: ActiveValue::Set(new.end_cause),
             ..Default::default()
         };
         let update = session::Entity::update_many().set(row).filter(session::Column::Id.eq(new.id));
@@ -182,12 +338,27 @@ impl IdentityRepository for SqlUnit {
 impl IdentityReads for Database {
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
         let row = user::Entity::find().filter(user::Column::Email.eq(email.as_str()));
-        let row = row.one(self.reads()).await.map_err(orm)?;
-        row.map(|mut row| {
-            let password = row.password_hash.take().map(PasswordHash::new);
-            Ok(Account { user: mapping::user(row)?, password })
-        })
-        .transpose()
+        row.one(self.reads()).await.map_err(orm)?.map(account).transpose()
+    }
+
+    async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        let row = user::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
+        row.map(account).transpose()
+    }
+
+    async fn mailed_token(&self, hash: &TokenHash) -> Result<Option<MailedToken>, StoreError> {
+        mailed_token_of(self.reads(), hash).await
+    }
+
+    async fn sessions_of(&self, user: UserId, now: Timestamp, rows: u64) -> Result<Vec<Session>, StoreError> {
+        let live = session::Entity::find()
+            .filter(session::Column::UserId.eq(user.uuid()))
+            .filter(session::Column::EndedAt.is_null())
+            .filter(session::Column::ExpiresAt.gt(micros(now)))
+            .order_by_desc(session::Column::LastUsedAt)
+            .order_by_desc(session::Column::Id)
+            .limit(rows);
+        live.all(self.reads()).await.map_err(orm)?.iter().map(mapping::session).collect()
     }
 
     async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -229,6 +400,19 @@ impl IdentityReads for Database {
         let keys: Vec<RevokedKey> = keys.into_iter().map(revoked).collect::<Result<_, StoreError>>()?;
         Ok(Revocations { sessions, roles: users.into_iter().filter_map(changed).collect(), keys })
     }
+}
+
+fn account(mut row: user::Model) -> Result<Account, StoreError> {
+    let password = row.password_hash.take().map(PasswordHash::new);
+    Ok(Account { user: mapping::user(row)?, password })
+}
+
+async fn mailed_token_of(
+    connection: &impl ConnectionTrait,
+    hash: &TokenHash,
+) -> Result<Option<MailedToken>, StoreError> {
+    let row = mailed_token::Entity::find_by_id(hash.as_bytes().to_vec()).one(connection).await.map_err(orm)?;
+    row.map(mapping::mailed_token).transpose()
 }
 
 async fn signing_keys(connection: &impl ConnectionTrait) -> Result<Vec<StoredSigningKey>, StoreError> {

@@ -5,6 +5,7 @@
 //! back. A wave of sign-ins must not take the cores from those who buy.
 
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 
 use application::identity::{HashError, PasswordHasher};
@@ -95,6 +96,22 @@ impl BcryptHasher {
     }
 }
 
+/// Works on for as long as an outdated hash was quicker than a present one, or the time would tell the accounts that have
+/// one.
+fn catch_up(password: &Password, hash: &PasswordHash, dummy: &PasswordHash, cost: u32) -> BcryptResult<()> {
+    let made_with = hash.expose().parse::<HashParts>().map_or(cost, |parts| parts.get_cost());
+    for step in catch_up_costs(made_with, cost) {
+        let dummy = dummy.expose().replacen(&format!("${cost:02}$"), &format!("${step:02}$"), 1);
+        bcrypt::verify(password.expose(), &dummy)?;
+    }
+    Ok(())
+}
+
+/// 2^12 rounds and 2^12 more, 2^13, and so on to 2^(cost - 1), are 2^cost in all.
+const fn catch_up_costs(made_with: u32, cost: u32) -> Range<u32> {
+    made_with..cost
+}
+
 fn failed(cause: impl Error + Send + Sync + 'static) -> HashError {
     HashError::Failed(Box::new(cause))
 }
@@ -110,8 +127,13 @@ impl PasswordHasher for BcryptHasher {
     async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, HashError> {
         let (password, belongs) = (password.clone(), hash.is_some());
         let hash = hash.unwrap_or(&self.dummy).clone();
-        let is_equal = self.run(move || bcrypt::verify(password.expose(), hash.expose())).await?;
-        Ok(is_equal && belongs)
+        let (dummy, cost) = (self.dummy.clone(), self.cost);
+        let is_equal = self.run(move || {
+            let is_equal = bcrypt::verify(password.expose(), hash.expose())?;
+            catch_up(&password, &hash, &dummy, cost)?;
+            Ok(is_equal)
+        });
+        Ok(is_equal.await? && belongs)
     }
 
     fn is_outdated(&self, hash: &PasswordHash) -> bool {
@@ -180,6 +202,18 @@ mod tests {
         let strong = BcryptHasher::try_new(12, BcryptLimits::default()).unwrap();
         assert!(strong.is_outdated(&hash));
         assert!(!weak().is_outdated(&hash));
+    }
+
+    #[test]
+    fn an_outdated_hash_takes_as_long_as_a_present_one() {
+        let rounds = |cost: u32| 1_u64 << cost;
+        for made_with in 4..=16 {
+            let in_all = rounds(made_with) + catch_up_costs(made_with, 16).map(rounds).sum::<u64>();
+            assert_eq!(in_all, rounds(16));
+        }
+        assert!(catch_up_costs(16, 12).is_empty(), "one of more work takes longer anyway");
+        let (hasher, cost) = (weak(), 4);
+        catch_up(&password("12345678"), &PasswordHash::new("$2b$04$x".into()), &hasher.dummy, cost).unwrap();
     }
 
     #[test]

@@ -126,6 +126,26 @@ fn a_mac_made_with_the_public_key_is_refused() {
 }
 
 #[test]
+fn a_signature_of_another_kind_is_refused() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    let (keys, token) = signed();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+    let header = Header { kid: Some(KEY_ID.to_string()), ..Header::new(Algorithm::ES256) };
+    let key = EncodingKey::from_ec_der(pkcs8.as_ref());
+    let forged = jsonwebtoken::encode(&header, &part(&token, 1), &key).unwrap();
+    assert_eq!(EdDsaTokens.key_id(&forged), None);
+    assert_eq!(EdDsaTokens.verify(&forged, &keys.public_key), None);
+    // Our own signature under the name of another algorithm is none either.
+    for name in ["ES256", "ES384", "RS256", "PS512", "HS256", "eddsa"] {
+        let header = encode(&json!({ "alg": name, "typ": "JWT", "kid": KEY_ID.to_string() }));
+        let renamed = token.replacen(token.split('.').next().unwrap(), &header, 1);
+        assert_eq!(EdDsaTokens.key_id(&renamed), None, "{name}");
+        assert_eq!(EdDsaTokens.verify(&renamed, &keys.public_key), None, "{name}");
+    }
+}
+
+#[test]
 fn a_token_of_another_key_is_refused_even_under_our_kid() {
     let (keys, _) = signed();
     let (_, foreign) = signed();

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::extract::client::Client;
 use crate::extract::{Caller, Json};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -44,7 +45,7 @@ pub(crate) struct RegisterBody {
     /// An address that mail can be sent to; kept in lower case.
     #[schema(format = Email, max_length = 254, example = "ana@example.com")]
     email: String,
-    /// 8 to 72 bytes of UTF-8; a longer one is refused, never cut.
+    /// 8 to 72 bytes of UTF-8; a longer one is refused, never cut, and so is one of those that are tried first.
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 72)]
     #[schema(example = "correct horse battery")]
     password: SecretString,
@@ -54,6 +55,8 @@ pub(crate) struct RegisterBody {
 }
 
 /// Makes an account
+///
+/// Its owner gets a mail, in the language of `Accept-Language`, with a token for `/auth/email/verify`.
 #[utoipa::path(
     post, path = "/auth/register", operation_id = "register", tag = "Identity",
     request_body = RegisterBody,
@@ -67,10 +70,11 @@ pub(crate) struct RegisterBody {
 async fn register(
     State(state): State<AppState>,
     context: Context,
+    client: Client,
     Json(wish): Json<RegisterBody>,
 ) -> Result<impl IntoResponse, Problem> {
     let new = NewUser { email: &wish.email, password: wish.password.expose_secret(), name: wish.name.as_deref() };
-    let user = state.identity().register(new, &context.origin()).await?;
+    let user = state.identity().register(new, client.language, &context.origin()).await?;
     Ok((StatusCode::CREATED, [(LOCATION, "/api/v1/auth/me")], Answer(UserBody::from(user))))
 }
 
@@ -129,9 +133,11 @@ impl From<TokenPair> for TokensBody {
 async fn login(
     State(state): State<AppState>,
     context: Context,
+    client: Client,
     Json(wish): Json<LoginBody>,
 ) -> Result<Answer<TokensBody>, Problem> {
-    let pair = state.identity().login(&wish.email, wish.password.expose_secret(), &context.origin()).await?;
+    let (password, origin) = (wish.password.expose_secret(), context.origin());
+    let pair = state.identity().login_on(client.device, &wish.email, password, &origin).await?;
     Ok(Answer(pair.into()))
 }
 

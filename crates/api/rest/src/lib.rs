@@ -9,6 +9,7 @@
 
 #![expect(unused_qualifications, reason = "the code that utoipa makes for parameters qualifies them")]
 
+mod account;
 mod api_keys;
 mod auth;
 mod availability;
@@ -23,6 +24,7 @@ mod openapi;
 mod operation;
 mod organizers;
 mod page;
+mod pages;
 mod patch;
 mod pools;
 pub mod problem;
@@ -45,6 +47,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use extract::body::BodyLimits;
+pub use extract::client::Peer;
 pub use operation::{Check, Component, Health, MetricsText};
 pub use state::{AppState, RestSettings, Services};
 
@@ -55,7 +58,7 @@ use problem::Problem;
 pub fn router(state: AppState) -> Router {
     let (routes, document) = documented().split_for_parts();
     let document = openapi::complete(document);
-    finish(routes.merge(documentation(&document)), &document, state)
+    finish(routes.merge(documentation(&document)).merge(pages::routes()), &document, state)
 }
 
 /// What the operations address serves: `/metrics`, `/liveness`, `/readiness`, `/health`.
@@ -74,6 +77,7 @@ pub fn openapi() -> OpenApi {
 fn documented() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::default()
         .merge(auth::routes())
+        .merge(account::routes())
         .merge(users::routes())
         .merge(organizers::routes())
         .merge(members::routes())
@@ -115,7 +119,8 @@ fn etag_of(bytes: &[u8]) -> HeaderValue {
 /// Surrounds the routes with what every request meets.
 fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState) -> Router {
     let settings = state.settings().clone();
-    let others = ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}", "/metrics"].map(str::to_owned);
+    let others = ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}", "/metrics"];
+    let others = others.into_iter().chain(pages::PATHS).map(str::to_owned);
     let surround = Surround::new(Settings {
         ids: state.ids(),
         meters: Meters::new(document.paths.paths.keys().cloned().chain(others)),

@@ -45,6 +45,44 @@ impl Scribe<'_> {
         }
     }
 
+    /// `goticket.user.email_verified.v1`
+    pub(super) fn email_verified(&self, before: &User, after: &User) -> Entry {
+        self.by_owner(before, after, "goticket.user.email_verified.v1", "user.email_verified", json!({}))
+    }
+
+    /// `goticket.user.password_changed.v1`; `how` is `changed` with the old password or `reset` by mail.
+    pub(super) fn password_changed(&self, before: &User, after: &User, how: &str) -> Entry {
+        let facts = json!({ "how": how });
+        self.by_owner(before, after, "goticket.user.password_changed.v1", "user.password_changed", facts)
+    }
+
+    /// `goticket.user.email_changed.v1`
+    pub(super) fn email_changed(&self, before: &User, after: &User) -> Entry {
+        self.by_owner(before, after, "goticket.user.email_changed.v1", "user.email_changed", json!({}))
+    }
+
+    /// `goticket.user.deleted.v1`
+    pub(super) fn deleted(&self, before: &User, after: &User) -> Entry {
+        self.by_owner(before, after, "goticket.user.deleted.v1", "user.deleted", json!({}))
+    }
+
+    /// A line of the audit log: a wish concerns no other program.
+    pub(super) fn email_change_asked(&self, user: &User) -> AuditRow {
+        self.line(self.origin.actor, "user.email_change_asked", "user", user.id.uuid(), None, None)
+    }
+
+    /// A change by the owner of the account, whether he is signed in or shows the token of a mail.
+    fn by_owner(&self, before: &User, after: &User, kind: &'static str, action: &'static str, facts: Value) -> Entry {
+        let id = after.id.uuid();
+        let mut facts = facts;
+        facts["userId"] = json!(id);
+        let (from, to) = (user_state(before), user_state(after));
+        Entry {
+            message: self.message(id, after.version, kind, &facts),
+            line: self.line(Actor::User(after.id), action, "user", id, Some(from), Some(to)),
+        }
+    }
+
     /// `goticket.session.started.v1`, by the one who signs in.
     pub(super) fn session_started(&self, session: &Session) -> Entry {
         let id = session.id.uuid();

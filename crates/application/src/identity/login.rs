@@ -1,6 +1,6 @@
 //! Use case: somebody signs in with his password.
 
-use domain::identity::{Account, Password, PasswordHash, Session};
+use domain::identity::{Account, Device, Password, PasswordHash, Session};
 use domain::{EmailAddress, SessionId};
 
 use crate::error::AppError;
@@ -16,6 +16,20 @@ impl Identity {
     /// # Errors
     /// [`AppError::BadCredentials`]; [`AppError::Unavailable`] when too many passwords wait to be hashed.
     pub async fn login(&self, email: &str, password: &str, origin: &Origin) -> Result<TokenPair, AppError> {
+        self.login_on(Device::default(), email, password, origin).await
+    }
+
+    /// As [`login`](Self::login), and remembers the device for the owner's list of sessions.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login).
+    pub async fn login_on(
+        &self,
+        device: Device,
+        email: &str,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<TokenPair, AppError> {
         let (Ok(email), Ok(password)) = (EmailAddress::parse("email", email), Password::parse("password", password))
         else {
             return Err(AppError::BadCredentials);
@@ -26,7 +40,7 @@ impl Identity {
         let outcome = if is_right { "succeeded" } else { "failed" };
         metrics::counter!("goticket_logins_total", "outcome" => outcome).increment(1);
         match account {
-            Some(account) if is_right => self.start_session(&account, &password, origin).await,
+            Some(account) if is_right => self.start_session(&account, &password, device, origin).await,
             _ => Err(AppError::BadCredentials),
         }
     }
@@ -35,13 +49,20 @@ impl Identity {
         &self,
         account: &Account,
         password: &Password,
+        device: Device,
         origin: &Origin,
     ) -> Result<TokenPair, AppError> {
         let rehashed = self.rehash(account, password).await;
         let (user, now) = (&account.user, self.now());
         let session = Session::start(SessionId::new(self.ports.ids.uuid()), user.id, &self.settings.session, now);
+        let session = session.on(device);
         let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.session_started(&session);
         let mut uow = self.ports.store.begin().await?;
+        // The password was proved a moment ago; what has changed about the account since then ends that proof.
+        let present = uow.lock_user(user.id).await?.ok_or(AppError::BadCredentials)?;
+        if present.version != user.version {
+            return Err(AppError::busy());
+        }
         if let Some(password) = rehashed {
             uow.save_password(user.id, &password).await?;
         }

@@ -21,6 +21,17 @@ impl Identity {
         }
     }
 
+    /// Deletes mailed tokens and wishes for another address that are worth nothing any more.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn delete_lapsed_tokens(&self) -> Result<(), AppError> {
+        let mut uow = self.ports.store.begin().await?;
+        uow.delete_lapsed_mailed_tokens(self.now()).await?;
+        uow.commit().await?;
+        Ok(())
+    }
+
     /// Deletes sessions that have been over for longer than any access token lives, at most `limit` at a time, and
     /// answers how many: a job calls it until it answers less than it was allowed.
     ///

@@ -6,7 +6,7 @@ use crate::error::AppError;
 use crate::identity::EndedSession;
 use crate::identity::journal::Scribe;
 use crate::identity::service::Identity;
-use crate::identity::tokens::{TokenPair, refresh_token_hash};
+use crate::identity::tokens::{TokenPair, token_hash};
 use crate::origin::Origin;
 use crate::store::UnitOfWork;
 
@@ -18,7 +18,7 @@ impl Identity {
     /// # Errors
     /// [`AppError::Unauthenticated`] for an unknown or a spent token, and for one whose session is over.
     pub async fn refresh(&self, token: &str, origin: &Origin) -> Result<TokenPair, AppError> {
-        let hash = refresh_token_hash(token).ok_or(AppError::Unauthenticated)?;
+        let hash = token_hash(token).ok_or(AppError::Unauthenticated)?;
         let mut uow = self.ports.store.begin().await?;
         let found = uow.refresh_token(&hash).await?.ok_or(AppError::Unauthenticated)?;
         let session = uow.lock_session(found.session).await?.ok_or(AppError::Unauthenticated)?;

@@ -1,7 +1,7 @@
 //! Use cases: somebody makes an account, or an operator makes one for him.
 
 use domain::identity::{Account, Password, Role, User, UserName};
-use domain::{EmailAddress, Problems, UserId};
+use domain::{EmailAddress, Language, Problems, UserId};
 
 use crate::error::AppError;
 use crate::identity::UserInsert;
@@ -22,6 +22,13 @@ pub struct NewUser<'a> {
     pub name: Option<&'a str>,
 }
 
+/// Whether the new account is asked to show that its address is its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verification {
+    Mailed,
+    LeftOut,
+}
+
 struct Checked {
     email: EmailAddress,
     password: Password,
@@ -29,13 +36,14 @@ struct Checked {
 }
 
 impl Identity {
-    /// Makes an account with the role `user`.
+    /// Makes an account with the role `user`, and mails it a link by which it shows that the address is its own, in the
+    /// language that it is written to from now on.
     ///
     /// # Errors
     /// [`AppError::Validation`]; [`AppError::AlreadyExists`], also for the second of two requests at the same time;
     /// [`AppError::Unavailable`] when too many passwords wait to be hashed.
-    pub async fn register(&self, new: NewUser<'_>, origin: &Origin) -> Result<User, AppError> {
-        self.create_user(new, Role::User, origin).await
+    pub async fn register(&self, new: NewUser<'_>, language: Language, origin: &Origin) -> Result<User, AppError> {
+        self.make_account(new, (Role::User, language), Verification::Mailed, origin).await
     }
 
     /// Makes an account with any role: for the command line, which nobody reaches over a network.
@@ -43,17 +51,27 @@ impl Identity {
     /// # Errors
     /// As [`register`](Self::register).
     pub async fn create_user(&self, new: NewUser<'_>, role: Role, origin: &Origin) -> Result<User, AppError> {
+        self.make_account(new, (role, Language::default()), Verification::LeftOut, origin).await
+    }
+
+    async fn make_account(
+        &self,
+        new: NewUser<'_>,
+        (role, language): (Role, Language),
+        verification: Verification,
+        origin: &Origin,
+    ) -> Result<User, AppError> {
         let Checked { email, password, name } = check(new)?;
         // Spares the work of a hash; the last word has the constraint.
         if self.ports.reads.account_by_email(&email).await?.is_some() {
             return Err(ALREADY_EXISTS);
         }
         let password = self.ports.hasher.hash(&password).await?;
-        let user = User::new(UserId::new(self.ports.ids.uuid()), email, name, role, self.now());
-        self.save_new(Account { user, password: Some(password) }, origin).await
+        let user = User::new(UserId::new(self.ports.ids.uuid()), email, name, role, self.now()).speaking(language);
+        self.save_new(Account { user, password: Some(password) }, verification, origin).await
     }
 
-    async fn save_new(&self, account: Account, origin: &Origin) -> Result<User, AppError> {
+    async fn save_new(&self, account: Account, verification: Verification, origin: &Origin) -> Result<User, AppError> {
         let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, now: account.user.created_at };
         let entry = scribe.registered(&account.user);
         let mut uow = self.ports.store.begin().await?;
@@ -63,6 +81,9 @@ impl Identity {
         }
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
+        if verification == Verification::Mailed {
+            self.mail_verification_in_op(uow.as_mut(), &account.user).await?;
+        }
         uow.commit().await?;
         Ok(account.user)
     }
@@ -71,7 +92,7 @@ impl Identity {
 fn check(new: NewUser<'_>) -> Result<Checked, Problems> {
     let mut problems = Problems::default();
     let email = problems.take(EmailAddress::parse("email", new.email));
-    let password = problems.take(Password::parse("password", new.password));
+    let password = problems.take(Password::parse_new("password", new.password));
     let name = new.name.map(|name| problems.take(UserName::parse("name", name)));
     match (email, password) {
         (Some(email), Some(password)) if problems.is_empty() => Ok(Checked { email, password, name: name.flatten() }),

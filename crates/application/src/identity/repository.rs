@@ -3,10 +3,16 @@
 //! # Tables
 //! - `users`: `id` (primary key), `email` (unique, constraint `users_email_key`; kept in lower case), `name` (null),
 //!   `role` (`user`, `organizer`, `admin`; checked), `role_changed_at` (null; partial index where not null),
-//!   `email_verified`, `version` (from 1), `password_hash` (null), `created_at`. Index on `role` where it is `admin`.
+//!   `email_verified`, `version` (from 1), `password_hash` (null), `created_at`, `language`, `deleted_at` (null). Index on
+//!   `role` where it is `admin`.
+//! - `mailed_tokens`: `hash` (primary key, 32 bytes), `user_id` (references `users`, indexed), `purpose`, `email`,
+//!   `issued_at`, `expires_at` (indexed).
+//! - `email_changes`: `user_id` (primary key, references `users`), `new_email`, `old_agreed`, `new_agreed`, `asked_at`.
 //! - `sessions`: `id` (primary key), `user_id` (references `users`), `started_at`, `last_used_at`, `expires_at`
 //!   (indexed), `generation` (from 1), `reissues`, `ended_at` (null; partial index where not null), `end_reason`
-//!   (`logout`, `token_reuse`; null exactly where `ended_at` is).
+//!   (`logout`, `token_reuse`; null exactly where `ended_at` is), `end_cause` (null; says more than `logout` where there
+//!   is more to say: an older version of this program knows only the two reasons), `user_agent` and `address` (null).
+//!   Index on `user_id`.
 //! - `refresh_tokens`: `hash` (primary key, 32 bytes), `session_id` (references `sessions`, cascades on delete,
 //!   indexed), `generation`, `issued_at`, `spent_at` (null).
 //! - `signing_keys`: `id` (primary key), `public_key` (32 bytes), `sealed_private_key` (at most 1,024 bytes),
@@ -16,7 +22,9 @@
 //! Every column but those marked null is `NOT NULL`. Times are whole microseconds in UTC.
 
 use async_trait::async_trait;
-use domain::identity::{Account, PasswordHash, RefreshToken, Role, Session, TokenHash, User};
+use domain::identity::{
+    Account, EmailChange, MailedPurpose, MailedToken, PasswordHash, RefreshToken, Role, Session, TokenHash, User,
+};
 use domain::{EmailAddress, Limit, SessionId, SigningKeyId, Timestamp, UserId};
 
 use crate::identity::{ApiKeyReads, RevokedKey};
@@ -123,6 +131,53 @@ pub trait IdentityRepository {
     /// [`StoreError::Defect`] where there is no such account.
     async fn save_password(&mut self, user: UserId, password: &PasswordHash) -> Result<(), StoreError>;
 
+    /// Saves `email`, `email_verified` and `version` of an account that this transaction has locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another account has the address; the transaction is over then.
+    async fn save_email(&mut self, user: &User) -> Result<(), StoreError>;
+
+    /// Saves a deleted account that this transaction has locked: all of the account, without a password; its memberships,
+    /// the names of those it has booked for, and its kept answers go.
+    async fn erase_user(&mut self, user: &User) -> Result<(), StoreError>;
+
+    /// Whether there is an organizer that the account alone owns. From here on to the end of this transaction nobody
+    /// else changes who owns the organizers that it owns.
+    async fn is_only_owner(&mut self, user: UserId) -> Result<bool, StoreError>;
+
+    /// Inserts a mailed token.
+    async fn insert_mailed_token(&mut self, token: &MailedToken) -> Result<(), StoreError>;
+
+    /// The mailed token, as the present statement sees it.
+    async fn mailed_token(&mut self, hash: &TokenHash) -> Result<Option<MailedToken>, StoreError>;
+
+    /// Takes the mailed token away. Of two transactions at once one gets it: the other waits, and gets none if the first
+    /// has committed.
+    async fn take_mailed_token(&mut self, hash: &TokenHash) -> Result<Option<MailedToken>, StoreError>;
+
+    /// When the newest token of this purpose was made for the account.
+    async fn last_mailed(&mut self, user: UserId, purpose: MailedPurpose) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Takes all mailed tokens of these purposes away from the account.
+    async fn delete_mailed_tokens(&mut self, user: UserId, purposes: &[MailedPurpose]) -> Result<(), StoreError>;
+
+    /// Deletes mailed tokens that expired before `now`, and wishes for another address that have no token any more; a
+    /// bounded number of each.
+    async fn delete_lapsed_mailed_tokens(&mut self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// The wish of an account for another address. It is locked by the lock of the account.
+    async fn email_change(&mut self, user: UserId) -> Result<Option<EmailChange>, StoreError>;
+
+    /// Saves the wish, in the place of an older one.
+    async fn save_email_change(&mut self, change: &EmailChange) -> Result<(), StoreError>;
+
+    /// Deletes the wish, if there is one.
+    async fn delete_email_change(&mut self, user: UserId) -> Result<(), StoreError>;
+
+    /// All sessions of an account that have not ended, each locked as by [`lock_session`](Self::lock_session), in
+    /// ascending order of their ids.
+    async fn lock_sessions_of(&mut self, user: UserId) -> Result<Vec<Session>, StoreError>;
+
     /// Inserts sessions, set-wise and in chunks as the database needs. Nothing to insert is no error.
     async fn insert_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError>;
 
@@ -186,6 +241,15 @@ pub trait IdentityRepository {
 pub trait IdentityReads: ApiKeyReads + Send + Sync {
     /// The account with this address, with what is kept of its password.
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
+
+    /// The account with this id, with what is kept of its password.
+    async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// The mailed token.
+    async fn mailed_token(&self, hash: &TokenHash) -> Result<Option<MailedToken>, StoreError>;
+
+    /// The sessions of an account that are live at `now`, the last used first, at most `rows`.
+    async fn sessions_of(&self, user: UserId, now: Timestamp, rows: u64) -> Result<Vec<Session>, StoreError>;
 
     /// The account.
     async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;

@@ -14,6 +14,7 @@ use crate::identity::verified_keys::VerifiedKeys;
 use crate::identity::{
     ChangedRole, IdentityReads, IdentitySettings, PasswordHasher, Sealer, SecretRandom, TokenFormat,
 };
+use crate::mail::Mails;
 use crate::store::Store;
 
 /// What the context needs from outside.
@@ -35,6 +36,8 @@ pub struct IdentityPorts {
     pub sealer: Arc<dyn Sealer>,
     /// Randomness for refresh tokens.
     pub random: Arc<dyn SecretRandom>,
+    /// Mails.
+    pub mails: Arc<Mails>,
 }
 
 /// How often it is written down which API keys were used.

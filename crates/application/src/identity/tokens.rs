@@ -13,8 +13,8 @@ use crate::identity::service::Identity;
 use crate::origin::Principal;
 use crate::store::UnitOfWork;
 
-/// A refresh token in its textual form: 256 bits in base64url.
-const REFRESH_TOKEN_CHARS: usize = 43;
+/// A refresh token, or one that was mailed, in its textual form: 256 bits in base64url.
+const TOKEN_CHARS: usize = 43;
 
 /// What a client gets. Neither token prints.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ impl Identity {
     }
 }
 
-/// What is kept of a refresh token; none if it is no refresh token by its form.
-pub(super) fn refresh_token_hash(token: &str) -> Option<TokenHash> {
-    (token.len() == REFRESH_TOKEN_CHARS).then(|| digest(token))
+/// What is kept of a token; none if it is no token of ours by its form.
+pub(super) fn token_hash(token: &str) -> Option<TokenHash> {
+    (token.len() == TOKEN_CHARS).then(|| digest(token))
 }
 
 fn digest(token: &str) -> TokenHash {

@@ -23,7 +23,12 @@ impl Identity {
     /// # Errors
     /// [`AppError::Unauthenticated`] if it is gone.
     pub async fn me(&self, principal: &Principal) -> Result<User, AppError> {
-        self.ports.reads.user_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)
+        self.ports
+            .reads
+            .user_by_id(principal.user)
+            .await?
+            .filter(|user| user.deleted_at.is_none())
+            .ok_or(AppError::Unauthenticated)
     }
 
     /// Accounts, for admins.

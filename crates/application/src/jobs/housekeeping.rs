@@ -43,6 +43,7 @@ impl JobHandler for Housekeeping {
             }
         }
         self.jobs.purge_parked(crate::mail::KIND, self.clock.now() - UNDELIVERED_FOR, CHUNK).await?;
+        self.identity.delete_lapsed_tokens().await?;
         let limit = domain::Limit::default();
         for _ in 0..CHUNKS_MAX {
             if self.identity.delete_dead_sessions(limit).await? < limit.rows() {

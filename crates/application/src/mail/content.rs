@@ -36,6 +36,45 @@ pub enum MailContent {
         /// Where it is accepted.
         link: String,
     },
+    /// A new account is to show that its address is its own.
+    VerifyEmail {
+        /// Where it does.
+        link: String,
+    },
+    /// Somebody may choose a password.
+    ResetPassword {
+        /// Where he does.
+        link: String,
+    },
+    /// The password was changed.
+    PasswordChanged {
+        /// When.
+        when: String,
+    },
+    /// The account is to get another address: to the present one.
+    ConfirmOldEmail {
+        /// The other address.
+        new_email: String,
+        /// Where one agrees.
+        link: String,
+    },
+    /// The account is to get another address: to that one.
+    ConfirmNewEmail {
+        /// Where one agrees.
+        link: String,
+    },
+    /// Another account was to get the address of this one.
+    EmailInUse {},
+    /// The account has another address now: to the one it had.
+    EmailChanged {
+        /// Since when.
+        when: String,
+    },
+    /// The account was deleted: to the address it had.
+    AccountDeleted {
+        /// When.
+        when: String,
+    },
 }
 
 impl MailContent {
@@ -44,6 +83,14 @@ impl MailContent {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::OrganizerInvitation { .. } => "organizer_invitation",
+            Self::VerifyEmail { .. } => "verify_email",
+            Self::ResetPassword { .. } => "reset_password",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::ConfirmOldEmail { .. } => "confirm_old_email",
+            Self::ConfirmNewEmail { .. } => "confirm_new_email",
+            Self::EmailInUse {} => "email_in_use",
+            Self::EmailChanged { .. } => "email_changed",
+            Self::AccountDeleted { .. } => "account_deleted",
         }
     }
 }

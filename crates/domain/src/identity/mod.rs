@@ -5,15 +5,17 @@
 //! decided by [`User::change_role`]. Hashing, signing and randomness are ports of the application.
 
 mod api_key;
+mod mailed_token;
 mod password;
 mod role;
 mod session;
 mod user;
 
 pub use api_key::{ApiKey, NewApiKey, Scope, Scopes};
+pub use mailed_token::{EmailChange, MailedPurpose, MailedToken, UnknownMailedPurpose};
 pub use password::{Password, PasswordHash};
 pub use role::{Role, UnknownRole};
 pub use session::{
-    EndReason, Refresh, RefreshToken, Session, SessionEnd, SessionLifetimes, TokenHash, UnknownEndReason,
+    Device, EndReason, Refresh, RefreshToken, Session, SessionEnd, SessionLifetimes, TokenHash, UnknownEndReason,
 };
 pub use user::{Account, RoleDecision, RoleRefusal, User, UserName};

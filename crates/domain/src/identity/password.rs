@@ -32,6 +32,18 @@ impl Password {
         }
     }
 
+    /// Parses a password that somebody chooses: also none of those that are tried first, whatever their case.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), or `too_common`.
+    pub fn parse_new(field: &str, raw: &str) -> Result<Self, Problems> {
+        let password = Self::parse(field, raw)?;
+        if is_common(raw) {
+            return Err(Problems::one(field, "too_common", "is among the passwords that are tried first"));
+        }
+        Ok(password)
+    }
+
     /// The password itself, for the hasher and nobody else.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -43,6 +55,16 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
     }
+}
+
+/// Some eleven thousand passwords of at least 8 bytes that many people have, in lower case and sorted, one a line; where
+/// they are from stands in `common_passwords.md`.
+const COMMON: &str = include_str!("common_passwords.txt");
+
+/// A look through the list takes some microseconds, and a hash a quarter of a second.
+fn is_common(raw: &str) -> bool {
+    let folded = raw.to_lowercase();
+    COMMON.lines().any(|common| common == folded)
 }
 
 /// What is kept of a password: salt, cost and digest in the textual form of the hasher (`$2b$12$…`, 60 characters).
@@ -109,6 +131,24 @@ mod tests {
         assert_eq!(code("żółć"), None, "four characters, eight bytes");
         assert_eq!(code(&"ż".repeat(36)), None);
         assert_eq!(code(&"ż".repeat(37)), Some("too_long"));
+    }
+
+    #[test]
+    fn what_many_people_have_is_refused_where_one_chooses() {
+        let code = |raw: &str| Password::parse_new("password", raw).err().map(|problems| problems.as_slice()[0].code);
+        for common in ["password", "Password1", "12345678", "QWERTYUIOP", "iloveyou", "TrustNo1"] {
+            assert_eq!(code(common), Some("too_common"), "{common}");
+            assert!(Password::parse("password", common).is_ok(), "who has it still signs in");
+        }
+        assert_eq!(code("correct horse battery"), None);
+        assert_eq!(code("short"), Some("too_short"));
+    }
+
+    #[test]
+    fn the_list_is_what_it_says() {
+        let lines: Vec<&str> = COMMON.lines().collect();
+        assert!(lines.len() > 10_000);
+        assert!(lines.is_sorted() && lines.iter().all(|line| line.len() >= 8 && line.to_lowercase() == *line));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! spent at most [`Session::GRACE`] ago, and none of whose successors was used, is answered with another successor of
 //! the same generation. Of such siblings the first that is used wins; using the other one is reuse.
 
+use core::net::IpAddr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -74,33 +75,72 @@ pub enum EndReason {
     Logout,
     /// A refresh token came a second time.
     TokenReuse,
+    /// Its owner has ended it from another session.
+    EndedByOwner,
+    /// The password of its account was changed.
+    PasswordChanged,
+    /// Its account was deleted.
+    AccountDeleted,
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Logout, Self::TokenReuse, Self::EndedByOwner, Self::PasswordChanged, Self::AccountDeleted];
+
     /// The word for stores and journals.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
             Self::TokenReuse => "token_reuse",
+            Self::EndedByOwner => "ended_by_owner",
+            Self::PasswordChanged => "password_changed",
+            Self::AccountDeleted => "account_deleted",
         }
     }
 }
 
 /// The word is no reason for which sessions end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("must be logout or token_reuse")]
+#[error("must be a reason for which sessions end")]
 pub struct UnknownEndReason;
 
 impl FromStr for EndReason {
     type Err = UnknownEndReason;
 
     fn from_str(word: &str) -> Result<Self, UnknownEndReason> {
-        match word {
-            "logout" => Ok(Self::Logout),
-            "token_reuse" => Ok(Self::TokenReuse),
-            _ => Err(UnknownEndReason),
-        }
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word).ok_or(UnknownEndReason)
+    }
+}
+
+/// Where a sign-in came from, as its owner recognises it: claims of the client, which prove nothing.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    /// `User-Agent` of the request, cut to [`Device::USER_AGENT_CHARS_MAX`], without control characters.
+    pub user_agent: Option<String>,
+    /// The address that the request came from.
+    pub address: Option<IpAddr>,
+}
+
+impl Device {
+    /// More than people read.
+    pub const USER_AGENT_CHARS_MAX: usize = 200;
+
+    /// A device as a request tells of it.
+    #[must_use]
+    pub fn new(user_agent: Option<&str>, address: Option<IpAddr>) -> Self {
+        let cut = |text: &str| -> String {
+            text.trim().chars().filter(|c| !c.is_control()).take(Self::USER_AGENT_CHARS_MAX).collect()
+        };
+        Self { user_agent: user_agent.map(cut).filter(|text| !text.is_empty()), address }
+    }
+}
+
+impl fmt::Debug for Device {
+    /// Shows that there is one, and not which: addresses stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Device(…)")
     }
 }
 
@@ -132,6 +172,8 @@ pub struct Session {
     pub reissues: u32,
     /// Set once, when it ends before its time.
     pub ended: Option<SessionEnd>,
+    /// Where it was started.
+    pub device: Device,
 }
 
 /// What a presented refresh token leads to. The states that are to be saved come with it.
@@ -170,7 +212,14 @@ impl Session {
             generation: 1,
             reissues: 0,
             ended: None,
+            device: Device::default(),
         }
+    }
+
+    /// The same, started on this device.
+    #[must_use]
+    pub fn on(self, device: Device) -> Self {
+        Self { device, ..self }
     }
 
     /// Whether its tokens may be used at `now`.

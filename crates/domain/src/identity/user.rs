@@ -1,7 +1,7 @@
 //! An account, and the rule by which its role changes.
 
 use crate::identity::{PasswordHash, Role};
-use crate::{EmailAddress, Problems, Text, Timestamp, UserId};
+use crate::{EmailAddress, Language, Problems, Text, Timestamp, UserId};
 
 /// How somebody wants to be called: one line of at most 100 characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +56,10 @@ pub struct User {
     pub version: u32,
     /// When it was made.
     pub created_at: Timestamp,
+    /// In which language it is written to.
+    pub language: Language,
+    /// Since when it is deleted: address and name are gone, nobody signs in to it, and its bookings stay.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// An account with what is kept of its password.
@@ -91,7 +95,54 @@ impl User {
     /// A new account, at its first version.
     #[must_use]
     pub const fn new(id: UserId, email: EmailAddress, name: Option<UserName>, role: Role, now: Timestamp) -> Self {
-        Self { id, email, name, role, role_changed_at: None, email_verified: false, version: 1, created_at: now }
+        Self {
+            id,
+            email,
+            name,
+            role,
+            role_changed_at: None,
+            email_verified: false,
+            version: 1,
+            created_at: now,
+            language: Language::English,
+            deleted_at: None,
+        }
+    }
+
+    /// The same, written to in this language.
+    #[must_use]
+    pub fn speaking(self, language: Language) -> Self {
+        Self { language, ..self }
+    }
+
+    /// With its address verified; none where it was already.
+    #[must_use]
+    pub fn verified(&self) -> Option<Self> {
+        (!self.email_verified).then(|| Self { email_verified: true, ..self.changed() })
+    }
+
+    /// After its password was changed, of which it knows nothing but that it happened.
+    #[must_use]
+    pub fn with_new_password(&self) -> Self {
+        self.changed()
+    }
+
+    /// At another address, which has proved to be its owner's.
+    #[must_use]
+    pub fn with_email(&self, email: EmailAddress) -> Self {
+        Self { email, email_verified: true, ..self.changed() }
+    }
+
+    /// Deleted: what leads to a person is gone, and the address is free.
+    #[must_use]
+    pub fn deleted(&self, now: Timestamp) -> Self {
+        let pseudonym = EmailAddress::trusted(format!("deleted-{}@deleted.invalid", self.id));
+        let email_verified = false;
+        Self { email: pseudonym, name: None, email_verified, deleted_at: Some(now), ..self.with_role(Role::User, now) }
+    }
+
+    fn changed(&self) -> Self {
+        Self { version: self.version.saturating_add(1), ..self.clone() }
     }
 
     /// Decides the wish of somebody with the role `actor` to give this account the role `to`. An admin may demote
@@ -131,7 +182,7 @@ impl User {
     /// The time of a role change never runs backwards, or a replica could take an older role for the present one.
     fn with_role(&self, role: Role, now: Timestamp) -> Self {
         let at = self.role_changed_at.map_or(now, |last| last.max(now));
-        Self { role, role_changed_at: Some(at), version: self.version.saturating_add(1), ..self.clone() }
+        Self { role, role_changed_at: Some(at), ..self.changed() }
     }
 }
 
@@ -193,6 +244,26 @@ mod tests {
         let first = changed(user(Role::User).change_role(Role::Admin, Role::Organizer, 1, now()).unwrap());
         let second = changed(first.change_role(Role::Admin, Role::User, 1, now() - TimeDelta::hours(1)).unwrap());
         assert_eq!(second.role_changed_at, Some(now()));
+    }
+
+    #[test]
+    fn every_change_counts() {
+        let ana = user(Role::Admin).speaking(Language::Polish);
+        let verified = ana.verified().unwrap();
+        assert!(verified.email_verified && verified.verified().is_none());
+        let moved = ana.with_email(EmailAddress::parse("email", "new@example.com").unwrap());
+        assert!(moved.email_verified);
+        let changes = [verified, moved, ana.with_new_password(), ana.deleted(now())];
+        assert!(changes.iter().all(|after| after.version == 2 && after.language == Language::Polish));
+    }
+
+    #[test]
+    fn nothing_of_a_deleted_account_leads_to_a_person() {
+        let name = UserName::parse("name", "Ana").ok();
+        let gone = User { name, ..user(Role::Admin) }.deleted(now());
+        assert_eq!(gone.email.as_str(), format!("deleted-{}@deleted.invalid", gone.id));
+        assert_eq!((gone.name, gone.role, gone.email_verified), (None, Role::User, false));
+        assert_eq!((gone.deleted_at, gone.role_changed_at), (Some(now()), Some(now())));
     }
 
     #[test]

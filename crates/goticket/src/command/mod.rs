@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod healthcheck;
+mod keys;
 mod migrate;
 mod openapi;
 mod serve;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => serve::run(load()?, &arguments),
         Command::Migrate => briefly(load, migrate::run),
         Command::User(command) => briefly(load, |settings| user::run(settings, command)),
+        Command::Keys(command) => briefly(load, |settings| keys::run(settings, command)),
         Command::Demo(command) => briefly(load, |settings| demo::run(settings, command)),
         Command::Verify => briefly(load, verify::run),
         Command::Openapi => openapi::run(),

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use api_rest::Peer;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -38,7 +40,7 @@ enum Version {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn drive(stream: TcpStream, serving: &Serving) {
+pub(super) async fn drive(stream: TcpStream, peer: IpAddr, serving: &Serving) {
     // Answers are written at once and whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     serving.open.increment(1);
@@ -48,8 +50,8 @@ pub(super) async fn drive(stream: TcpStream, serving: &Serving) {
         version = version_of(&stream, &serving.limits) => version,
     };
     match version {
-        Some(Version::One) => drive_http1(stream, serving).await,
-        Some(Version::Two) => drive_http2(stream, serving).await,
+        Some(Version::One) => drive_http1(stream, peer, serving).await,
+        Some(Version::Two) => drive_http2(stream, peer, serving).await,
         None => {}
     }
     serving.open.decrement(1);
@@ -74,11 +76,11 @@ async fn version_of(stream: &TcpStream, limits: &Limits) -> Option<Version> {
     }
 }
 
-async fn drive_http1(stream: TcpStream, serving: &Serving) {
+async fn drive_http1(stream: TcpStream, peer: IpAddr, serving: &Serving) {
     let activity = Arc::new(Activity::new(true));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let (router, noted) = (serving.router.clone(), Arc::clone(&activity));
-    let service = service_fn(move |request| answer(router.clone(), Running::new(&noted), request));
+    let service = service_fn(move |request| answer(router.clone(), Running::new(&noted), peer, request));
     let mut connection = serving.http1.serve_connection(io, service);
     let poll = |step: Step, task: &mut Context<'_>| match step {
         Step::Go => Pin::new(&mut connection).poll(task).map(drop),
@@ -125,11 +127,11 @@ async fn linger(mut stream: TcpStream, stop: &CancellationToken) {
     }
 }
 
-async fn drive_http2(stream: TcpStream, serving: &Serving) {
+async fn drive_http2(stream: TcpStream, peer: IpAddr, serving: &Serving) {
     let activity = Arc::new(Activity::new(false));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let (router, noted) = (serving.router.clone(), Arc::clone(&activity));
-    let service = service_fn(move |request| answer(router.clone(), Running::new(&noted), request));
+    let service = service_fn(move |request| answer(router.clone(), Running::new(&noted), peer, request));
     let mut connection = pin!(serving.http2.serve_connection(io, service));
     let poll = |step: Step, task: &mut Context<'_>| match step {
         Step::Go => connection.as_mut().poll(task).map(drop),
@@ -144,9 +146,11 @@ async fn drive_http2(stream: TcpStream, serving: &Serving) {
 async fn answer(
     mut router: Router,
     running: Running,
+    peer: IpAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let request: Request = request.map(Body::new);
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
     // A router is always ready.
     let answered = router.call(request).await;
     drop(running);

@@ -98,11 +98,11 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
+            Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => {
                     let serving = Arc::clone(&serving);
                     tasks.spawn(async move {
-                        connection::drive(stream, &serving).await;
+                        connection::drive(stream, peer.ip(), &serving).await;
                         drop(place);
                     });
                 }

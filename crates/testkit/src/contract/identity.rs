@@ -4,12 +4,12 @@ use application::identity::{ApiKeyReads, IdentityReads, RevokedKey, StoredSignin
 use application::store::{Store, StoreError, UnitOfWork};
 use chrono::TimeDelta;
 use domain::identity::{
-    Account, ApiKey, EndReason, NewApiKey, PasswordHash, Role, Scope, Session, SessionEnd, SessionLifetimes, TokenHash,
-    User,
+    Account, ApiKey, Device, EmailChange, EndReason, MailedPurpose, MailedToken, NewApiKey, PasswordHash, Role, Scope,
+    Session, SessionEnd, SessionLifetimes, TokenHash, User,
 };
-use domain::{ApiKeyId, EmailAddress, Limit, SessionId, SigningKeyId, UserId};
+use domain::{ApiKeyId, EmailAddress, Language, Limit, SessionId, SigningKeyId, UserId};
 
-use super::fixture::{account, at, id, now, stored_organizer};
+use super::fixture::{account, answer, at, id, now, stored_organizer};
 use crate::databases::{Engine, TestDatabase};
 
 async fn begin(db: &TestDatabase) -> Box<dyn UnitOfWork> {
@@ -222,4 +222,114 @@ pub async fn api_keys_are_kept(db: TestDatabase) {
     let told = |since| async move { reads.revocations(since).await.unwrap().keys };
     assert_eq!(told(at(5)).await, [RevokedKey { key: first.id, at: at(5) }]);
     assert_eq!(told(at(6)).await, []);
+}
+
+/// A mailed token is taken once, also by two at once.
+pub async fn a_mailed_token_is_taken_once(db: TestDatabase) {
+    let user = stored(&db, Role::User).await.user;
+    let issue = |number: u8, purpose, at| {
+        MailedToken::issue(TokenHash::new([number; 32]), user.id, purpose, user.email.clone(), at)
+    };
+    let token = issue(1, MailedPurpose::ResetPassword, now());
+    let other = issue(2, MailedPurpose::VerifyEmail, at(5));
+    let mut unit = begin(&db).await;
+    unit.insert_mailed_token(&token).await.unwrap();
+    unit.insert_mailed_token(&other).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(IdentityReads::mailed_token(&db.database, &token.hash).await.unwrap().as_ref(), Some(&token));
+    let mut unit = begin(&db).await;
+    assert_eq!(unit.last_mailed(user.id, MailedPurpose::ResetPassword).await.unwrap(), Some(now()));
+    assert_eq!(unit.last_mailed(user.id, MailedPurpose::ConfirmOldEmail).await.unwrap(), None);
+    assert_eq!(unit.take_mailed_token(&token.hash).await.unwrap(), Some(token.clone()));
+    let (database, hash) = (db.database.clone(), token.hash);
+    let second = tokio::spawn(async move { database.begin().await.unwrap().take_mailed_token(&hash).await.unwrap() });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(!second.is_finished(), "it waits for the first");
+    unit.commit().await.unwrap();
+    assert_eq!(second.await.unwrap(), None);
+    let mut unit = begin(&db).await;
+    unit.delete_lapsed_mailed_tokens(other.expires_at).await.unwrap();
+    assert_eq!(unit.mailed_token(&other.hash).await.unwrap().as_ref(), Some(&other));
+    unit.delete_lapsed_mailed_tokens(other.expires_at + TimeDelta::microseconds(1)).await.unwrap();
+    assert_eq!(unit.mailed_token(&other.hash).await.unwrap(), None);
+    unit.insert_mailed_token(&token).await.unwrap();
+    unit.delete_mailed_tokens(user.id, &[MailedPurpose::VerifyEmail]).await.unwrap();
+    assert!(unit.mailed_token(&token.hash).await.unwrap().is_some());
+    unit.delete_mailed_tokens(user.id, &MailedPurpose::ALL).await.unwrap();
+    assert_eq!(unit.mailed_token(&token.hash).await.unwrap(), None);
+}
+
+/// A wish for another address takes the place of an older one.
+pub async fn a_wish_for_another_address_is_kept(db: TestDatabase) {
+    let user = stored(&db, Role::User).await.user;
+    let wish = |raw: &str, at| EmailChange::ask(user.id, EmailAddress::parse("email", raw).unwrap(), at);
+    let mut unit = begin(&db).await;
+    assert_eq!(unit.email_change(user.id).await.unwrap(), None);
+    unit.save_email_change(&wish("one@example.com", now()).agreed_by(MailedPurpose::ConfirmOldEmail)).await.unwrap();
+    let second = wish("two@example.com", at(1));
+    unit.save_email_change(&second).await.unwrap();
+    assert_eq!(unit.email_change(user.id).await.unwrap(), Some(second));
+    unit.delete_lapsed_mailed_tokens(at(1) + TimeDelta::hours(24)).await.unwrap();
+    assert!(unit.email_change(user.id).await.unwrap().is_some());
+    unit.delete_lapsed_mailed_tokens(at(2) + TimeDelta::hours(24)).await.unwrap();
+    assert_eq!(unit.email_change(user.id).await.unwrap(), None);
+    unit.delete_email_change(user.id).await.unwrap();
+}
+
+/// An address moves only where nobody has it.
+pub async fn an_address_moves_to_where_nobody_is(db: TestDatabase) {
+    let (ana, bob) = (stored(&db, Role::User).await.user, stored(&db, Role::User).await.user);
+    let mut unit = begin(&db).await;
+    let moved = ana.with_email(EmailAddress::parse("email", "moved@example.com").unwrap());
+    unit.save_email(&moved).await.unwrap();
+    assert_eq!(unit.user_by_id(ana.id).await.unwrap().as_ref(), Some(&moved));
+    unit.commit().await.unwrap();
+    let mut unit = begin(&db).await;
+    assert!(matches!(unit.save_email(&moved.with_email(bob.email)).await, Err(StoreError::Conflict(_))));
+}
+
+/// Where and why: what a session remembers, and what its owner sees of it.
+pub async fn sessions_of_an_account_are_found(db: TestDatabase) {
+    let (ana, bob) = (stored(&db, Role::User).await.user.id, stored(&db, Role::User).await.user.id);
+    let start = |user, second| Session::start(SessionId::new(id()), user, &SessionLifetimes::default(), at(second));
+    let device = Device::new(Some("Firefox"), Some("2001:db8::1".parse().unwrap()));
+    let (older, newer, other) = (start(ana, 1).on(device), start(ana, 2), start(bob, 3));
+    let mut unit = begin(&db).await;
+    unit.insert_sessions(&[older.clone(), newer.clone(), other]).await.unwrap();
+    unit.commit().await.unwrap();
+    let found = db.database.sessions_of(ana, at(4), 10).await.unwrap();
+    assert_eq!(found, [newer.clone(), older.clone()]);
+    assert_eq!(db.database.sessions_of(ana, at(4), 1).await.unwrap(), std::slice::from_ref(&newer));
+    assert!(db.database.sessions_of(ana, newer.expires_at, 10).await.unwrap().is_empty());
+    let mut unit = begin(&db).await;
+    assert_eq!(unit.lock_sessions_of(ana).await.unwrap(), [older.clone(), newer.clone()]);
+    for reason in EndReason::ALL {
+        let ended = older.end(reason, at(5)).unwrap();
+        unit.save_session(&ended).await.unwrap();
+        assert_eq!(unit.lock_session(older.id).await.unwrap(), Some(ended));
+    }
+    assert_eq!(unit.lock_sessions_of(ana).await.unwrap(), [newer]);
+    unit.commit().await.unwrap();
+    assert_eq!(db.database.sessions_of(ana, at(4), 10).await.unwrap().len(), 1);
+}
+
+/// What a deleted account leaves is its id.
+pub async fn an_account_is_erased(db: TestDatabase) {
+    let owner = stored_organizer(&db).await.1.user;
+    let account = stored(&db, Role::Admin).await;
+    let ana = account.user.clone().speaking(Language::Polish);
+    let kept = answer(ana.id, "key", now());
+    let mut unit = begin(&db).await;
+    unit.keep_answer(&kept).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut unit = begin(&db).await;
+    assert!(!unit.is_only_owner(ana.id).await.unwrap());
+    assert!(unit.is_only_owner(owner).await.unwrap());
+    let gone = ana.deleted(at(1));
+    unit.erase_user(&gone).await.unwrap();
+    assert_eq!(unit.user_by_id(ana.id).await.unwrap(), Some(gone.clone()));
+    assert!(unit.kept_answer(&kept.key).await.unwrap().is_none());
+    unit.commit().await.unwrap();
+    let read = db.database.account_by_id(ana.id).await.unwrap().unwrap();
+    assert_eq!((read.user, read.password), (gone, None));
 }

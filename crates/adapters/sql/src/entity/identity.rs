@@ -17,6 +17,8 @@ pub(crate) mod user {
         pub(crate) version: i32,
         pub(crate) password_hash: Option<String>,
         pub(crate) created_at: i64,
+        pub(crate) language: String,
+        pub(crate) deleted_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -42,6 +44,9 @@ pub(crate) mod session {
         pub(crate) reissues: i32,
         pub(crate) ended_at: Option<i64>,
         pub(crate) end_reason: Option<String>,
+        pub(crate) end_cause: Option<String>,
+        pub(crate) user_agent: Option<String>,
+        pub(crate) address: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -63,6 +68,49 @@ pub(crate) mod refresh_token {
         pub(crate) generation: i32,
         pub(crate) issued_at: i64,
         pub(crate) spent_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A token that was mailed, as its digest.
+pub(crate) mod mailed_token {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "mailed_tokens")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) hash: Vec<u8>,
+        pub(crate) user_id: Uuid,
+        pub(crate) purpose: String,
+        pub(crate) email: String,
+        pub(crate) issued_at: i64,
+        pub(crate) expires_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A wish for another address.
+pub(crate) mod email_change {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "email_changes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: Uuid,
+        pub(crate) new_email: String,
+        pub(crate) old_agreed: bool,
+        pub(crate) new_agreed: bool,
+        pub(crate) asked_at: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

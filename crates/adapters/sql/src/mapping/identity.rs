@@ -3,12 +3,13 @@
 use application::identity::StoredSigningKey;
 use application::store::StoreError;
 use domain::identity::{
-    Account, ApiKey, EndReason, RefreshToken, Scope, Scopes, Session, SessionEnd, TokenHash, User, UserName,
+    Account, ApiKey, Device, EmailChange, EndReason, MailedToken, RefreshToken, Scope, Scopes, Session, SessionEnd,
+    TokenHash, User, UserName,
 };
 use domain::{ApiKeyId, EmailAddress, OrganizerId, SessionId, SigningKeyId, Text, UserId};
 
 use super::{count, instant, instant_if, integer, micros};
-use crate::entity::{api_key, refresh_token, session, signing_key, user};
+use crate::entity::{api_key, email_change, mailed_token, refresh_token, session, signing_key, user};
 use crate::error::bad_row;
 
 /// An account of its row.
@@ -22,6 +23,8 @@ pub(crate) fn user(row: user::Model) -> Result<User, StoreError> {
         email_verified: row.email_verified,
         version: count(row.version)?,
         created_at: instant(row.created_at)?,
+        language: row.language.parse().map_err(|_| bad_row("language", &row.language))?,
+        deleted_at: instant_if(row.deleted_at)?,
     })
 }
 
@@ -38,12 +41,14 @@ pub(crate) fn account_row(account: &Account) -> user::Model {
         version: integer(user.version),
         password_hash: account.password.as_ref().map(|hash| hash.expose().to_owned()),
         created_at: micros(user.created_at),
+        language: user.language.as_str().to_owned(),
+        deleted_at: user.deleted_at.map(micros),
     }
 }
 
 /// A session of its row.
 pub(crate) fn session(row: &session::Model) -> Result<Session, StoreError> {
-    let ended = match (row.ended_at, row.end_reason.as_deref()) {
+    let ended = match (row.ended_at, row.end_cause.as_deref().or(row.end_reason.as_deref())) {
         (Some(at), Some(word)) => {
             let reason: EndReason = word.parse().map_err(|_| bad_row("end of a session", word))?;
             Some(SessionEnd { at: instant(at)?, reason })
@@ -59,6 +64,10 @@ pub(crate) fn session(row: &session::Model) -> Result<Session, StoreError> {
         generation: count(row.generation)?,
         reissues: count(row.reissues)?,
         ended,
+        device: Device {
+            user_agent: row.user_agent.clone(),
+            address: row.address.as_deref().map(str::parse).transpose().map_err(|_| bad_row("address", row.id))?,
+        },
     })
 }
 
@@ -73,7 +82,67 @@ pub(crate) fn session_row(session: &Session) -> session::Model {
         generation: integer(session.generation),
         reissues: integer(session.reissues),
         ended_at: session.ended.map(|end| micros(end.at)),
-        end_reason: session.ended.map(|end| end.reason.as_str().to_owned()),
+        end_reason: session.ended.map(|end| known_before(end.reason).as_str().to_owned()),
+        end_cause: session.ended.map(|end| end.reason.as_str().to_owned()),
+        user_agent: session.device.user_agent.clone(),
+        address: session.device.address.map(|address| address.to_string()),
+    }
+}
+
+/// The reason in the words of the first release, whose replicas may still read it.
+const fn known_before(reason: EndReason) -> EndReason {
+    match reason {
+        EndReason::TokenReuse => EndReason::TokenReuse,
+        EndReason::Logout | EndReason::EndedByOwner | EndReason::PasswordChanged | EndReason::AccountDeleted => {
+            EndReason::Logout
+        }
+    }
+}
+
+/// A mailed token of its row.
+pub(crate) fn mailed_token(row: mailed_token::Model) -> Result<MailedToken, StoreError> {
+    let digest = row.hash.as_slice().try_into().map_err(|_| bad_row("digest of a token", row.hash.len()))?;
+    Ok(MailedToken {
+        hash: TokenHash::new(digest),
+        user: UserId::new(row.user_id),
+        purpose: row.purpose.parse().map_err(|_| bad_row("purpose of a token", &row.purpose))?,
+        email: EmailAddress::trusted(row.email),
+        issued_at: instant(row.issued_at)?,
+        expires_at: instant(row.expires_at)?,
+    })
+}
+
+/// The row of a mailed token.
+pub(crate) fn mailed_token_row(token: &MailedToken) -> mailed_token::Model {
+    mailed_token::Model {
+        hash: token.hash.as_bytes().to_vec(),
+        user_id: token.user.uuid(),
+        purpose: token.purpose.as_str().to_owned(),
+        email: token.email.as_str().to_owned(),
+        issued_at: micros(token.issued_at),
+        expires_at: micros(token.expires_at),
+    }
+}
+
+/// A wish for another address of its row.
+pub(crate) fn email_change(row: email_change::Model) -> Result<EmailChange, StoreError> {
+    Ok(EmailChange {
+        user: UserId::new(row.user_id),
+        new_email: EmailAddress::trusted(row.new_email),
+        old_agreed: row.old_agreed,
+        new_agreed: row.new_agreed,
+        asked_at: instant(row.asked_at)?,
+    })
+}
+
+/// The row of a wish for another address.
+pub(crate) fn email_change_row(change: &EmailChange) -> email_change::Model {
+    email_change::Model {
+        user_id: change.user.uuid(),
+        new_email: change.new_email.as_str().to_owned(),
+        old_agreed: change.old_agreed,
+        new_agreed: change.new_agreed,
+        asked_at: micros(change.asked_at),
     }
 }
 

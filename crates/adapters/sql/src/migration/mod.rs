@@ -6,6 +6,7 @@
 
 mod m20261121_000001_ground;
 mod m20261121_000002_access;
+mod m20261121_000003_accounts;
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -15,7 +16,11 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_ground::Migration), Box::new(m20261121_000002_access::Migration)]
+        vec![
+            Box::new(m20261121_000001_ground::Migration),
+            Box::new(m20261121_000002_access::Migration),
+            Box::new(m20261121_000003_accounts::Migration),
+        ]
     }
 }
 
@@ -25,6 +30,7 @@ pub(crate) fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
     m20261121_000001_ground::STATEMENTS.concat().hash(&mut hasher);
     m20261121_000002_access::STATEMENTS.hash(&mut hasher);
+    m20261121_000003_accounts::STATEMENTS.hash(&mut hasher);
     hasher.finish()
 }
 

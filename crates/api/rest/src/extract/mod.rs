@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod caller;
+pub(crate) mod client;
 pub(crate) mod conditional;
 pub(crate) mod idempotency;
 pub(crate) mod path;

@@ -13,6 +13,10 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'non
 const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                     font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/// The pages that the links of mails lead to: their own script and style, and calls to this server.
+const ACCOUNT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
 /// The headers of every answer.
 pub(crate) struct SecurityHeaders {
     transport: Option<HeaderValue>,
@@ -28,7 +32,11 @@ impl SecurityHeaders {
 
     /// Sets them. What the handler has said about caching stays; by default nothing is stored anywhere.
     pub(crate) fn set(&self, headers: &mut HeaderMap, route: &str) {
-        let policy = if route.starts_with("/docs") { DOCS } else { NOTHING };
+        let policy = match route {
+            route if route.starts_with("/docs") => DOCS,
+            route if route.starts_with("/account/") => ACCOUNT,
+            _ => NOTHING,
+        };
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

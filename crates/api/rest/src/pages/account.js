@@ -1,0 +1,84 @@
+// Where the links of mails lead. The token stands behind `#`, so that no server log bears it; it is sent only when
+// somebody presses the button, so that programs that look into mails use nothing up.
+"use strict";
+
+const WORDS = {
+  en: {
+    "verify-email": ["Confirm your e-mail address", "Press the button to confirm that the address is yours.", "Confirm", "Thank you: the address is confirmed."],
+    "reset-password": ["Choose a new password", "All sessions of the account will end.", "Set the password", "Done: sign in with the new password."],
+    "confirm-email": ["Another e-mail address", "Press the button to agree to the change of the address.", "Agree", "Thank you. The address changes once both the old and the new one have agreed."],
+    invitation: ["An invitation", "Sign in with the account of the address that the invitation was sent to, and accept it there with this code:", "", ""],
+    password: "New password, 8 to 72 bytes",
+    invalid: "This link is not valid any more: ask for another one.",
+    failed: "That did not work. Please try again in a moment.",
+  },
+  pl: {
+    "verify-email": ["Potwierdzenie adresu e-mail", "Naciśnij przycisk, aby potwierdzić, że adres należy do Ciebie.", "Potwierdzam", "Dziękujemy: adres został potwierdzony."],
+    "reset-password": ["Ustawienie nowego hasła", "Wszystkie sesje konta zostaną zakończone.", "Ustaw hasło", "Gotowe: można się zalogować nowym hasłem."],
+    "confirm-email": ["Zmiana adresu e-mail", "Naciśnij przycisk, aby zgodzić się na zmianę adresu.", "Zgadzam się", "Dziękujemy. Adres zmieni się, gdy potwierdzą go stary i nowy adres."],
+    invitation: ["Zaproszenie", "Zaloguj się na konto z adresem, na który wysłano zaproszenie, i przyjmij je tam tym kodem:", "", ""],
+    password: "Nowe hasło, od 8 do 72 bajtów",
+    invalid: "Ten odnośnik jest już nieważny: poproś o kolejny.",
+    failed: "Nie udało się. Spróbuj ponownie za chwilę.",
+  },
+};
+const CALLS = { "verify-email": "email/verify", "reset-password": "password/reset", "confirm-email": "email/agree" };
+
+const language = navigator.language.startsWith("pl") ? "pl" : "en";
+const words = WORDS[language];
+const page = location.pathname.split("/").pop();
+const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+const by = (id) => document.getElementById(id);
+
+function answer(text, good) {
+  by("answer").textContent = text;
+  by("answer").className = good ? "good" : "bad";
+}
+
+async function send() {
+  const body = page === "reset-password" ? { token, password: by("password").value } : { token };
+  const reply = await fetch(`/api/v1/auth/${CALLS[page]}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (reply.ok) {
+    by("form").hidden = true;
+    answer(words[page][3], true);
+    return;
+  }
+  const problem = await reply.json().catch(() => ({}));
+  const field = (problem.errors ?? [])[0];
+  if (field?.field === "password") answer(field.message, false);
+  else answer(field ? words.invalid : words.failed, false);
+}
+
+function show() {
+  document.documentElement.lang = language;
+  const [title, text, button] = words[page] ?? [];
+  if (!title) return;
+  // The address bar and the history need not keep it.
+  history.replaceState(null, "", location.pathname);
+  document.title = `${title} · GoTicket`;
+  by("title").textContent = title;
+  by("text").textContent = text;
+  if (!CALLS[page]) {
+    by("answer").textContent = token;
+    return;
+  }
+  if (page === "reset-password") {
+    by("label").textContent = words.password;
+    for (const id of ["label", "password"]) by(id).hidden = false;
+    by("password").required = true;
+  }
+  by("button").textContent = button;
+  by("form").hidden = false;
+  by("form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    by("button").disabled = true;
+    await send().catch(() => answer(words.failed, false));
+    by("button").disabled = false;
+  });
+}
+
+show();

@@ -1,0 +1,62 @@
+//! Use case: somebody who knows his password chooses another one.
+
+use domain::identity::{Account, EndReason, MailedPurpose, Password};
+use domain::{Problems, UserId};
+
+use crate::error::AppError;
+use crate::identity::journal::Scribe;
+use crate::identity::mailed::told;
+use crate::identity::service::Identity;
+use crate::mail::MailContent;
+use crate::origin::{Origin, Principal};
+
+impl Identity {
+    /// Changes the password, and ends all sessions but the caller's own.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`] for a wrong present password (field `currentPassword`), or one that may not be;
+    /// [`AppError::Unavailable`] when too many passwords wait to be hashed.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: &str,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<(), AppError> {
+        let password = Password::parse_new("password", password)?;
+        let account = self.prove_password(principal.user, "currentPassword", current).await?;
+        let hashed = self.ports.hasher.hash(&password).await?;
+        let now = self.now();
+        let mut uow = self.ports.store.begin().await?;
+        let before = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
+        if before.version != account.user.version {
+            // Something about the account has changed while we hashed: whatever was proved is proved no more.
+            return Err(AppError::busy());
+        }
+        let after = before.with_new_password();
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.password_changed(&before, &after, "changed");
+        uow.save_user(&after).await?;
+        uow.save_password(after.id, &hashed).await?;
+        uow.delete_mailed_tokens(after.id, &[MailedPurpose::ResetPassword]).await?;
+        uow.append_outbox(&[entry.message]).await?;
+        uow.append_audit(&[entry.line]).await?;
+        let (keep, reason) = (Some(principal.session), EndReason::PasswordChanged);
+        let ended = self.end_sessions_in_op(uow.as_mut(), after.id, keep, reason, origin).await?;
+        let notice = MailContent::PasswordChanged { when: told(now) };
+        self.notify_in_op(uow.as_mut(), (&after, &after.email), notice, now).await?;
+        uow.commit().await?;
+        self.heed_ended(&ended);
+        Ok(())
+    }
+
+    /// The account of somebody who is signed in, if this is its password.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`] that names the field; [`AppError::Unavailable`] when too many passwords wait.
+    pub(super) async fn prove_password(&self, user: UserId, field: &str, raw: &str) -> Result<Account, AppError> {
+        let wrong = || AppError::from(Problems::one(field, "wrong_password", "is not the password of the account"));
+        let password = Password::parse(field, raw).map_err(|_| wrong())?;
+        let account = self.ports.reads.account_by_id(user).await?.ok_or(AppError::Unauthenticated)?;
+        if self.ports.hasher.verify(&password, account.password.as_ref()).await? { Ok(account) } else { Err(wrong()) }
+    }
+}

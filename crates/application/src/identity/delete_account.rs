@@ -1,0 +1,52 @@
+//! Use case: somebody deletes his account.
+
+use domain::identity::{EndReason, MailedPurpose, Role};
+
+use crate::error::AppError;
+use crate::identity::ChangedRole;
+use crate::identity::journal::Scribe;
+use crate::identity::mailed::told;
+use crate::identity::service::Identity;
+use crate::mail::MailContent;
+use crate::origin::{Origin, Principal};
+
+impl Identity {
+    /// Deletes the account of the caller: address, name and password go, the names of those he booked for too, his
+    /// memberships end, and so does every session. What he has bought stays under his id, which leads to nobody any
+    /// more: money and stock are facts. The address is free for a new account.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`] for a wrong password; [`AppError::InvalidState`] for the last admin, and for the only
+    /// owner of an organizer; [`AppError::Unavailable`] when too many passwords wait to be hashed.
+    pub async fn delete_account(&self, principal: &Principal, password: &str, origin: &Origin) -> Result<(), AppError> {
+        let account = self.prove_password(principal.user, "password", password).await?;
+        let now = self.now();
+        let mut uow = self.ports.store.begin().await?;
+        let admins = uow.lock_admins().await?;
+        let before = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
+        if before.version != account.user.version {
+            return Err(AppError::busy());
+        }
+        if admins == [before.id] {
+            return Err(AppError::InvalidState("this is the last admin: make another one first".to_owned()));
+        }
+        if uow.is_only_owner(before.id).await? {
+            let told = "the account is the only owner of an organizer: make somebody else an owner first";
+            return Err(AppError::InvalidState(told.to_owned()));
+        }
+        let after = before.deleted(now);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.deleted(&before, &after);
+        let notice = MailContent::AccountDeleted { when: told(now) };
+        self.notify_in_op(uow.as_mut(), (&before, &before.email), notice, now).await?;
+        let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;
+        uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
+        uow.delete_email_change(after.id).await?;
+        uow.erase_user(&after).await?;
+        uow.append_outbox(&[entry.message]).await?;
+        uow.append_audit(&[entry.line]).await?;
+        uow.commit().await?;
+        self.heed_ended(&ended);
+        self.role_changed(ChangedRole { user: after.id, role: Role::User, at: now });
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! Use cases: somebody shows that he reads the mails of his address.
+
+use domain::identity::{MailedPurpose, User};
+
+use crate::error::AppError;
+use crate::identity::journal::Scribe;
+use crate::identity::mailed::invalid_token;
+use crate::identity::service::Identity;
+use crate::mail::MailContent;
+use crate::origin::{Origin, Principal};
+use crate::store::UnitOfWork;
+
+impl Identity {
+    /// Takes the token of a mail. It works once, while the account has the address that the mail was sent to.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`] for a token that does not hold.
+    pub async fn verify_email(&self, token: &str, origin: &Origin) -> Result<User, AppError> {
+        let now = self.now();
+        let mut uow = self.ports.store.begin().await?;
+        let (token, before) = self.take_token_in_op(uow.as_mut(), token, &[MailedPurpose::VerifyEmail], now).await?;
+        if !token.holds(MailedPurpose::VerifyEmail, &before.email, now) {
+            return Err(invalid_token());
+        }
+        let after = match before.verified() {
+            Some(after) => {
+                let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.email_verified(&before, &after);
+                uow.save_user(&after).await?;
+                uow.append_outbox(&[entry.message]).await?;
+                uow.append_audit(&[entry.line]).await?;
+                after
+            }
+            None => before,
+        };
+        uow.commit().await?;
+        Ok(after)
+    }
+
+    /// Sends the mail once more, unless the address is verified or the last mail was sent just now. The token of the
+    /// last one is worth nothing any more.
+    ///
+    /// # Errors
+    /// [`AppError::Unauthenticated`] if the account is gone.
+    pub async fn ask_for_verification(&self, principal: &Principal) -> Result<(), AppError> {
+        let mut uow = self.ports.store.begin().await?;
+        let user = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
+        if user.email_verified {
+            return Ok(());
+        }
+        self.mail_verification_in_op(uow.as_mut(), &user).await?;
+        uow.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn mail_verification_in_op(&self, uow: &mut dyn UnitOfWork, user: &User) -> Result<(), AppError> {
+        let content = |link| MailContent::VerifyEmail { link };
+        self.mail_token_in_op(uow, user, MailedPurpose::VerifyEmail, &user.email, content, self.now()).await
+    }
+}
