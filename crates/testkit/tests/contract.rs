@@ -49,7 +49,7 @@ on_both_engines! {
         lanes_of_a_transaction_commit_together,
     ],
     race: [one_ticket_is_sold_once, replicas_sell_no_more_than_there_is, what_comes_back_is_counted_once],
-    bookings: [pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock],
+    bookings: [parties_are_those_of_the_booking, pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock],
     catalog: [
         a_slug_is_taken_once,
         a_sale_is_read_as_it_was_inserted,

@@ -1,20 +1,20 @@
 //! Lists of bookings, outside of transactions.
 
-use application::booking::{BookingFilter, BookingReads, LaneKey};
+use application::booking::{BookingFilter, BookingParties, BookingReads, LaneKey};
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::booking::Booking;
 use domain::catalog::EventStatus;
-use domain::{BookingId, EmailAddress, EventId, Timestamp, UserId};
+use domain::{BookingId, EmailAddress, EventId, OrganizerId, Timestamp, UserId};
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
 use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::entity::{booking, event, pool, user};
-use crate::error::orm;
+use crate::error::{bad_row, orm};
 use crate::lane::bookings_with_parts;
-use crate::mapping::{micros, status_code};
+use crate::mapping::{buyer, micros, status_code};
 
 #[async_trait]
 impl BookingReads for Database {
@@ -22,6 +22,20 @@ impl BookingReads for Database {
         let row = booking::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
         let mut found = bookings_with_parts(self.reads(), row.into_iter().collect()).await?;
         Ok(found.pop())
+    }
+
+    async fn parties(&self, id: BookingId) -> Result<Option<BookingParties>, StoreError> {
+        let found = booking::Entity::find_by_id(id.uuid())
+            .select_only()
+            .columns([booking::Column::EventId, booking::Column::OrganizerId])
+            .columns([booking::Column::BuyerUserId, booking::Column::BuyerEmail])
+            .into_tuple::<(Uuid, Uuid, Option<Uuid>, Option<String>)>()
+            .one(self.reads())
+            .await
+            .map_err(orm)?;
+        let Some((event, organizer, account, guest)) = found else { return Ok(None) };
+        let buyer = buyer(account, guest).ok_or_else(|| bad_row("buyer of the booking", id))?;
+        Ok(Some(BookingParties { event: EventId::new(event), organizer: OrganizerId::new(organizer), buyer }))
     }
 
     async fn bookings_of(

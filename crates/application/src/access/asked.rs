@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::booking::{Booking, Buyer};
+use domain::booking::Buyer;
 use domain::catalog::{Event, Member};
 use domain::{EventId, OrganizerId, UserId};
 use moka::future::Cache;
 
 use crate::access::policy::{Operation, Standing, Verdict, decide};
 use crate::access::{Agent, PlatformOperation, decide_platform};
+use crate::booking::BookingParties;
 use crate::catalog::CatalogReads;
 use crate::error::AppError;
 use crate::origin::Principal;
@@ -44,7 +45,7 @@ impl<'a> Subject<'a> {
 
     /// A booking.
     #[must_use]
-    pub const fn booking(booking: &'a Booking) -> Self {
+    pub const fn booking(booking: &'a BookingParties) -> Self {
         Self { organizer: booking.organizer, event: Some(booking.event), buyer: Some(&booking.buyer) }
     }
 

@@ -8,7 +8,7 @@ use domain::booking::{
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
-use crate::booking::{BookingFilter, BookingReads, Command, Desk, Outcome};
+use crate::booking::{BookingFilter, BookingParties, BookingReads, Command, Desk, Outcome};
 use crate::catalog::{Catalog, EventRef};
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -149,7 +149,9 @@ impl Bookings {
     /// # Errors
     /// [`AppError::NotFound`].
     pub async fn booking(&self, agent: &Agent, id: BookingId) -> Result<Booking, AppError> {
-        self.permitted(agent, Operation::SeeBooking, id).await
+        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
+        self.require(agent, Operation::SeeBooking, &BookingParties::of(&booking)).await?;
+        Ok(booking)
     }
 
     /// A page of the caller's bookings, newest first, behind `before`.
@@ -184,14 +186,18 @@ impl Bookings {
         Ok(Page::of(self.ports.reads.bookings_in(event, filter, before, probe(limit)).await?, limit))
     }
 
-    /// The booking, for who may do this to it.
-    async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<Booking, AppError> {
-        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
-        self.ports.catalog.access().require(agent, operation, &Subject::booking(&booking), "booking").await?;
-        Ok(booking)
+    /// Whom the booking concerns, for who may do this to it. The booking itself is read under the lock of its lane.
+    async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<BookingParties, AppError> {
+        let parties = self.ports.reads.parties(id).await?.ok_or(AppError::NotFound("booking"))?;
+        self.require(agent, operation, &parties).await?;
+        Ok(parties)
     }
 
-    async fn submit(&self, booking: &Booking, command: Command, origin: Origin) -> Result<Booking, AppError> {
+    async fn require(&self, agent: &Agent, operation: Operation, parties: &BookingParties) -> Result<(), AppError> {
+        self.ports.catalog.access().require(agent, operation, &Subject::booking(parties), "booking").await
+    }
+
+    async fn submit(&self, booking: &BookingParties, command: Command, origin: Origin) -> Result<Booking, AppError> {
         let answer = self.ports.desk.submit(booking.event, command, origin, None).await?;
         booking_of(answer).map(|answer| answer.value)
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
 use domain::catalog::{Event, TicketType};
-use domain::{BookingId, EmailAddress, EventId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
+use domain::{BookingId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
 
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
 use crate::journal::{AuditRow, OutboxRow};
@@ -185,11 +185,33 @@ pub struct BookingFilter {
     pub email: Option<EmailAddress>,
 }
 
+/// Whom a booking concerns. None of it ever changes, so that it may be read outside of the lane.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BookingParties {
+    /// Its event, and so its lane.
+    pub event: EventId,
+    /// Who sells.
+    pub organizer: OrganizerId,
+    /// Who buys.
+    pub buyer: Buyer,
+}
+
+impl BookingParties {
+    /// Those of this booking.
+    #[must_use]
+    pub fn of(booking: &Booking) -> Self {
+        Self { event: booking.event, organizer: booking.organizer, buyer: booking.buyer.clone() }
+    }
+}
+
 /// Bookings outside of transactions.
 #[async_trait]
 pub trait BookingReads: Send + Sync {
     /// One.
     async fn booking(&self, id: BookingId) -> Result<Option<Booking>, StoreError>;
+
+    /// Whom it concerns: one look-up by key, for commands, which read the booking itself under the lock of its lane.
+    async fn parties(&self, id: BookingId) -> Result<Option<BookingParties>, StoreError>;
 
     /// A page of an account's own, newest first, behind `before`.
     async fn bookings_of(

@@ -1,6 +1,6 @@
 //! [`BookingReads`]: lists.
 
-use application::booking::{BookingFilter, BookingReads, LaneChanges};
+use application::booking::{BookingFilter, BookingParties, BookingReads, LaneChanges};
 use application::store::Store;
 use domain::booking::{Booking, BookingStatus, Buyer};
 use domain::catalog::EventStatus;
@@ -32,6 +32,20 @@ pub async fn pages_are_newest_first(db: TestDatabase) {
     assert_eq!(all[0].id, others.id);
     assert!(db.database.bookings_of(UserId::new(id()), &any, None, 3).await.unwrap().is_empty());
     assert!(db.database.booking(BookingId::new(id())).await.unwrap().is_none());
+}
+
+/// Whom a booking concerns is read without the booking.
+pub async fn parties_are_those_of_the_booking(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let guest = Buyer::Guest(EmailAddress::parse("email", "guest@example.com").unwrap());
+    let bookings = [booking(&sale, buyer(), 1, Some(at(900))), booking(&sale, guest, 1, None)];
+    write(&db.database, &holds(&sale, &bookings)).await.unwrap();
+    for booking in bookings {
+        let parties = db.database.parties(booking.id).await.unwrap().unwrap();
+        let Booking { event, organizer, buyer, .. } = booking;
+        assert_eq!(parties, BookingParties { event, organizer, buyer });
+    }
+    assert!(db.database.parties(BookingId::new(id())).await.unwrap().is_none());
 }
 
 /// Filters by status, reference and address, of accounts and guests alike.

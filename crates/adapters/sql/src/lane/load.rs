@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use application::booking::{Holding, LaneKey};
 use application::store::StoreError;
 use domain::booking::{Booked, Booking, Buyer, Sale};
-use domain::{BookingId, EmailAddress, PoolId, TicketTypeId, Timestamp, UserId};
+use domain::{BookingId, PoolId, TicketTypeId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -205,9 +205,9 @@ fn add_up(
     let asked: std::collections::HashSet<&(LaneKey, Buyer)> = of.iter().collect();
     let mut owners = HashMap::with_capacity(bookings.len());
     for (id, event, account, guest) in bookings {
-        let account = account.map(|user| Buyer::Account(UserId::new(user)));
-        let buyer = account.or_else(|| guest.map(|email| Buyer::Guest(EmailAddress::trusted(email))));
-        let owner = buyer.map(|buyer| (LaneKey::new(event), buyer)).filter(|owner| asked.contains(owner));
+        let owner = mapping::buyer(account, guest)
+            .map(|buyer| (LaneKey::new(event), buyer))
+            .filter(|owner| asked.contains(owner));
         owners.extend(owner.map(|owner| (id, owner)));
     }
     let mut sums: HashMap<(LaneKey, Buyer, TicketTypeId), u32> = HashMap::new();

@@ -81,6 +81,12 @@ pub(crate) fn bookings_of(
         .collect()
 }
 
+/// The account or else the guest; none where the row has neither, which the table forbids.
+pub(crate) fn buyer(account: Option<Uuid>, guest: Option<String>) -> Option<Buyer> {
+    let account = account.map(|user| Buyer::Account(UserId::new(user)));
+    account.or_else(|| guest.map(|email| Buyer::Guest(EmailAddress::trusted(email))))
+}
+
 /// One booking.
 fn booking(
     row: booking::Model,
@@ -92,11 +98,7 @@ fn booking(
     attendees.sort_unstable_by_key(|attendee| attendee.position);
     let hold = hold(&row)?;
     let currency = row.currency.parse().map_err(|_| bad_row("currency", &row.currency))?;
-    let buyer = match (row.buyer_user_id, row.buyer_email) {
-        (Some(user), _) => Buyer::Account(UserId::new(user)),
-        (None, Some(email)) => Buyer::Guest(EmailAddress::trusted(email)),
-        (None, None) => return Err(bad_row("buyer of the booking", row.id)),
-    };
+    let buyer = buyer(row.buyer_user_id, row.buyer_email).ok_or_else(|| bad_row("buyer of the booking", row.id))?;
     Ok(Booking {
         id: BookingId::new(row.id),
         reference: Reference::trusted(row.reference),

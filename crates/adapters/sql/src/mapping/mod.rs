@@ -7,7 +7,7 @@ mod booking;
 mod catalog;
 mod identity;
 
-pub(crate) use booking::{bookings_of, channel_code, status_code, types_of};
+pub(crate) use booking::{bookings_of, buyer, channel_code, status_code, types_of};
 pub(crate) use catalog::{
     event_row, member, member_event_rows, member_row, organizer, organizer_row, pool_row, sales, ticket_type_row,
 };
