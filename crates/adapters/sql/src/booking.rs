@@ -60,8 +60,8 @@ impl BookingReads for Database {
         self.page(here, Some(event), filter, before, rows).await
     }
 
-    /// From event to event along the index of pending bookings, one probe for each that has any: to read all pending
-    /// bookings would cost more the better an event sells.
+    /// From event to event along the holds, one probe for each that has any: to read all of them
+    /// would cost more the better an event sells.
     async fn lanes_with_lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<LaneKey>, StoreError> {
         let values = [micros(now).into(), i64::from(limit).into()];
         let statement = Statement::from_sql_and_values(self.reads().get_database_backend(), LANES_WITH_LAPSED, values);
@@ -89,14 +89,13 @@ impl BookingReads for Database {
 
 const LANES_WITH_LAPSED: &str = "
 WITH RECURSIVE busy (event_id) AS (
-    SELECT * FROM (SELECT event_id FROM bookings WHERE status = 0 ORDER BY event_id LIMIT 1) AS first
+    SELECT * FROM (SELECT event_id FROM holds ORDER BY event_id LIMIT 1) AS first
     UNION ALL
-    SELECT (SELECT b.event_id FROM bookings AS b WHERE b.status = 0 AND b.event_id > busy.event_id
-            ORDER BY b.event_id LIMIT 1)
+    SELECT (SELECT h.event_id FROM holds AS h WHERE h.event_id > busy.event_id ORDER BY h.event_id LIMIT 1)
     FROM busy WHERE busy.event_id IS NOT NULL
 ), oldest AS (
-    SELECT event_id, (SELECT b.release_at FROM bookings AS b WHERE b.status = 0 AND b.event_id = busy.event_id
-                      ORDER BY b.release_at LIMIT 1) AS release_at
+    SELECT event_id, (SELECT h.release_at FROM holds AS h WHERE h.event_id = busy.event_id
+                      ORDER BY h.release_at LIMIT 1) AS release_at
     FROM busy WHERE event_id IS NOT NULL
 )
 SELECT event_id FROM oldest WHERE release_at <= $1 ORDER BY release_at LIMIT $2";

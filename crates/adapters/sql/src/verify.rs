@@ -129,6 +129,16 @@ const CHECKS: &[Check] = &[
         WHERE NOT EXISTS (SELECT 1 FROM booking_items AS i WHERE i.booking_id = b.id)",
     },
     Check {
+        invariant: "holds",
+        sql: "SELECT b.id AS subject, 'the booking is pending and no hold will lapse for it' AS detail
+        FROM bookings AS b WHERE b.status = 0 AND NOT EXISTS (SELECT 1 FROM holds AS h
+            WHERE h.event_id = b.event_id AND h.release_at = b.release_at AND h.booking_id = b.id)
+        UNION ALL
+        SELECT h.booking_id, 'a hold of what is not pending, or lapses at another time' FROM holds AS h
+        WHERE NOT EXISTS (SELECT 1 FROM bookings AS b
+            WHERE b.id = h.booking_id AND b.status = 0 AND b.event_id = h.event_id AND b.release_at = h.release_at)",
+    },
+    Check {
         invariant: "orphan_items",
         sql: "SELECT booking_id AS subject, 'items of a booking that does not exist' AS detail FROM booking_items AS i
         WHERE NOT EXISTS (SELECT 1 FROM bookings AS b WHERE b.id = i.booking_id)",

@@ -140,14 +140,24 @@ pub struct LaneChanges {
     pub ticket_types: Vec<TicketType>,
     /// New bookings with their items and attendees.
     pub new_bookings: Vec<Booking>,
-    /// Bookings whose status, hold, sequence and `updated_at` change; nothing else of a booking ever does.
-    pub bookings: Vec<Booking>,
+    /// Bookings that change.
+    pub bookings: Vec<BookingChange>,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
     /// Audit lines.
     pub audit: Vec<AuditRow>,
     /// Answers to keep; one whose key was kept and has lapsed at its `at` gives way.
     pub answers: Vec<KeptAnswer>,
+}
+
+/// A booking whose status, hold, sequence and `updated_at` change; nothing else of a booking ever does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BookingChange {
+    /// As it will be.
+    pub booking: Booking,
+    /// The `release_at` that it has until this commit, if it is pending until then: its place in the order in which
+    /// holds lapse.
+    pub release_before: Option<Timestamp>,
 }
 
 /// A lane that was decided on.

@@ -21,7 +21,7 @@ const LANES_MAX: u32 = 200;
 /// How many lanes are swept at a time.
 const LANES_AT_ONCE: usize = 16;
 /// How many holds one command expires: small enough that buyers on the same lane wait for tens of milliseconds.
-const EXPIRED_AT_ONCE: u32 = 400;
+const EXPIRED_AT_ONCE: u32 = 500;
 /// How many commands one round puts on a lane, so that a round ends well within its lease.
 const COMMANDS_MAX: usize = 40;
 

@@ -100,6 +100,7 @@ pub async fn verify_finds_what_is_wrong(db: TestDatabase) {
     db.tamper(&format!("UPDATE booking_items SET booking_id = {orphan} WHERE booking_id = {}", name(1))).await;
     db.tamper(&format!("UPDATE outbox SET sequence = 2 WHERE aggregate = {}", name(2))).await;
     db.tamper(&format!("DELETE FROM audit_log WHERE object = {}", name(3))).await;
+    db.tamper("UPDATE holds SET release_at = release_at + 1").await;
     db.tamper("DELETE FROM lanes").await;
     db.tamper("UPDATE events SET version = version + 1").await;
     let report = db.database.verify().await.unwrap();
@@ -111,6 +112,7 @@ pub async fn verify_finds_what_is_wrong(db: TestDatabase) {
         "booking_total",
         "empty_bookings",
         "event_version",
+        "holds",
         "lane_of_event",
         "orphan_items",
         "outbox_sequence",

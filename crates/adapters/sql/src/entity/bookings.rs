@@ -32,6 +32,27 @@ pub(crate) mod booking {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A pending booking in the order in which holds lapse.
+pub(crate) mod hold {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "holds")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) event_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) release_at: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) booking_id: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Units of one type in a booking.
 pub(crate) mod booking_item {
     use sea_orm::entity::prelude::*;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use application::booking::{Holding, LaneKey};
 use application::store::StoreError;
-use domain::booking::{Booked, Booking, Buyer, Sale};
+use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
 use domain::{BookingId, PoolId, TicketTypeId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -13,13 +13,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::entity::{booking, booking_attendee, booking_item, event, outbox, pool, ticket_type, ticket_type_pool};
+use crate::entity::{
+    booking, booking_attendee, booking_item, event, hold, outbox, pool, ticket_type, ticket_type_pool,
+};
 use crate::error::orm;
-use crate::mapping::{self, count, instant, micros};
-
-/// Literal and not bound, since a prepared statement would else not know that the index of pending bookings serves it.
-const PENDING: &str = "bookings.status = 0";
-const CONFIRMED: &str = "bookings.status = 1";
+use crate::mapping::{self, count, instant, micros, status_code};
 
 /// Whether the column has one of these values. On PostgreSQL they are one bound array, so that a statement has one text
 /// and one plan, however many they are.
@@ -112,13 +110,18 @@ pub(super) async fn lapsed(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Booking>, StoreError> {
-    let rows = booking::Entity::find()
-        .filter(booking::Column::EventId.eq(lane.uuid()))
-        .filter(Expr::cust(PENDING))
-        .filter(booking::Column::ReleaseAt.lte(micros(now)))
-        .order_by_asc(booking::Column::ReleaseAt)
-        .limit(u64::from(limit));
-    bookings_with_parts(connection, rows.all(connection).await.map_err(orm)?).await
+    let due = hold::Entity::find()
+        .select_only()
+        .column(hold::Column::BookingId)
+        .filter(hold::Column::EventId.eq(lane.uuid()))
+        .filter(hold::Column::ReleaseAt.lte(micros(now)))
+        .order_by_asc(hold::Column::ReleaseAt)
+        .limit(u64::from(limit))
+        .into_tuple::<Uuid>();
+    let due: Vec<BookingId> = due.all(connection).await.map_err(orm)?.into_iter().map(BookingId::new).collect();
+    let mut lapsed = bookings(connection, &due).await?;
+    lapsed.sort_unstable_by_key(|booking| booking.hold.map(|hold| hold.release_at));
+    Ok(lapsed)
 }
 
 /// When something comes back by itself.
@@ -127,13 +130,12 @@ pub(super) async fn next_release(
     lane: LaneKey,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let next = booking::Entity::find()
+    let next = hold::Entity::find()
         .select_only()
-        .column(booking::Column::ReleaseAt)
-        .filter(booking::Column::EventId.eq(lane.uuid()))
-        .filter(Expr::cust(PENDING))
-        .filter(booking::Column::ReleaseAt.gt(micros(now)))
-        .order_by_asc(booking::Column::ReleaseAt)
+        .column(hold::Column::ReleaseAt)
+        .filter(hold::Column::EventId.eq(lane.uuid()))
+        .filter(hold::Column::ReleaseAt.gt(micros(now)))
+        .order_by_asc(hold::Column::ReleaseAt)
         .limit(1)
         .into_tuple::<i64>();
     next.one(connection).await.map_err(orm)?.map(instant).transpose()
@@ -183,9 +185,10 @@ async fn occupying(
     whose: Condition,
     now: Timestamp,
 ) -> Result<Vec<Owned>, StoreError> {
+    let has = |status| booking::Column::Status.eq(status_code(status));
     let occupies = Condition::any()
-        .add(Expr::cust(CONFIRMED))
-        .add(Expr::cust(PENDING).and(booking::Column::ReleaseAt.gt(micros(now))));
+        .add(has(BookingStatus::Confirmed))
+        .add(has(BookingStatus::Pending).and(booking::Column::ReleaseAt.gt(micros(now))));
     let rows = booking::Entity::find()
         .select_only()
         .columns([booking::Column::Id, booking::Column::EventId, booking::Column::BuyerUserId])
@@ -230,7 +233,9 @@ pub(super) async fn booked(connection: &impl ConnectionTrait, lane: LaneKey) -> 
     if !any || sold.count(connection).await.map_err(orm)? == 0 {
         return Ok(Booked { any, paid: false });
     }
-    let paid = here.filter(Expr::cust(CONFIRMED)).filter(booking::Column::Total.gt(0));
+    let paid = here
+        .filter(booking::Column::Status.eq(status_code(BookingStatus::Confirmed)))
+        .filter(booking::Column::Total.gt(0));
     Ok(Booked { any, paid: exists(connection, paid).await? })
 }
 

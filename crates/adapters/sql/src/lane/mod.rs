@@ -19,19 +19,20 @@ pub(crate) use postgres::PostgresLanes;
 pub(crate) use rare::insert_types;
 
 use application::booking::{
-    CommitError, Holding, LaneChanges, LaneKey, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes,
+    BookingChange, CommitError, Holding, LaneChanges, LaneKey, LaneStore, LaneTransaction, LaneWait, LockedLane,
+    LockedLanes,
 };
 use application::idempotency::{CallerId, IdempotencyKey, KeptAnswer};
 use application::origin::Actor;
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::booking::{Booked, Booking, Buyer, Sale};
+use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
 use domain::{BookingId, OutboxId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
 use crate::error::bad_row;
-use crate::mapping::instant;
+use crate::mapping::{instant, micros};
 use connection::LaneConnection;
 
 #[async_trait]
@@ -139,6 +140,24 @@ impl LaneTransaction for OpenLanes {
             LaneConnection::Sqlite(transaction) => sqlite::commit(transaction.into_inner()).await,
         }
     }
+}
+
+/// A row of `holds`: event, when it lapses, booking.
+type HoldRow = (Uuid, i64, Uuid);
+
+/// The rows that stand for those of these bookings that are pending.
+fn standing<'b>(bookings: impl IntoIterator<Item = &'b Booking>) -> Vec<HoldRow> {
+    let pending = bookings.into_iter().filter(|booking| booking.status == BookingStatus::Pending);
+    pending.filter_map(|booking| Some(hold_row(booking, booking.hold?.release_at))).collect()
+}
+
+/// The rows that stood for these bookings and go: of those that end, and of those that move to another place.
+fn ended(changes: &[BookingChange]) -> Vec<HoldRow> {
+    changes.iter().filter_map(|change| Some(hold_row(&change.booking, change.release_before?))).collect()
+}
+
+fn hold_row(booking: &Booking, release_at: Timestamp) -> HoldRow {
+    (booking.event.uuid(), micros(release_at), booking.id.uuid())
 }
 
 /// Says which rows were to change when fewer did.

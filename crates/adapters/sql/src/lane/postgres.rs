@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use application::booking::{CommitError, LaneChanges, LaneKey, LaneWait, LockedLane};
+use application::booking::{BookingChange, CommitError, LaneChanges, LaneKey, LaneWait, LockedLane};
 use application::idempotency::{IdempotencyKey, KEPT_FOR};
 use application::store::StoreError;
 use domain::booking::{Booking, BookingItem, Buyer};
@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::connection::LaneConnection;
-use super::{AnswerRow, LaneRow, Opened, check_changed, locked_lane};
+use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
 use crate::error::{self, NoAnswer, raw};
 use crate::mapping::{channel_code, integer, micros, status_code};
 use crate::settings::DatabaseSettings;
@@ -264,21 +264,32 @@ WITH lane AS (
     ON CONFLICT (caller, word) DO UPDATE
     SET kept_at = excluded.kept_at, fingerprint = excluded.fingerprint, snapshot = excluded.snapshot
     WHERE idempotency_keys.kept_at <= excluded.kept_at - $53 RETURNING 1
+), hold AS (
+    INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($54::uuid[], $55::bigint[], $56::uuid[])
 )
 SELECT (SELECT count(*) FROM lane), (SELECT count(*) FROM pool), (SELECT count(*) FROM answer)";
 
 const CHANGE: &str = "
-UPDATE bookings SET status = d.status, expires_at = d.expires_at, release_at = d.release_at, ends_at = d.ends_at,
-    sequence = d.sequence, updated_at = d.updated_at
-FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::bigint[])
-    AS d (id, status, expires_at, release_at, ends_at, sequence, updated_at)
-WHERE bookings.id = d.id AND bookings.sequence < d.sequence";
+WITH booking AS (
+    UPDATE bookings SET status = d.status, expires_at = d.expires_at, release_at = d.release_at, ends_at = d.ends_at,
+        sequence = d.sequence, updated_at = d.updated_at
+    FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::bigint[])
+        AS d (id, status, expires_at, release_at, ends_at, sequence, updated_at)
+    WHERE bookings.id = d.id AND bookings.sequence < d.sequence RETURNING 1
+), ended AS (
+    DELETE FROM holds USING unnest($8::uuid[], $9::bigint[], $10::uuid[]) AS d (event_id, release_at, booking_id)
+    WHERE holds.event_id = d.event_id AND holds.release_at = d.release_at AND holds.booking_id = d.booking_id
+    RETURNING 1
+), renewed AS (
+    INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($11::uuid[], $12::bigint[], $13::uuid[])
+)
+SELECT (SELECT count(*) FROM booking), (SELECT count(*) FROM ended)";
 
 /// Writes the batch, and refuses it if not exactly the rows changed that should.
 pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
     let query = bind_stock(sqlx::query(WRITE), changes);
     let query = bind_bookings(query, &changes.new_bookings);
-    let query = bind_journals(query, changes);
+    let query = bind_holds(bind_journals(query, changes), &standing(&changes.new_bookings));
     let counts: Vec<(i64, i64, i64)> = slot.fetch(query).await.map_err(raw)?;
     let (lanes, pools, answers) = counts.first().copied().unwrap_or_default();
     check_changed("lanes", changes.lanes.len(), lanes.unsigned_abs())?;
@@ -287,8 +298,13 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     if changes.bookings.is_empty() {
         return Ok(());
     }
-    let done = slot.execute(bind_changed(sqlx::query(CHANGE), &changes.bookings)).await.map_err(raw)?;
-    check_changed("bookings", changes.bookings.len(), done.rows_affected())
+    let (ended, renewed) = (ended(&changes.bookings), standing(changes.bookings.iter().map(|change| &change.booking)));
+    let query = bind_changed(sqlx::query(CHANGE), &changes.bookings);
+    let query = bind_holds(bind_holds(query, &ended), &renewed);
+    let counts: Vec<(i64, i64)> = slot.fetch(query).await.map_err(raw)?;
+    let (bookings, holds) = counts.first().copied().unwrap_or_default();
+    check_changed("bookings", changes.bookings.len(), bookings.unsigned_abs())?;
+    check_changed("holds", ended.len(), holds.unsigned_abs())
 }
 
 type WriteQuery<'q> = Query<'q, Postgres, PgArguments>;
@@ -371,15 +387,22 @@ fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQu
         .bind(KEPT_FOR.num_microseconds().unwrap_or(i64::MAX))
 }
 
-fn bind_changed<'q>(query: WriteQuery<'q>, bookings: &'q [Booking]) -> WriteQuery<'q> {
+fn bind_changed<'q>(query: WriteQuery<'q>, changes: &'q [BookingChange]) -> WriteQuery<'q> {
     query
-        .bind(column(bookings, |row| row.id.uuid()))
-        .bind(column(bookings, |row| status_code(row.status)))
-        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.expires_at))))
-        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.release_at))))
-        .bind(column(bookings, |row| row.hold.map(|hold| micros(hold.ends_at))))
-        .bind(column(bookings, |row| integer(row.sequence)))
-        .bind(column(bookings, |row| micros(row.updated_at)))
+        .bind(column(changes, |row| row.booking.id.uuid()))
+        .bind(column(changes, |row| status_code(row.booking.status)))
+        .bind(column(changes, |row| row.booking.hold.map(|hold| micros(hold.expires_at))))
+        .bind(column(changes, |row| row.booking.hold.map(|hold| micros(hold.release_at))))
+        .bind(column(changes, |row| row.booking.hold.map(|hold| micros(hold.ends_at))))
+        .bind(column(changes, |row| integer(row.booking.sequence)))
+        .bind(column(changes, |row| micros(row.booking.updated_at)))
+}
+
+fn bind_holds<'q>(query: WriteQuery<'q>, holds: &[HoldRow]) -> WriteQuery<'q> {
+    query
+        .bind(column(holds, |(event, ..)| *event))
+        .bind(column(holds, |(_, release_at, _)| *release_at))
+        .bind(column(holds, |(.., booking)| *booking))
 }
 
 fn account(buyer: &Buyer) -> Option<Uuid> {

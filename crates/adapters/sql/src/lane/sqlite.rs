@@ -3,7 +3,7 @@
 //! Rows of values were measured to be faster than `json_each`. A statement holds 64 rows, or a smaller power of two at the
 //! end, so that each table needs seven prepared statements and no more.
 
-use application::booking::{CommitError, LaneChanges, LockedLane};
+use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane};
 use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::StoreError;
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use uuid::Uuid;
 
 use super::connection::LaneConnection;
-use super::{AnswerRow, LaneRow, Opened, check_changed, locked_lane};
+use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
 use crate::error::{self, raw};
 use crate::mapping::{channel_code, integer, micros, status_code};
 
@@ -92,7 +92,12 @@ pub(super) async fn write(
     let answers = writer.send(&ANSWERS, &changes.answers, bind_answer).await?;
     check_changed("idempotency_keys", changes.answers.len(), answers)?;
     let changed = writer.send(&CHANGED, &changes.bookings, bind_changed).await?;
-    check_changed("bookings", changes.bookings.len(), changed)
+    check_changed("bookings", changes.bookings.len(), changed)?;
+    let ended = ended(&changes.bookings);
+    let gone = writer.send(&ENDED, &ended, bind_hold).await?;
+    check_changed("holds", ended.len(), gone)?;
+    let changed = changes.bookings.iter().map(|change| &change.booking);
+    writer.send(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold).await.map(drop)
 }
 
 /// A statement around rows of values: what stands before and behind them, and how many values a row has.
@@ -128,6 +133,16 @@ const ITEMS: Rows = Rows {
     before: "INSERT INTO booking_items (booking_id, ticket_type_id, unit_price, quantity, position, name) VALUES ",
     width: 6,
     behind: "",
+};
+
+const HOLDS: Rows =
+    Rows { before: "INSERT INTO holds (event_id, release_at, booking_id) VALUES ", width: 3, behind: "" };
+
+const ENDED: Rows = Rows {
+    // Named, since SQLite looks through all holds for a bare list of rows.
+    before: "WITH d (event_id, release_at, booking_id) AS (VALUES ",
+    width: 3,
+    behind: ") DELETE FROM holds WHERE (event_id, release_at, booking_id) IN (SELECT * FROM d)",
 };
 
 const OUTBOX: Rows = Rows {
@@ -275,7 +290,12 @@ fn bind_answer<'q>(query: WriteQuery<'q>, row: &'q KeptAnswer) -> WriteQuery<'q>
         .bind(row.snapshot.as_str())
 }
 
-fn bind_changed<'q>(query: WriteQuery<'q>, row: &'q Booking) -> WriteQuery<'q> {
+fn bind_hold<'q>(query: WriteQuery<'q>, row: &'q HoldRow) -> WriteQuery<'q> {
+    query.bind(row.0).bind(row.1).bind(row.2)
+}
+
+fn bind_changed<'q>(query: WriteQuery<'q>, change: &'q BookingChange) -> WriteQuery<'q> {
+    let row = &change.booking;
     query
         .bind(row.id.uuid())
         .bind(status_code(row.status))

@@ -7,6 +7,7 @@
 mod m20261121_000001_ground;
 mod m20261121_000002_access;
 mod m20261121_000003_accounts;
+mod m20261121_000004_holds;
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_ground::Migration),
             Box::new(m20261121_000002_access::Migration),
             Box::new(m20261121_000003_accounts::Migration),
+            Box::new(m20261121_000004_holds::Migration),
         ]
     }
 }
@@ -31,6 +33,7 @@ pub(crate) fn fingerprint() -> u64 {
     m20261121_000001_ground::STATEMENTS.concat().hash(&mut hasher);
     m20261121_000002_access::STATEMENTS.hash(&mut hasher);
     m20261121_000003_accounts::STATEMENTS.hash(&mut hasher);
+    m20261121_000004_holds::STATEMENTS.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -1,7 +1,7 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -14,7 +14,7 @@ use domain::{BookingId, TicketTypeId, Timestamp};
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
 use crate::booking::journal::{self, SaleFact};
-use crate::booking::{LaneChanges, LaneKey, LaneMark, snapshot};
+use crate::booking::{BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -42,7 +42,8 @@ pub(super) struct LaneWork {
     new: Vec<Booking>,
     /// When the first of the new holds lapses.
     pub(super) next_release: Option<Timestamp>,
-    changed: BTreeSet<BookingId>,
+    /// Those of `bookings` that changed, with the `release_at` that they had as pending ones before.
+    changed: BTreeMap<BookingId, Option<Timestamp>>,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -108,7 +109,7 @@ impl LaneWork {
             deleted: false,
             new: Vec::new(),
             next_release: None,
-            changed: BTreeSet::new(),
+            changed: BTreeMap::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -286,7 +287,9 @@ impl LaneWork {
     fn release(&mut self, expired: Vec<Decided>, origin: &Origin, rules: &Rules<'_>) -> Result<(), AppError> {
         for decided in expired {
             self.take(&decided, None, origin, rules)?;
-            self.change_booking(decided.booking);
+            // The end of a hold leaves its terms as they were.
+            let release_before = decided.booking.hold.map(|hold| hold.release_at);
+            self.change_booking(decided.booking, release_before);
         }
         Ok(())
     }
@@ -300,17 +303,20 @@ impl LaneWork {
         decide: impl FnOnce(&Sale, &Booking, Timestamp) -> Result<Verdict, Refusal>,
     ) -> Result<Outcome, AppError> {
         let booking = self.bookings.get(&id).ok_or(AppError::NotFound("booking"))?;
+        let pending = booking.hold.filter(|_| booking.status == BookingStatus::Pending);
+        let release_before = pending.map(|hold| hold.release_at);
         let decided = match decide(&self.sale, booking, self.now)? {
             Verdict::Already(booking) => return Ok(Outcome::Booking(booking)),
             Verdict::Done(decided) => decided,
         };
         self.take(&decided, note, origin, rules)?;
-        self.change_booking(decided.booking.clone());
+        self.change_booking(decided.booking.clone(), release_before);
         Ok(Outcome::Booking(Box::new(decided.booking)))
     }
 
-    fn change_booking(&mut self, booking: Booking) {
-        self.changed.insert(booking.id);
+    fn change_booking(&mut self, booking: Booking, release_before: Option<Timestamp>) {
+        // What counts is how the transaction found it.
+        self.changed.entry(booking.id).or_insert(release_before);
         self.bookings.insert(booking.id, booking);
     }
 
@@ -397,7 +403,10 @@ impl LaneWork {
             diff::sale_rows(&self.before.sale, &self.sale, changes);
         }
         changes.new_bookings.append(&mut self.new);
-        changes.bookings.extend(self.changed.iter().filter_map(|id| self.bookings.remove(id)));
+        for (id, release_before) in std::mem::take(&mut self.changed) {
+            let booking = self.bookings.remove(&id);
+            changes.bookings.extend(booking.map(|booking| BookingChange { booking, release_before }));
+        }
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);
