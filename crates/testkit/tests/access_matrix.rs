@@ -91,6 +91,10 @@ resumeEvent        401    404   404   403     200     404     200   404     200 
 revokeApiKey       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 verifyEmail        422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability  404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
+webLogin           403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
+webLogout          401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
+webRefresh         403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
+webSession         401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
 ";
 
 /// The columns, and each row with its statuses.
@@ -166,6 +170,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "deleteAccount" => json!({ "password": "wrong password" }),
         "forgotPassword" => json!({ "email": "nobody@example.com" }),
         "resetPassword" => json!({ "token": "x", "password": "long enough" }),
+        "webLogin" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
         "addPool" => json!({ "name": "Hall", "capacity": 5 }),
         "addTicketType" => json!({ "name": "Seated", "price": 1 }),
         "changeMember" => json!({ "role": "manager" }),

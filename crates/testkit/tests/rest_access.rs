@@ -53,6 +53,7 @@ fn body(operation: &str) -> Value {
         "deleteAccount" => json!({ "password": "wrong password" }),
         "forgotPassword" => json!({ "email": "nobody@example.com" }),
         "resetPassword" => json!({ "token": "x", "password": "long enough" }),
+        "webLogin" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
         "addPool" => json!({ "name": "Hall", "capacity": 5 }),
         "addTicketType" => json!({ "name": "Seated", "price": 1 }),
         "changeRole" => json!({ "role": "admin" }),

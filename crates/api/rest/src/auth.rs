@@ -91,6 +91,18 @@ pub(crate) struct LoginBody {
     password: SecretString,
 }
 
+impl LoginBody {
+    /// The address of the account.
+    pub(crate) fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// Its password.
+    pub(crate) fn password(&self) -> &str {
+        self.password.expose_secret()
+    }
+}
+
 /// The tokens of a session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -33,6 +33,7 @@ mod state;
 mod ticket_types;
 mod time;
 mod users;
+mod web;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
@@ -78,6 +79,7 @@ fn documented() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::default()
         .merge(auth::routes())
         .merge(account::routes())
+        .merge(web::routes())
         .merge(users::routes())
         .merge(organizers::routes())
         .merge(members::routes())

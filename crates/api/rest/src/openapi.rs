@@ -12,11 +12,12 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
+use crate::extract::cookie::ACCESS;
 use crate::problem::{FieldError, Left, ProblemBody, TITLES};
 
 #[derive(utoipa::OpenApi)]
@@ -144,6 +145,10 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
         ))
         .build();
     components.security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
+    let told = "From `POST /api/v1/auth/web/login`. It counts wherever a bearer token does; what changes something must then \
+                bear `X-CSRF-Token`.";
+    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(ACCESS, told)));
+    components.security_schemes.insert("cookie".to_owned(), cookie.into());
     for code in shared() {
         components.responses.insert(component_name(code), response(&[code]).into());
     }

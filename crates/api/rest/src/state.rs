@@ -24,6 +24,8 @@ pub struct RestSettings {
     pub header_bytes_max: usize,
     /// Origins whose pages may call (CORS), like `https://shop.example.com`; `*` lets all in; none by default.
     pub cors_origins: Vec<String>,
+    /// Where people reach it, like `https://tickets.example.com`, if that is not what `Host` says; pages of it are its own.
+    pub public_origin: Option<String>,
     /// Tells browsers to use HTTPS alone for that long (`Strict-Transport-Security`); none by default.
     pub https_only_for: Option<Duration>,
 }
@@ -35,6 +37,7 @@ impl Default for RestSettings {
             body: BodyLimits::default(),
             header_bytes_max: 32 * 1_024,
             cors_origins: Vec::new(),
+            public_origin: None,
             https_only_for: None,
         }
     }

@@ -28,6 +28,14 @@ impl Identity {
         self.revoked.present(principal).ok_or(AppError::Unauthenticated)
     }
 
+    /// For how many seconds more a token holds that was [authenticated](Self::authenticate) just now.
+    #[must_use]
+    pub fn expires_in_secs(&self, token: &str) -> u64 {
+        let now = self.now().timestamp();
+        let verified = self.verified.get(TokenDigest::of(token), now);
+        verified.map_or(0, |verified| u64::try_from(verified.expires_at - now).unwrap_or_default())
+    }
+
     async fn verify(&self, token: &str, digest: TokenDigest) -> Option<Principal> {
         let key = self.ports.tokens.key_id(token)?;
         let public_key = self.key_ring.public_key(&self.ports, key).await?;

@@ -13,6 +13,7 @@ mod change_password;
 mod change_role;
 mod claims;
 mod crypto;
+mod csrf;
 mod delete_account;
 mod demo;
 mod forgot_password;

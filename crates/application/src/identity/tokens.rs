@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::Timestamp;
 use domain::identity::{Role, Session, TokenHash};
+use domain::{SessionId, Timestamp};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -25,6 +25,10 @@ pub struct TokenPair {
     pub refresh_token: SecretString,
     /// For how many seconds the access token holds.
     pub expires_in_secs: u64,
+    /// The session that both are of.
+    pub session: SessionId,
+    /// For how many seconds the session lives, unless it is used before.
+    pub session_expires_in_secs: u64,
 }
 
 impl Identity {
@@ -45,6 +49,8 @@ impl Identity {
             access_token: self.key_ring.sign(&self.ports, &claims)?.into(),
             refresh_token: refresh_token.into(),
             expires_in_secs: u64::try_from(ttl.num_seconds()).unwrap_or_default(),
+            session: session.id,
+            session_expires_in_secs: u64::try_from((session.expires_at - now).num_seconds()).unwrap_or_default(),
         })
     }
 }

@@ -176,6 +176,7 @@ impl Settings {
             body: BodyLimits { bytes_max: self.http.body_bytes_max as usize, time_limit: self.http.body_timeout.std() },
             header_bytes_max: self.http.header_bytes_max as usize,
             cors_origins: self.cors.origins.clone(),
+            public_origin: self.http.public_url.clone(),
             https_only_for: self.http.https_only_for.map(HumanDuration::std),
         }
     }

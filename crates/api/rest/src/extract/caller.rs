@@ -9,6 +9,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use crate::context::Context;
+use crate::extract::cookie::{ACCESS, cookie};
+use crate::extract::web::of_cookie;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -39,8 +41,10 @@ impl FromRequestParts<AppState> for Acting {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let context = Context::from_request_parts(parts, state).await?;
-        let token = bearer(&parts.headers)?.ok_or(AppError::Unauthenticated)?;
-        let agent = state.identity().identify(token).await?;
+        let agent = match bearer(&parts.headers)? {
+            Some(token) => state.identity().identify(token).await?,
+            None => Agent::Account(of_cookie(parts, state).await?.ok_or(AppError::Unauthenticated)?),
+        };
         context.known_as(agent.actor());
         Ok(Self { agent, origin: context.origin() })
     }
@@ -59,7 +63,7 @@ impl FromRequestParts<AppState> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        if !parts.headers.contains_key(AUTHORIZATION) {
+        if !parts.headers.contains_key(AUTHORIZATION) && cookie(&parts.headers, ACCESS).is_none() {
             return Ok(Self { agent: Agent::Anonymous });
         }
         let acting = Acting::from_request_parts(parts, state).await?;

@@ -4,9 +4,11 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod conditional;
+pub(crate) mod cookie;
 pub(crate) mod idempotency;
 pub(crate) mod path;
 pub(crate) mod query;
+pub(crate) mod web;
 
 pub(crate) use body::{Json, OptionalJson};
 pub(crate) use caller::{Acting, Caller, Visitor};
