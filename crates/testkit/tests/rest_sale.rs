@@ -135,7 +135,8 @@ async fn the_same_key_on_postgres() {
 #[tokio::test]
 async fn what_was_made_is_found_at_its_location() {
     let world = world(Engine::Sqlite).await;
-    let event = id(&world.draft(100, 10).await);
+    // Both before he has a second organizer, which he would have to name.
+    let (event, other) = (id(&world.draft(100, 10).await), id(&world.draft(100, 10).await));
     let path = format!("/api/v1/events/{event}");
     let made = async |path: &str, body: Value| {
         let made = world.organizer.post(path, &body).await;
@@ -165,7 +166,6 @@ async fn what_was_made_is_found_at_its_location() {
         world.organizer.get(&nothing).await.problem(404, "not_found");
         world.admin.get(&nothing).await.problem(404, "not_found");
     }
-    let other = id(&world.draft(100, 10).await);
     let elsewhere = shown.replace(&event, &other);
     world.organizer.get(&elsewhere).await.problem(404, "not_found");
 

@@ -1,4 +1,4 @@
-//! Cookies of the browser, and what guards them against requests that other sites make it send (docs/adr/0014).
+//! Cookies of the browser, and what guards them against requests that other sites make it send (docs/adr/0015).
 
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
