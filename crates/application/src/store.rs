@@ -51,6 +51,7 @@ pub trait UnitOfWork:
     crate::identity::IdentityRepository
     + crate::identity::ApiKeyRepository
     + crate::catalog::CatalogRepository
+    + crate::catalog::InvitationRepository
     + Journal
     + KeptAnswers
     + crate::jobs::JobQueue

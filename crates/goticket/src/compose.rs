@@ -209,8 +209,12 @@ impl Application {
         let sweep = SweepLapsed { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let wind_down =
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
-        let housekeeping =
-            Housekeeping { jobs: database.clone(), identity: Arc::clone(&self.identity), clock: Arc::clone(clock) };
+        let housekeeping = Housekeeping {
+            jobs: database.clone(),
+            identity: Arc::clone(&self.identity),
+            catalog: Arc::clone(&self.catalog),
+            clock: Arc::clone(clock),
+        };
         let resets = MailPasswordResets { identity: Arc::clone(&self.identity) };
         let handlers: Vec<Arc<dyn JobHandler>> =
             vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping), Arc::new(resets)];

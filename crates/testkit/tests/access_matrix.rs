@@ -32,6 +32,7 @@ use uuid::Uuid;
 /// - `e:read` and so on are API keys of the organizer with that scope alone; `fkey` is one of the other organizer with all.
 const MATRIX: &str = "
 operation          nobody buyer other scanner manager limited owner foreign admin expired revoked e:read e:write b:read b:write fkey
+acceptInvitation   401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 addPool            401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
 addTicketType      401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
 agreeToEmailChange 422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
@@ -53,12 +54,13 @@ editEvent          401    404   404   403     200     404     200   404     200 
 editPool           401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 editTicketType     401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 endOtherSessions   401    204   204   204     204     204     204   204     204   401     401     403    403     403    403     403
-endSession         401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
+endSession         401    204   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 forgotPassword     202    202   202   202     202     202     202   202     202   202     202     202    202     202    202     202
 getApiKey          401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 getAvailability    404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 getBooking         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 getEvent           404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
+getInvitation      401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 getMember          401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 getOrganizer       401    404   404   200     200     200     200   404     200   401     401     200    200     200    200     404
 getPool            401    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
@@ -66,10 +68,12 @@ getTicketType      404    404   404   200     200     404     200   404     200 
 handOver           401    404   404   403     403     403     200   404     403   401     401     403    403     403    403     404
 health             200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 holdTickets        401    201   201   201     201     201     201   201     201   401     401     403    403     403    403     403
+inviteMember       401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
 jwks               200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listApiKeys        401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listEventBookings  401    404   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listEvents         200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
+listInvitations    401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listMembers        401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 listMyBookings     401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listOrganizers     401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
@@ -89,6 +93,7 @@ renewBooking       401    200   404   403     403     404     403   404     403 
 resetPassword      422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 resumeEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 revokeApiKey       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
+revokeInvitation   401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 verifyEmail        422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability  404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 webLogin           403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
@@ -163,17 +168,14 @@ fn operations() -> Vec<Operation> {
 
 /// A body that is right.
 fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
+    let (wrong, token) = ("wrong password", "A".repeat(43));
     match operation {
-        "agreeToEmailChange" | "verifyEmail" => json!({ "token": "x" }),
-        "changeEmail" => json!({ "email": "new@example.com", "password": "wrong password" }),
-        "changePassword" => json!({ "currentPassword": "wrong password", "password": "long enough" }),
-        "deleteAccount" => json!({ "password": "wrong password" }),
-        "forgotPassword" => json!({ "email": "nobody@example.com" }),
-        "resetPassword" => json!({ "token": "x", "password": "long enough" }),
-        "webLogin" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
+        "acceptInvitation" | "agreeToEmailChange" | "verifyEmail" => json!({ "token": token }),
         "addPool" => json!({ "name": "Hall", "capacity": 5 }),
         "addTicketType" => json!({ "name": "Seated", "price": 1 }),
+        "changeEmail" => json!({ "email": format!("{}@example.com", fresh()), "password": wrong }),
         "changeMember" => json!({ "role": "manager" }),
+        "changePassword" => json!({ "currentPassword": wrong, "password": "another long one" }),
         "changeRole" => json!({ "role": "organizer" }),
         "createApiKey" => json!({ "name": "Till", "scopes": ["events:read"] }),
         "createEvent" => {
@@ -182,8 +184,13 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
             event
         }
         "createOrganizer" => json!({ "name": "Club" }),
+        "deleteAccount" => json!({ "password": wrong }),
+        "forgotPassword" => json!({ "email": "nobody@example.com" }),
         "handOver" => json!({ "userId": ids["userId"] }),
-        "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
+        "inviteMember" => json!({ "email": format!("{}@example.com", fresh()), "role": "scanner" }),
+        "login" => json!({ "email": "nobody@example.com", "password": wrong }),
+        "resetPassword" => json!({ "token": token, "password": "another long one" }),
+        "webLogin" => json!({ "email": "nobody@example.com", "password": wrong }),
         "refresh" => json!({ "refreshToken": "x" }),
         "register" => json!({ "email": format!("{}@example.com", fresh()), "password": "long enough" }),
         _ => json!({}),
@@ -277,6 +284,17 @@ impl Scene {
         if operation.ends_with("ApiKey") {
             ids.insert("apiKeyId", key(&self.world, owner, &self.organizer, &["events:read"]).await.1);
         }
+        if operation == "endSession" {
+            // A session of the buyer.
+            let sessions = self.world.app.sign_in("buyer").await.get("/api/v1/users/me/sessions").await.expect(200);
+            let current = sessions["items"].as_array().unwrap().iter().find(|session| session["current"] == true);
+            ids.insert("sessionId", text(&current.unwrap()["id"]));
+        }
+        if operation == "revokeInvitation" || operation == "getInvitation" {
+            let wish = body("inviteMember", &ids);
+            let invitations = format!("/api/v1/organizers/{}/invitations", self.organizer);
+            ids.insert("invitationId", text(&owner.post(&invitations, &wish).await.expect(201)["id"]));
+        }
         // Somebody who may be changed.
         let name = format!("colleague-{}", fresh().simple());
         let colleague = match operation {
@@ -287,7 +305,6 @@ impl Scene {
             _ => Uuid::nil(),
         };
         ids.insert("userId", colleague.to_string());
-        ids.insert("sessionId", fresh().to_string());
         ids
     }
 

@@ -58,6 +58,7 @@ on_both_engines! {
         a_member_has_a_reach,
         members_come_in_pages,
         a_team_is_changed_by_one,
+        invitations_are_kept,
     ],
     identity: [
         an_address_is_taken_once,

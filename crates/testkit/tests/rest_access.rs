@@ -61,6 +61,8 @@ fn body(operation: &str) -> Value {
         "createApiKey" => json!({ "name": "Till", "scopes": ["events:read"] }),
         "createOrganizer" => json!({ "name": "Club" }),
         "handOver" => json!({ "userId": Uuid::nil() }),
+        "acceptInvitation" => json!({ "token": "x" }),
+        "inviteMember" => json!({ "email": "a@example.com", "role": "scanner" }),
         "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
         "refresh" => json!({ "refreshToken": "x" }),
         "register" => json!({ "email": "new@example.com", "password": "long enough" }),

@@ -25,6 +25,7 @@ mod connect;
 mod entity;
 mod error;
 mod identity;
+mod invitations;
 mod jobs;
 mod lane;
 mod mapping;

@@ -18,6 +18,7 @@ mod context;
 mod created;
 mod events;
 mod extract;
+mod invitations;
 mod members;
 mod middleware;
 mod openapi;
@@ -83,6 +84,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(users::routes())
         .merge(organizers::routes())
         .merge(members::routes())
+        .merge(invitations::routes())
         .merge(api_keys::routes())
         .merge(events::routes())
         .merge(ticket_types::routes())

@@ -55,6 +55,7 @@ pub(crate) enum List {
     EventBookings = 5,
     Members = 6,
     ApiKeys = 7,
+    Invitations = 8,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

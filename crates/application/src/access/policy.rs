@@ -33,7 +33,7 @@ pub enum Operation {
     RenewBooking,
     /// See who the members are.
     SeeMembers,
-    /// Change and remove members.
+    /// Change and remove members, and invite others.
     ChangeMembers,
     /// Leave.
     Leave,
@@ -48,6 +48,8 @@ pub enum Operation {
 pub enum PlatformOperation {
     /// Buy: hold tickets for oneself, and list what one has.
     Buy,
+    /// Become what one was invited to be.
+    AcceptInvitations,
     /// Make an organizer.
     MakeOrganizers,
     /// List all organizers, and not only one's own.
@@ -111,11 +113,12 @@ const fn row(operation: Operation) -> Row {
 const fn platform_row(operation: PlatformOperation, self_service: bool) -> [bool; 3] {
     use PlatformOperation as O;
     match operation {
-        //                    user          organizer  admin
-        O::Buy            => [YES,          YES,       YES],
-        O::MakeOrganizers => [self_service, YES,       YES],
-        O::SeeOrganizers  => [NO,           NO,        YES],
-        O::ManageAccounts => [NO,           NO,        YES],
+        //                       user          organizer  admin
+        O::Buy               => [YES,          YES,       YES],
+        O::AcceptInvitations => [YES,          YES,       YES],
+        O::MakeOrganizers    => [self_service, YES,       YES],
+        O::SeeOrganizers     => [NO,           NO,        YES],
+        O::ManageAccounts    => [NO,           NO,        YES],
     }
 }
 

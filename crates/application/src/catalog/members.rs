@@ -18,6 +18,8 @@ use crate::store::UnitOfWork;
 /// What happened to a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum MemberFact {
+    /// He has accepted an invitation.
+    Joined,
     /// Another role or other events.
     Changed,
     /// He has gone, or was removed.
@@ -27,6 +29,7 @@ pub(super) enum MemberFact {
 impl MemberFact {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
+            Self::Joined => ("goticket.member.joined.v1", "member.joined"),
             Self::Changed => ("goticket.member.changed.v1", "member.changed"),
             Self::Left => ("goticket.member.left.v1", "member.left"),
         }
@@ -236,11 +239,14 @@ fn is(agent: &Agent, user: UserId) -> bool {
 }
 
 fn state(member: &Member) -> Value {
-    let events = match &member.reach {
+    json!({ "role": member.role.as_str(), "events": events_state(&member.reach) })
+}
+
+pub(super) fn events_state(reach: &Reach) -> Value {
+    match reach {
         Reach::All => Value::Null,
         Reach::Only(events) => events.iter().map(|event| event.uuid().to_string()).collect(),
-    };
-    json!({ "role": member.role.as_str(), "events": events })
+    }
 }
 
 impl From<TeamRefusal> for AppError {

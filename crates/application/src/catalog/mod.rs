@@ -6,6 +6,8 @@
 mod api_keys;
 mod create_event;
 mod events;
+mod invitation_store;
+mod invitations;
 mod members;
 mod organizers;
 mod pages;
@@ -15,6 +17,7 @@ mod service;
 pub use api_keys::IssuedApiKey;
 pub use create_event::CreateEvent;
 pub use events::{EventRef, SeenEvent};
+pub use invitation_store::{InvitationReads, InvitationRepository};
 pub use ports::{
     CatalogReads, CatalogRepository, EventCursor, EventFilter, Inside, MemberCursor, SeenMember, SeenSale,
 };

@@ -6,6 +6,7 @@ use domain::catalog::{EventStatus, Member, Organizer, Slug, Team};
 use domain::identity::User;
 use domain::{EventId, OrganizerId, Timestamp, UserId};
 
+use crate::catalog::InvitationReads;
 use crate::store::StoreError;
 
 /// The catalog within a unit of work. What exists already is changed by commands on its lane and not here.
@@ -124,7 +125,7 @@ pub struct EventCursor {
 
 /// The catalog outside of transactions.
 #[async_trait]
-pub trait CatalogReads: Send + Sync {
+pub trait CatalogReads: InvitationReads + Send + Sync {
     /// The sale of an event, in whatever status, all parts as of one instant.
     async fn sale(&self, event: EventId) -> Result<Option<SeenSale>, StoreError>;
 

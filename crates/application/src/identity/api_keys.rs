@@ -53,7 +53,7 @@ impl Identity {
 
     /// Makes a secret for a key.
     pub(crate) fn new_key_secret(&self) -> Result<NewSecret, AppError> {
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.ports.random.secret()?));
+        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.random_secret()?));
         let hint = text[..HINT_CHARS].to_owned();
         Ok(NewSecret { hash: digest(&text), hint, text: text.into() })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
+use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::AppError;
 use crate::idempotency::KEPT_FOR;
@@ -25,6 +26,8 @@ pub struct Housekeeping {
     pub jobs: Arc<dyn JobStore>,
     /// Where the sessions are.
     pub identity: Arc<Identity>,
+    /// Where the invitations are.
+    pub catalog: Arc<Catalog>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -47,6 +50,11 @@ impl JobHandler for Housekeeping {
         let limit = domain::Limit::default();
         for _ in 0..CHUNKS_MAX {
             if self.identity.delete_dead_sessions(limit).await? < limit.rows() {
+                break;
+            }
+        }
+        for _ in 0..CHUNKS_MAX {
+            if self.catalog.delete_old_invitations(limit).await? < limit.rows() {
                 break;
             }
         }

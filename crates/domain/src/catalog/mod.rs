@@ -2,6 +2,7 @@
 //! belongs to `booking`.
 
 mod event;
+mod invitation;
 mod organizer;
 mod slug;
 mod status;
@@ -9,6 +10,7 @@ mod team;
 mod ticket_type;
 
 pub use event::{Event, EventEdit, EventTerms, NewEvent};
+pub use invitation::{Invitation, InvitationEnd, InvitationOutcome, InvitationRefusal, NewInvitation};
 pub use organizer::Organizer;
 pub use slug::Slug;
 pub use status::{EventStatus, StatusChange, UnknownStatus};

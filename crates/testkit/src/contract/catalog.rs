@@ -1,11 +1,11 @@
 //! `CatalogRepository` and [`CatalogReads`].
 
-use application::catalog::{CatalogReads, EventCursor, EventFilter, Inside, MemberCursor, SeenMember};
+use application::catalog::{CatalogReads, EventCursor, EventFilter, Inside, InvitationReads, MemberCursor, SeenMember};
 use application::store::{Store, StoreError};
 use domain::booking::Sale;
-use domain::catalog::{EventStatus, Member, MemberRole, Reach, Team};
-use domain::identity::Role;
-use domain::{EventId, OrganizerId, UserId};
+use domain::catalog::{EventStatus, Invitation, Member, MemberRole, NewInvitation, Reach, Team};
+use domain::identity::{Role, TokenHash};
+use domain::{EventId, InvitationId, Limit, OrganizerId, UserId};
 
 use super::fixture::{account, at, event, id, organizer, store_sale, stored_concert, stored_organizer, with_type};
 use crate::databases::TestDatabase;
@@ -196,4 +196,53 @@ pub async fn a_team_is_changed_by_one(db: TestDatabase) {
     assert_eq!(unit.lock_team(OrganizerId::new(id())).await.unwrap(), None);
     let owner_of_some = Member { reach: Reach::Only([EventId::new(id())].into()), ..second };
     assert!(matches!(unit.save_member(&owner_of_some).await, Err(StoreError::Conflict(_))), "the constraint says no");
+}
+
+/// An invitation is read as it was written, found by its digest; one to an address is open at a time, and old ones go.
+pub async fn invitations_are_kept(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    let (theirs, _) = stored_organizer(&db).await;
+    let sale = event(ours.id, "Gala");
+    store_sale(&db, &sale).await;
+    let make = |number: u8, email: &str, events: Option<&[EventId]>| {
+        let new = NewInvitation { email, role: MemberRole::Scanner, events };
+        let (id, hash) = (InvitationId::new(id()), TokenHash::new([number; 32]));
+        Invitation::try_new(id, ours.id, new, hash, owner.user, at(0)).unwrap()
+    };
+    let (first, second) = (make(1, "a@example.com", Some(&[sale.event.id])), make(2, "b@example.com", None));
+    let mut unit = db.database.begin().await.unwrap();
+    for invitation in [&first, &second] {
+        unit.insert_invitation(invitation).await.unwrap();
+    }
+    assert_eq!(unit.invitation(ours.id, first.id).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(unit.invitation(theirs.id, first.id).await.unwrap(), None);
+    assert_eq!(unit.invitation_by_hash(&second.hash).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(unit.invitation_by_hash(&TokenHash::new([9; 32])).await.unwrap(), None);
+    assert_eq!(unit.invitation_to(ours.id, &first.email).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(unit.invitation_to(theirs.id, &first.email).await.unwrap(), None);
+    assert_eq!(unit.count_invitations(ours.id, at(0)).await.unwrap(), 2);
+    assert_eq!(unit.count_invitations(ours.id, first.expires_at).await.unwrap(), 0);
+    unit.commit().await.unwrap();
+    let mut unit = db.database.begin().await.unwrap();
+    let doubled = make(3, "a@example.com", None);
+    assert!(matches!(unit.insert_invitation(&doubled).await, Err(StoreError::Conflict(_))));
+    drop(unit);
+
+    let page = async |after, rows| db.database.invitations(ours.id, at(0), after, rows).await.unwrap();
+    assert_eq!(page(None, 1).await, std::slice::from_ref(&first));
+    assert_eq!(page(Some(first.id), 9).await, std::slice::from_ref(&second));
+    let open = async |of, id, now| db.database.open_invitation(of, id, now).await.unwrap();
+    assert_eq!(open(ours.id, first.id, at(0)).await.as_ref(), Some(&first));
+    assert_eq!(open(theirs.id, first.id, at(0)).await, None);
+    assert_eq!(open(ours.id, first.id, first.expires_at).await, None);
+    let mut unit = db.database.begin().await.unwrap();
+    let ended = first.revoke(at(5)).unwrap();
+    unit.save_invitation(&ended).await.unwrap();
+    assert_eq!(unit.invitation(ours.id, first.id).await.unwrap(), Some(ended));
+    assert_eq!(unit.invitation_to(ours.id, &first.email).await.unwrap(), None);
+    unit.insert_invitation(&doubled).await.unwrap();
+    assert_eq!(unit.delete_old_invitations(at(5), Limit::default()).await.unwrap(), 0);
+    assert_eq!(unit.delete_old_invitations(at(6), Limit::default()).await.unwrap(), 1);
+    unit.commit().await.unwrap();
+    assert_eq!(page(None, 9).await, [second, doubled]);
 }

@@ -185,3 +185,49 @@ pub(crate) mod pool {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// An invitation to act for an organizer.
+pub(crate) mod invitation {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "invitations")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) organizer_id: Uuid,
+        pub(crate) email: String,
+        pub(crate) role: String,
+        pub(crate) all_events: bool,
+        pub(crate) hash: Vec<u8>,
+        pub(crate) invited_by: Uuid,
+        pub(crate) created_at: i64,
+        pub(crate) expires_at: i64,
+        pub(crate) ended_at: Option<i64>,
+        pub(crate) outcome: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An event that an invitation is restricted to.
+pub(crate) mod invitation_event {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "invitation_events")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) invitation_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) event_id: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

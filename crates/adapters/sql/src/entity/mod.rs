@@ -7,6 +7,8 @@ mod identity;
 mod journal;
 
 pub(crate) use bookings::{booking, booking_attendee, booking_item, hold};
-pub(crate) use catalog::{event, lane, member, member_event, organizer, pool, ticket_type, ticket_type_pool};
+pub(crate) use catalog::{
+    event, invitation, invitation_event, lane, member, member_event, organizer, pool, ticket_type, ticket_type_pool,
+};
 pub(crate) use identity::{api_key, email_change, mailed_token, refresh_token, seal_check, session, signing_key, user};
 pub(crate) use journal::{audit, idempotency_key, job, outbox};

@@ -6,13 +6,17 @@ use application::store::StoreError;
 use chrono::TimeDelta;
 use domain::booking::{Pool, Sale};
 use domain::catalog::{
-    Event, EventStatus, EventTerms, Member, MemberRole, Organizer, Reach, Slug, TicketType, TicketTypeStatus,
+    Event, EventStatus, EventTerms, Invitation, InvitationEnd, InvitationOutcome, Member, MemberRole, Organizer, Reach,
+    Slug, TicketType, TicketTypeStatus,
 };
-use domain::{EventId, OrganizerId, PoolId, Text, TicketTypeId, UserId};
+use domain::identity::TokenHash;
+use domain::{EmailAddress, EventId, InvitationId, OrganizerId, PoolId, Text, TicketTypeId, UserId};
 use uuid::Uuid;
 
 use super::{count, instant, instant_if, integer, micros};
-use crate::entity::{event, member, member_event, organizer, pool, ticket_type, ticket_type_pool};
+use crate::entity::{
+    event, invitation, invitation_event, member, member_event, organizer, pool, ticket_type, ticket_type_pool,
+};
 use crate::error::bad_row;
 
 /// An organizer of its row.
@@ -75,6 +79,64 @@ pub(crate) fn member_event_rows(member: &Member) -> Vec<member_event::Model> {
         Reach::All => Vec::new(),
         Reach::Only(events) => {
             let row = |event: &EventId| member_event::Model { organizer_id, user_id, event_id: event.uuid() };
+            events.iter().map(row).collect()
+        }
+    }
+}
+
+/// An invitation of its row and those of the events that it is restricted to.
+pub(crate) fn invitation(row: invitation::Model, events: &[invitation_event::Model]) -> Result<Invitation, StoreError> {
+    let its = events.iter().filter(|it| it.invitation_id == row.id);
+    let reach = match row.all_events {
+        true => Reach::All,
+        false => Reach::Only(its.map(|it| EventId::new(it.event_id)).collect()),
+    };
+    let ended = match (instant_if(row.ended_at)?, row.outcome) {
+        (Some(at), Some(word)) => {
+            let outcome = InvitationOutcome::parse(&word).ok_or_else(|| bad_row("outcome", &word))?;
+            Some(InvitationEnd { at, outcome })
+        }
+        _ => None,
+    };
+    let hash = row.hash.as_slice().try_into().map_err(|_| bad_row("hash of an invitation", row.hash.len()))?;
+    Ok(Invitation {
+        id: InvitationId::new(row.id),
+        organizer: OrganizerId::new(row.organizer_id),
+        email: EmailAddress::trusted(row.email),
+        role: member_role(&row.role)?,
+        reach,
+        hash: TokenHash::new(hash),
+        invited_by: UserId::new(row.invited_by),
+        created_at: instant(row.created_at)?,
+        expires_at: instant(row.expires_at)?,
+        ended,
+    })
+}
+
+/// The row of an invitation.
+pub(crate) fn invitation_row(invitation: &Invitation) -> invitation::Model {
+    invitation::Model {
+        id: invitation.id.uuid(),
+        organizer_id: invitation.organizer.uuid(),
+        email: invitation.email.as_str().to_owned(),
+        role: invitation.role.as_str().to_owned(),
+        all_events: invitation.reach == Reach::All,
+        hash: invitation.hash.as_bytes().to_vec(),
+        invited_by: invitation.invited_by.uuid(),
+        created_at: micros(invitation.created_at),
+        expires_at: micros(invitation.expires_at),
+        ended_at: invitation.ended.map(|end| micros(end.at)),
+        outcome: invitation.ended.map(|end| end.outcome.as_str().to_owned()),
+    }
+}
+
+/// The rows of the events that an invitation is restricted to.
+pub(crate) fn invitation_event_rows(invitation: &Invitation) -> Vec<invitation_event::Model> {
+    let invitation_id = invitation.id.uuid();
+    match &invitation.reach {
+        Reach::All => Vec::new(),
+        Reach::Only(events) => {
+            let row = |event: &EventId| invitation_event::Model { invitation_id, event_id: event.uuid() };
             events.iter().map(row).collect()
         }
     }

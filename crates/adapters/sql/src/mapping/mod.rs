@@ -9,7 +9,8 @@ mod identity;
 
 pub(crate) use booking::{bookings_of, buyer, channel_code, status_code, types_of};
 pub(crate) use catalog::{
-    event_row, member, member_event_rows, member_row, organizer, organizer_row, pool_row, sales, ticket_type_row,
+    event_row, invitation, invitation_event_rows, invitation_row, member, member_event_rows, member_row, organizer,
+    organizer_row, pool_row, sales, ticket_type_row,
 };
 pub(crate) use identity::{
     account_row, api_key, api_key_row, email_change, email_change_row, mailed_token, mailed_token_row, refresh_token,

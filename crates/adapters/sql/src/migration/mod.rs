@@ -8,6 +8,7 @@ mod m20261121_000001_ground;
 mod m20261121_000002_access;
 mod m20261121_000003_accounts;
 mod m20261121_000004_holds;
+mod m20261121_000012_invitations;
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_access::Migration),
             Box::new(m20261121_000003_accounts::Migration),
             Box::new(m20261121_000004_holds::Migration),
+            Box::new(m20261121_000012_invitations::Migration),
         ]
     }
 }
@@ -34,6 +36,7 @@ pub(crate) fn fingerprint() -> u64 {
     m20261121_000002_access::STATEMENTS.hash(&mut hasher);
     m20261121_000003_accounts::STATEMENTS.hash(&mut hasher);
     m20261121_000004_holds::STATEMENTS.hash(&mut hasher);
+    m20261121_000012_invitations::STATEMENTS.hash(&mut hasher);
     hasher.finish()
 }
 
