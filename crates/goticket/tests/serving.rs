@@ -90,6 +90,49 @@ fn an_account_from_the_command_line_signs_in() {
 }
 
 #[test]
+fn keys_are_rotated_beside_a_running_server() {
+    let server = Server::start(&[]);
+    let arguments = ["user", "create", "--email", "anna@example.com", "--password-stdin"];
+    assert!(run_with_input(&mut server.command(), &arguments, "correct horse battery\n").status.success());
+    let sign_in = || {
+        let credentials = json!({"email": "anna@example.com", "password": "correct horse battery"});
+        let pair = server.post("/api/v1/auth/login", &credentials).json();
+        pair["accessToken"].as_str().unwrap().to_owned()
+    };
+    let keys = || server.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len();
+    let old = sign_in();
+    assert_eq!(keys(), 1);
+    let rotated = run(&mut server.command(), &["keys", "rotate"]);
+    assert!(rotated.status.success(), "{}", stderr(&rotated));
+    wait_for("the new key", || (keys() == 2).then_some(()));
+    let new = sign_in();
+    let head = |token: &str| token.split('.').next().unwrap().to_owned();
+    assert_ne!(head(&old), head(&new), "another `kid`");
+    for token in [old, new] {
+        assert_eq!(server.get_as("/api/v1/auth/me", &token).status, 200);
+    }
+}
+
+#[test]
+fn without_a_mail_server_mails_are_files_that_the_log_tells_of() {
+    let server = Server::start(&[]);
+    let folder = server.dir.path().join("data/mails");
+    let credentials = json!({"email": "anna@example.com", "password": "correct horse battery"});
+    assert_eq!(server.post("/api/v1/auth/register", &credentials).status, 201);
+    let mails = || {
+        std::fs::read_dir(&folder).map_or(0, |files| {
+            files
+                .filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|it| it == "eml")))
+                .count()
+        })
+    };
+    wait_for("a mail", || (mails() == 1).then_some(()));
+    let log = server.log();
+    assert!(log.contains("mails are not sent, but written to"), "{log}");
+    assert!(!log.contains("anna@example.com"), "{log}");
+}
+
+#[test]
 fn demo_tokens_hold_on_the_server_that_runs() {
     let server = Server::start(&[DEMO]);
     let made = run(&mut server.command(), &["demo", "tokens", "--count", "3", "--role", "organizer"]);
