@@ -2,6 +2,7 @@
 //! send requests through the real router, in the process of the test.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use domain::EmailAddress;
 use domain::identity::Role;
+use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -429,13 +431,19 @@ impl Caller {
     /// When the request is none, or the answer is not documented.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Reply {
         let response = self.stream(method.clone(), path, headers, body).await;
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, 10_000_000).await.expect("a whole body");
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        let reply = Reply { status: parts.status, headers: parts.headers, text, body };
-        check_documented(&method, path, &reply);
-        reply
+        reply(&method, path, response).await
+    }
+
+    /// `POST` with JSON of which only the beginning ever comes.
+    ///
+    /// # Panics
+    /// When the request is none, or the answer is not documented.
+    pub async fn send_slowly(&self, path: &str, begin: &'static str) -> Reply {
+        let body = Body::from_stream(stream::once(async move { Ok::<_, Infallible>(begin) }).chain(stream::pending()));
+        let request = Request::builder().method(Method::POST).uri(path).header("content-type", "application/json");
+        let request = request.body(body).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
+        reply(&Method::POST, path, response).await
     }
 
     /// Anything, with the body as it comes.
@@ -463,6 +471,17 @@ impl Caller {
         let request = request.body(body.map_or_else(Body::empty, Body::from)).expect("a request");
         self.router.clone().oneshot(request).await.expect("the router always answers")
     }
+}
+
+/// The whole of an answer, which must be documented.
+async fn reply(method: &Method, path: &str, response: axum::response::Response) -> Reply {
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 10_000_000).await.expect("a whole body");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let body = serde_json::from_slice(&bytes).unwrap_or_default();
+    let reply = Reply { status: parts.status, headers: parts.headers, text, body };
+    check_documented(method, path, &reply);
+    reply
 }
 
 /// An operation of the OpenAPI document.
