@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::booking::{Command, Outcome};
+use application::booking::{Command, LaneStore, LaneWait, Outcome};
 use application::clock::Clock;
 use application::error::AppError;
 use application::idempotency::IdempotencyKey;
@@ -184,6 +184,72 @@ async fn the_time_of_a_lane_never_runs_backwards(#[case] engine: Engine) {
     assert!(next.created_at > held.created_at && next.hold.unwrap().release_at > held.hold.unwrap().release_at);
     hall.clock.step(TimeDelta::days(20));
     assert!(hall.hold(1).await.is_ok(), "a step forward only lapses what it passes");
+    hall.verify().await;
+}
+
+/// The instant of the last decision, as the lane's row has it.
+async fn decided_at(hall: &Hall) -> domain::Timestamp {
+    let open = hall.test.database.begin_lanes(&[hall.event], LaneWait::Queue).await.unwrap();
+    let decided_at = open.locked[0].decided_at;
+    open.transaction.commit().await.unwrap();
+    decided_at
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_may_step_both_ways_in_the_middle_of_a_sale(#[case] engine: Engine) {
+    let hall = Hall::open(engine, &[ticket_type(100, Some(30)), ticket_type(0, Some(200))]).await;
+    let others = hall.another_desk_if(engine).await;
+    let mut last = decided_at(&hall).await;
+    // Forward past some holds, back behind their beginning, forward again; and a little both ways while buyers are at work.
+    for step in [90, -3_600, 3_640, -7].repeat(4) {
+        hall.clock.step(TimeDelta::seconds(step));
+        let stepping = async {
+            for step in [5, -9, 6] {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                hall.clock.step(TimeDelta::seconds(step));
+            }
+        };
+        let selling = join_all((0..12_u128).map(|n| {
+            let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
+            let kind = usize::from(n % 4 == 3);
+            hold(desk, hall.event, hall.request_of(buyer(n), &[(kind, 2)]), None)
+        }));
+        let (held, ()) = tokio::join!(selling, stepping);
+        for (n, booking) in held.into_iter().flatten().enumerate() {
+            let command = match n % 3 {
+                0 => Command::Confirm { booking: booking.id, note: None },
+                1 => Command::Renew(booking.id),
+                _ => Command::Expire(3),
+            };
+            match hall.submit(command).await {
+                Ok(_) | Err(AppError::Refused(Refusal::BookingExpired | Refusal::InvalidState(_))) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        let now = decided_at(&hall).await;
+        assert!(now >= last, "the lane went from {last} to {now}");
+        last = now;
+    }
+    let bookings = hall.bookings().await;
+    assert!(bookings.len() > 30, "{} bookings", bookings.len());
+    for booking in &bookings {
+        assert!(booking.updated_at >= booking.created_at, "{booking:?}");
+        let Some(hold) = booking.hold else { continue };
+        assert!(
+            hold.release_at >= booking.created_at + TimeDelta::seconds(60),
+            "nobody's hold is cut short: {booking:?}"
+        );
+        match booking.status {
+            BookingStatus::Expired => assert!(booking.updated_at >= hold.release_at, "it held no longer: {booking:?}"),
+            BookingStatus::Confirmed => assert!(booking.updated_at < hold.release_at, "it still held: {booking:?}"),
+            BookingStatus::Pending | BookingStatus::Cancelled => {}
+        }
+    }
+    let count = |status| bookings.iter().filter(|known| known.status == status).count();
+    assert!(count(BookingStatus::Expired) > 0 && count(BookingStatus::Confirmed) > 0, "{bookings:?}");
     hall.verify().await;
 }
 
