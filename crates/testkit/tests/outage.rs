@@ -169,8 +169,12 @@ async fn what_runs_by_itself_goes_on_after_its_connection_was_stranded() {
     let event = world.on_sale(100, 1_000).await;
     let stream = format!("/api/v1/events/{event}/availability/stream");
     let mut watched = world.app.anybody().stream(Method::GET, &stream, &[], None).await.into_body().into_data_stream();
-    for round in 1..=3 {
+    for round in 1..=6 {
+        // Slow, so that one of its statements is under way most likely; each time at another moment.
+        proxy.set(Weather::Slow(Duration::from_millis(50)));
+        tokio::time::sleep(Duration::from_millis(250 + 70 * round)).await;
         proxy.strand();
+        proxy.set(Weather::Clear);
         let path = format!("/api/v1/events/{event}/bookings");
         until(201, "the desk", async || hold(&world, &path).await).await;
         let told = async {
