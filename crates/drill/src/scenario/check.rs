@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::ledger::{Ledger, Promise, State};
+use super::ledger::{Attempt, Ledger, Promise, State};
 use super::player::Play;
 use crate::load::{Class, Load, Script, Verdict, drive};
 use crate::report::Section;
@@ -71,26 +72,52 @@ pub(crate) async fn promises(
 ///
 /// # Errors
 /// If the server cannot be reached.
-pub(crate) async fn attempts(target: Target, play: &Play, ledger: &mut Ledger, section: &mut Section) -> Result<()> {
-    let mut link = Connection::new(target);
-    for attempt in std::mem::take(&mut ledger.attempts) {
-        let (template, units) = &play.requests[attempt.request];
-        let mut request = Vec::new();
-        template.write_with(&play.people.buyer(attempt.buyer).authorization, &attempt.key, &mut request);
-        let (first, _) = again(&mut link, &request).await?;
-        let (second, replayed) = again(&mut link, &request).await?;
-        if first != second || !replayed {
-            section.fail(format!("the same key made booking {first} and then {second} (replayed: {replayed})"));
+pub(crate) async fn attempts(
+    target: Target,
+    play: &Rc<Play>,
+    ledger: &mut Ledger,
+    section: &mut Section,
+) -> Result<()> {
+    let list: Rc<[Attempt]> = std::mem::take(&mut ledger.attempts).into();
+    let next = Counter::default();
+    let askers: Vec<_> = (0..CHECKERS.min(list.len()))
+        .map(|_| spawn_local(ask_again(target, Rc::clone(play), Rc::clone(&list), next.clone())))
+        .collect();
+    for asker in askers {
+        for asked in asker.await.context("asking again broke off")?? {
+            let Again { attempt, first, second, replayed } = asked;
+            if first != second || !replayed {
+                section.fail(format!("the same key made booking {first} and then {second} (replayed: {replayed})"));
+            }
+            let Attempt { buyer, request, .. } = list[attempt];
+            let units = play.requests[request].1;
+            ledger.promises.push(Promise { id: first, buyer, units, state: State::Pending, maybe: None });
         }
-        ledger.promises.push(Promise {
-            id: first,
-            buyer: attempt.buyer,
-            units: *units,
-            state: State::Pending,
-            maybe: None,
-        });
     }
     Ok(())
+}
+
+/// What an unanswered booking came to, when it was asked for again.
+struct Again {
+    attempt: usize,
+    first: String,
+    second: String,
+    replayed: bool,
+}
+
+/// Asks for one attempt after the other, until all are taken.
+async fn ask_again(target: Target, play: Rc<Play>, list: Rc<[Attempt]>, next: Counter) -> Result<Vec<Again>> {
+    let (mut link, mut asked) = (Connection::new(target), Vec::new());
+    loop {
+        let at = take(&next);
+        let Some(attempt) = list.get(at) else { return Ok(asked) };
+        let mut request = Vec::new();
+        let authorization = &play.people.buyer(attempt.buyer).authorization;
+        play.requests[attempt.request].0.write_with(authorization, &attempt.key, &mut request);
+        let (first, _) = again(&mut link, &request).await?;
+        let (second, replayed) = again(&mut link, &request).await?;
+        asked.push(Again { attempt: at, first, second, replayed });
+    }
 }
 
 /// Checks that the stock is exactly what the ledger says, and nothing twice.
