@@ -66,10 +66,12 @@ impl EmailAddress {
         if raw.is_empty() {
             return Err(Problems::one(field, "required", "must not be empty"));
         }
-        if !Self::is_sane(raw) {
+        let raw = raw.to_lowercase();
+        // No mail ever arrives there (RFC 2606, 2), and the pseudonyms of deleted accounts are there.
+        if !Self::is_sane(&raw) || raw.ends_with(".invalid") {
             return Err(Problems::one(field, "invalid_email", "must be an e-mail address"));
         }
-        Ok(Self(raw.to_lowercase()))
+        Ok(Self(raw))
     }
 
     /// A value that a store has read.

@@ -182,43 +182,37 @@ impl Application {
 
     /// Runs the jobs.
     pub fn work(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
-        let worker = Arc::new(self.worker());
-        supervise(tasks, cancel, "jobs", move |cancel| {
-            let worker = Arc::clone(&worker);
-            async move { worker.work(cancel).await }
-        });
-        // On their own, so that a slow mail server holds up nothing but mails.
-        for _ in 0..MAIL_WORKERS {
-            let worker = Arc::new(self.mail_worker());
-            supervise(tasks, cancel, "mails", move |cancel| {
+        let mut run = |name, handlers: Vec<Arc<dyn JobHandler>>| {
+            let Ground { database, clock, ids } = &self.ground;
+            let worker =
+                Arc::new(Worker::new(Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids), handlers));
+            supervise(tasks, cancel, name, move |cancel| {
                 let worker = Arc::clone(&worker);
                 async move { worker.work(cancel).await }
             });
+        };
+        run("jobs", self.handlers());
+        // On its own, since anybody may ask for as many resets as he likes: they hold up nothing but each other.
+        run("resets", vec![Arc::new(MailPasswordResets { identity: Arc::clone(&self.identity) })]);
+        // On their own, so that a slow mail server holds up nothing but mails.
+        for _ in 0..MAIL_WORKERS {
+            run("mails", vec![self.send_mail.clone()]);
         }
     }
 
-    fn mail_worker(&self) -> Worker {
-        let Ground { database, clock, ids } = &self.ground;
-        let send: Arc<dyn JobHandler> = self.send_mail.clone();
-        Worker::new(Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids), vec![send])
-    }
-
-    fn worker(&self) -> Worker {
-        let Ground { database, clock, ids } = &self.ground;
+    fn handlers(&self) -> Vec<Arc<dyn JobHandler>> {
+        let Ground { database, clock, .. } = &self.ground;
         let database = Arc::new(database.clone());
         let sweep = SweepLapsed { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let wind_down =
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let housekeeping = Housekeeping {
-            jobs: database.clone(),
+            jobs: database,
             identity: Arc::clone(&self.identity),
             catalog: Arc::clone(&self.catalog),
             clock: Arc::clone(clock),
         };
-        let resets = MailPasswordResets { identity: Arc::clone(&self.identity) };
-        let handlers: Vec<Arc<dyn JobHandler>> =
-            vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping), Arc::new(resets)];
-        Worker::new(database, Arc::clone(clock), Arc::clone(ids), handlers)
+        vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping)]
     }
 }
 

@@ -58,6 +58,8 @@ on_both_engines! {
         a_member_has_a_reach,
         members_come_in_pages,
         a_team_is_changed_by_one,
+        a_new_owner_is_seen_by_his_deletion,
+        a_locked_account_may_be_referred_to,
         invitations_are_kept,
     ],
     identity: [

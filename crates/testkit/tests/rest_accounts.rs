@@ -336,6 +336,11 @@ async fn a_deleted_account_leaves_its_bookings_and_nothing_of_itself(engine: Eng
     let gone = users["items"].as_array().unwrap().iter().find(|user| user["id"] == id.as_str()).unwrap();
     assert_eq!(gone["email"], format!("deleted-{id}@deleted.invalid"));
     assert_eq!(gone["name"], Value::Null);
+    let admin = json!({ "role": "admin" });
+    world.admin.patch(&format!("/api/v1/users/{id}"), &admin).await.problem(404, "not_found");
+    // Nobody takes the address of a deleted account, or waits with one for a deletion to come.
+    let squat = json!({ "email": gone["email"], "password": PASSWORD });
+    post(&world.app.anybody(), "/auth/register", squat).await.problem(422, "validation_failed");
     // The address is free again.
     let register = json!({ "email": "buyer@example.com", "password": PASSWORD });
     let made = post(&world.app.anybody(), "/auth/register", register).await.expect(201);

@@ -25,7 +25,7 @@ use crate::entity::{event, lane, member, member_event, organizer, pool, user};
 use crate::error::{bad_row, orm, saved};
 use crate::lane::{among, insert_types, sales};
 use crate::mapping::{self, count, event_row, integer, member_event_rows, member_row, micros, organizer_row, pool_row};
-use crate::unit_of_work::SqlUnit;
+use crate::unit_of_work::{CHANGES_ROW, SqlUnit};
 
 /// The most rows of a list that has no pages.
 const ROWS_MAX: u64 = 100;
@@ -56,7 +56,7 @@ impl CatalogRepository for SqlUnit {
     }
 
     async fn lock_team(&mut self, organizer: OrganizerId) -> Result<Option<Team>, StoreError> {
-        let row = organizer::Entity::find_by_id(organizer.uuid()).lock_exclusive().one(&self.0).await.map_err(orm)?;
+        let row = organizer::Entity::find_by_id(organizer.uuid()).lock(CHANGES_ROW).one(&self.0).await.map_err(orm)?;
         let Some(row) = row else { return Ok(None) };
         let members = || member::Entity::find().filter(member::Column::OrganizerId.eq(organizer.uuid()));
         let owners = members().filter(member::Column::Role.eq(MemberRole::Owner.as_str()));

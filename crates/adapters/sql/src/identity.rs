@@ -27,7 +27,7 @@ use crate::lane::among;
 use crate::mapping::{
     self, account_row, email_change_row, integer, mailed_token_row, micros, refresh_token_row, session_row,
 };
-use crate::unit_of_work::{CHUNK, SqlUnit};
+use crate::unit_of_work::{CHANGES_ROW, CHUNK, SqlUnit};
 
 /// The only row of `seal_checks`.
 const SEAL_CHECK: i32 = 1;
@@ -55,13 +55,14 @@ impl IdentityRepository for SqlUnit {
     }
 
     async fn lock_user(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
-        let row = user::Entity::find_by_id(id.uuid()).lock_exclusive().one(&self.0).await.map_err(orm)?;
+        let row = user::Entity::find_by_id(id.uuid()).lock(CHANGES_ROW).one(&self.0).await.map_err(orm)?;
         row.map(mapping::user).transpose()
     }
 
     async fn lock_admins(&mut self) -> Result<Vec<UserId>, StoreError> {
-        let rows = user::Entity::find().filter(user::Column::Role.eq("admin")).order_by_asc(user::Column::Id);
-        let rows = rows.lock_exclusive().all(&self.0).await.map_err(orm)?;
+        let admins = user::Entity::find().filter(user::Column::Role.eq("admin"));
+        let admins = admins.filter(user::Column::DeletedAt.is_null()).order_by_asc(user::Column::Id);
+        let rows = admins.lock(CHANGES_ROW).all(&self.0).await.map_err(orm)?;
         Ok(rows.into_iter().map(|row| UserId::new(row.id)).collect())
     }
 
@@ -123,15 +124,15 @@ impl IdentityRepository for SqlUnit {
     }
 
     async fn is_only_owner(&mut self, user: UserId) -> Result<bool, StoreError> {
-        let owned = Query::select()
+        let his = Query::select()
             .column(member::Column::OrganizerId)
             .from(member::Entity)
             .and_where(member::Column::UserId.eq(user.uuid()))
-            .and_where(member::Column::Role.eq(MemberRole::Owner.as_str()))
             .take();
-        // Whoever changes a team holds the row of its organizer.
-        let organizers = organizer::Entity::find().filter(organizer::Column::Id.in_subquery(owned));
-        let organizers = organizers.order_by_asc(organizer::Column::Id).lock_exclusive();
+        // Whoever changes a team holds the row of its organizer. Those of which he is no owner are locked as well: he
+        // might become one just now.
+        let organizers = organizer::Entity::find().filter(organizer::Column::Id.in_subquery(his));
+        let organizers = organizers.order_by_asc(organizer::Column::Id).lock(CHANGES_ROW);
         let organizers = organizers.all(&self.0).await.map_err(orm)?;
         let organizers: Vec<Uuid> = organizers.into_iter().map(|row| row.id).collect();
         let owners = member::Entity::find().filter(member::Column::Role.eq(MemberRole::Owner.as_str())).filter(among(
@@ -241,7 +242,7 @@ impl IdentityRepository for SqlUnit {
     }
 
     async fn lock_session(&mut self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let row = session::Entity::find_by_id(id.uuid()).lock_exclusive().one(&self.0).await.map_err(orm)?;
+        let row = session::Entity::find_by_id(id.uuid()).lock(CHANGES_ROW).one(&self.0).await.map_err(orm)?;
         row.as_ref().map(mapping::session).transpose()
     }
 

@@ -4,7 +4,7 @@ use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::{Journal, KeptAnswers, Store, StoreError, UnitOfWork};
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel};
 
 use crate::bounded::Bounded;
@@ -16,6 +16,11 @@ use crate::mapping::{instant, integer, micros};
 
 /// Within the limit of binds of a statement on either engine, for every table.
 pub(crate) const CHUNK: usize = 1_000;
+
+/// The lock on a row that will be changed or that stands for what hangs on it. It keeps out others who take it, and not
+/// those who only refer to the row by a foreign key: with a stronger one, a new key or invitation, which refers to its
+/// maker, and a deletion of his account would wait for each other.
+pub(crate) const CHANGES_ROW: LockType = LockType::NoKeyUpdate;
 
 /// A unit of work.
 pub(crate) struct SqlUnit(pub(crate) Bounded<DatabaseTransaction>);

@@ -142,9 +142,11 @@ impl Catalog {
         let hash = (token.len() == TOKEN_CHARS).then(|| digest(token)).ok_or_else(over)?;
         let mut uow = self.ports.store.begin().await?;
         let found = uow.invitation_by_hash(&hash).await?.ok_or_else(over)?;
+        // Accounts are locked before organizers, everywhere; and one that is deleted meanwhile joins nothing.
+        let user = uow.lock_user(principal.user).await?.filter(|user| user.deleted_at.is_none());
+        let user = user.ok_or(AppError::Unauthenticated)?;
         let mut team = uow.lock_team(found.organizer).await?.ok_or_else(over)?;
         let found = uow.invitation(found.organizer, found.id).await?.ok_or_else(over)?;
-        let user = uow.user_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
         let now = self.now();
         let accepted = found.accept(&user.email, now)?;
         if uow.membership(team.organizer, user.id).await?.is_some() {

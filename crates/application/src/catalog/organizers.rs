@@ -106,12 +106,19 @@ impl Catalog {
             return Ok((organizer, None));
         }
         let principal = agent.account()?;
-        let changed = self.ports.identity.ensure_organizer_in_op(uow, principal.user, origin).await?;
-        let mut mine = uow.memberships(principal.user).await?;
-        mine.retain(|member| {
+        let may_create = |member: &Member| {
             let subject = Subject::organizer(member.organizer);
             decide(&subject.standing(agent, Some(member)), Operation::CreateEvents) == Verdict::Allowed
-        });
+        };
+        let mut mine = uow.memberships(principal.user).await?;
+        mine.retain(may_create);
+        let mut changed = None;
+        if mine.is_empty() {
+            // This locks his account: of two first events at a time only one makes an organizer.
+            changed = self.ports.identity.ensure_organizer_in_op(uow, principal.user, origin).await?;
+            mine = uow.memberships(principal.user).await?;
+            mine.retain(may_create);
+        }
         match mine.as_slice() {
             [only] => Ok((only.organizer, changed)),
             [] => {

@@ -34,7 +34,8 @@ impl Identity {
         if !admins.contains(&principal.user) {
             return Err(AppError::Forbidden);
         }
-        let before = uow.lock_user(user).await?.ok_or(AppError::NotFound("user"))?;
+        let before = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none());
+        let before = before.ok_or(AppError::NotFound("user"))?;
         let other_admins = admins.iter().filter(|admin| **admin != user).count();
         let RoleDecision::Changed(after) = before.change_role(Role::Admin, role, other_admins, self.now())? else {
             return Ok(before);
@@ -57,7 +58,8 @@ impl Identity {
         user: UserId,
         origin: &Origin,
     ) -> Result<Option<ChangedRole>, AppError> {
-        let before = uow.lock_user(user).await?.ok_or(AppError::Unauthenticated)?;
+        let before = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none());
+        let before = before.ok_or(AppError::Unauthenticated)?;
         let operation = PlatformOperation::MakeOrganizers;
         let may = decide_platform(before.role, operation, self.settings.self_service_organizers);
         match before.become_organizer(self.now()) {

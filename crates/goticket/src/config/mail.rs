@@ -52,14 +52,14 @@ pub struct Smtp {
     /// The password, where it does not stand in the URL.
     pub password: Option<Secret>,
     /// A file with certificates (PEM) that are trusted besides those of the system.
-    pub ca_file: Option<PathBuf>,
+    pub ca_path: Option<PathBuf>,
     /// How long connecting, and each answer, may take.
     pub timeout: HumanDuration,
 }
 
 impl Default for Smtp {
     fn default() -> Self {
-        Self { url: None, password: None, ca_file: None, timeout: HumanDuration::from_secs(5) }
+        Self { url: None, password: None, ca_path: None, timeout: HumanDuration::from_secs(5) }
     }
 }
 
@@ -85,8 +85,8 @@ impl Smtp {
         if let (Some((_, password)), Some(secret)) = (&mut settings.login, &self.password) {
             *password = secret.secret().expose_secret().into();
         }
-        if let Some(path) = &self.ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("`smtp.ca_file`: {}", path.display()))?;
+        if let Some(path) = &self.ca_path {
+            let pem = std::fs::read(path).with_context(|| format!("`smtp.ca_path`: {}", path.display()))?;
             settings.extra_roots = Some(pem);
         }
         Ok(settings)

@@ -83,7 +83,7 @@ fn the_example_file_holds_every_key_with_its_default() {
         "mail.from",
         "smtp.url",
         "smtp.password",
-        "smtp.ca_file",
+        "smtp.ca_path",
     ]
     .map(str::to_owned);
     let defaults: toml::Table = Settings::default().masked().unwrap().parse().unwrap();

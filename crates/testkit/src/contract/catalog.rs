@@ -1,5 +1,7 @@
 //! `CatalogRepository` and [`CatalogReads`].
 
+use std::time::Duration;
+
 use application::catalog::{CatalogReads, EventCursor, EventFilter, Inside, InvitationReads, MemberCursor, SeenMember};
 use application::store::{Store, StoreError};
 use domain::booking::Sale;
@@ -8,7 +10,7 @@ use domain::identity::{Role, TokenHash};
 use domain::{EventId, InvitationId, Limit, OrganizerId, UserId};
 
 use super::fixture::{account, at, event, id, organizer, store_sale, stored_concert, stored_organizer, with_type};
-use crate::databases::TestDatabase;
+use crate::databases::{Engine, TestDatabase};
 
 /// A slug that is taken inserts nothing, and the transaction goes on.
 pub async fn a_slug_is_taken_once(db: TestDatabase) {
@@ -187,7 +189,7 @@ pub async fn a_team_is_changed_by_one(db: TestDatabase) {
     let waiting = tokio::spawn(async move { database.begin().await.unwrap().lock_team(ours.id).await.unwrap() });
     unit.save_member(&Member { role: MemberRole::Manager, ..owner.clone() }).await.unwrap();
     unit.save_team(&Team { version: 2, ..team }).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!waiting.is_finished());
     unit.commit().await.unwrap();
     let seen = waiting.await.unwrap().unwrap();
@@ -196,6 +198,45 @@ pub async fn a_team_is_changed_by_one(db: TestDatabase) {
     assert_eq!(unit.lock_team(OrganizerId::new(id())).await.unwrap(), None);
     let owner_of_some = Member { reach: Reach::Only([EventId::new(id())].into()), ..second };
     assert!(matches!(unit.save_member(&owner_of_some).await, Err(StoreError::Conflict(_))), "the constraint says no");
+}
+
+/// Whoever deletes an account waits for changes of the teams that it is in, of those too that it does not own: it might
+/// become their only owner just now.
+pub async fn a_new_owner_is_seen_by_his_deletion(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    let taker = join(&db, ours.id, MemberRole::Manager, Reach::All, 1).await.member;
+    let mut unit = db.database.begin().await.unwrap();
+    unit.lock_team(ours.id).await.unwrap().unwrap();
+    let (database, user) = (db.database.clone(), taker.user);
+    let mut deleting = tokio::spawn(async move {
+        let mut unit = database.begin().await.unwrap();
+        unit.lock_user(user).await.unwrap().unwrap();
+        unit.is_only_owner(user).await.unwrap()
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut deleting).await.is_err(), "it waits");
+    unit.save_member(&Member { role: MemberRole::Manager, ..owner }).await.unwrap();
+    unit.save_member(&Member { role: MemberRole::Owner, ..taker }).await.unwrap();
+    unit.commit().await.unwrap();
+    assert!(deleting.await.unwrap());
+}
+
+/// What only names an account does not wait for a change of it: else two of an owner's requests wait for each other.
+pub async fn a_locked_account_may_be_referred_to(db: TestDatabase) {
+    let (ours, owner) = stored_organizer(&db).await;
+    if db.engine == Engine::Sqlite {
+        return; // There is one writer.
+    }
+    let mut changing = db.database.begin().await.unwrap();
+    changing.lock_user(owner.user).await.unwrap().unwrap();
+    let mut inviting = db.database.begin().await.unwrap();
+    inviting.lock_team(ours.id).await.unwrap().unwrap();
+    let new = NewInvitation { email: "a@example.com", role: MemberRole::Scanner, events: None };
+    let (id, hash) = (InvitationId::new(id()), TokenHash::new([1; 32]));
+    let invitation = Invitation::try_new(id, ours.id, new, hash, owner.user, at(0)).unwrap();
+    let inserted = tokio::time::timeout(Duration::from_secs(5), inviting.insert_invitation(&invitation)).await;
+    inserted.expect("it does not wait").unwrap();
+    inviting.commit().await.unwrap();
+    changing.commit().await.unwrap();
 }
 
 /// An invitation is read as it was written, found by its digest; one to an address is open at a time, and old ones go.
