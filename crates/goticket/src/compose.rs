@@ -182,7 +182,7 @@ impl Application {
 
     /// Runs the jobs.
     pub fn work(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
-        let mut run = |name, handlers: Vec<Arc<dyn JobHandler>>| {
+        let run = |name, handlers: Vec<Arc<dyn JobHandler>>| {
             let Ground { database, clock, ids } = &self.ground;
             let worker =
                 Arc::new(Worker::new(Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids), handlers));
