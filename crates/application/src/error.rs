@@ -111,7 +111,7 @@ impl AppError {
         }
     }
 
-    /// The stable word for programs (`api.md`, ground rules).
+    /// The stable word for programs: part of the contract, it never changes.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Money: an integer in the minor unit of its currency, never a float (`domain.md` 3).
+//! Money: an integer in the minor unit of its currency, never a float.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,6 +1,6 @@
 //! How much of a list is asked for.
 
-/// How many rows a page has: 1 to 100, 20 where nobody says (`api.md`, ground rules).
+/// How many rows a page has: 1 to 100, 20 where nobody says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit(u8);
 

@@ -5,9 +5,10 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapter_sql::{Database, DatabaseSettings};
+use application::store::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
@@ -140,6 +141,20 @@ impl TestDatabase {
             .execute(&mut admin)
             .await
             .expect("connections can be ended");
+    }
+}
+
+/// Reads, and reads again while connections that were cut a moment ago are met: each of them fails once.
+///
+/// # Errors
+/// What the store answers in the end, after ten seconds.
+pub async fn still<T>(read: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match read().await {
+            Err(StoreError::Unavailable(_)) if Instant::now() < deadline => {}
+            answer => return answer,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use domain::identity::{Account, Role, User};
 use domain::{BookingId, EmailAddress, EventId, OrganizerId, PoolId, TicketTypeId, UserId};
 
 use crate::clock::TestClock;
-use crate::databases::{Engine, TestDatabase};
+use crate::databases::{Engine, TestDatabase, still};
 
 /// The event, its database and its first desk.
 pub struct Hall {
@@ -143,7 +143,10 @@ impl Hall {
     /// # Panics
     /// When it cannot be read.
     pub async fn sale(&self) -> SeenSale {
-        self.test.database.sale(self.event).await.expect("the sale can be read").expect("the sale is there")
+        still(async || self.test.database.sale(self.event).await)
+            .await
+            .expect("the sale can be read")
+            .expect("the sale is there")
     }
 
     /// All bookings of the event.
@@ -152,7 +155,9 @@ impl Hall {
     /// When they cannot be read.
     pub async fn bookings(&self) -> Vec<Booking> {
         let all = BookingFilter::default();
-        self.test.database.bookings_in(self.event, &all, None, 100_000).await.expect("bookings can be read")
+        still(async || self.test.database.bookings_in(self.event, &all, None, 100_000).await)
+            .await
+            .expect("bookings can be read")
     }
 
     /// Fails the test if any invariant does not hold.
@@ -160,7 +165,7 @@ impl Hall {
     /// # Panics
     /// With the differences.
     pub async fn verify(&self) {
-        let report = self.test.database.verify().await.expect("the database can be verified");
+        let report = still(async || self.test.database.verify().await).await.expect("the database can be verified");
         assert_eq!(report.differences, [], "every invariant holds");
     }
 }

@@ -250,6 +250,7 @@ async fn an_address_changes_once_both_have_agreed(engine: Engine) {
         let (first, second) = if old_first { (&old, &new) } else { (&new, &old) };
         assert_eq!(agree(first).await.expect(200)["status"], "waiting");
         field(&agree(first).await, "token", "invalid_token");
+        ask("other@example.com", PASSWORD).await.problem(409, "invalid_state");
         assert_eq!(ana.get("/api/v1/auth/me").await.expect(200)["email"], "ana@example.com");
         assert_eq!(agree(second).await.expect(200)["status"], "changed");
         let me = ana.get("/api/v1/auth/me").await.expect(200);

@@ -40,7 +40,7 @@ pub struct NegativeControl {
 }
 
 impl DatabaseSettings {
-    /// The defaults of `api.md` for this address.
+    /// The defaults for this address.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {

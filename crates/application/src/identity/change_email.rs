@@ -47,10 +47,12 @@ impl Identity {
             let problem = domain::Problems::one("email", "unchanged", "is the address of the account already");
             return Err(problem.into());
         }
-        let last = uow.last_mailed(user.id, MailedPurpose::ConfirmOldEmail).await?;
-        if !MailedToken::may_follow(last, now) {
-            let told = "another address was asked for less than a minute ago: wait a moment";
-            return Err(AppError::InvalidState(told.to_owned()));
+        // Of either: where the old address has agreed already, its token is gone.
+        for purpose in [MailedPurpose::ConfirmOldEmail, MailedPurpose::ConfirmNewEmail] {
+            if !MailedToken::may_follow(uow.last_mailed(user.id, purpose).await?, now) {
+                let told = "another address was asked for less than a minute ago: wait a moment";
+                return Err(AppError::InvalidState(told.to_owned()));
+            }
         }
         let line = Scribe { ids: self.ports.ids.as_ref(), origin, now }.email_change_asked(&user);
         uow.save_email_change(&EmailChange::ask(user.id, new_email.clone(), now)).await?;

@@ -1,4 +1,4 @@
-//! A booking: hold and order in one (`domain.md` 2.1), and what may become of it.
+//! A booking: hold and order in one, and what may become of it.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The booking reference: the name that a buyer reads to somebody on the telephone (`domain.md` 4.2).
+//! The booking reference: the name that a buyer reads to somebody on the telephone.
 
 use std::fmt;
 

@@ -118,7 +118,7 @@ impl Sale {
         with_pool(self, id, name, capacity, prefix)
     }
 
-    /// Refuses to delete what somebody has booked: it is archived instead (`domain.md` 5.7).
+    /// Refuses to delete what somebody has booked: it is archived instead.
     ///
     /// # Errors
     /// [`Refusal::InvalidState`].

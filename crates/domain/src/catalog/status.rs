@@ -1,4 +1,4 @@
-//! The life of an event (`domain.md` 2.7).
+//! The life of an event.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,7 +67,7 @@ impl EventStatus {
     /// The status after the step, or `None` if it stood there before (the step was taken already).
     ///
     /// # Errors
-    /// [`CatalogRefusal::InvalidState`] for every step that `domain.md` 2.7 does not list.
+    /// [`CatalogRefusal::InvalidState`] for every step that the life of an event does not have.
     pub fn step(self, change: StatusChange) -> Result<Option<Self>, CatalogRefusal> {
         use StatusChange::{Archive, Cancel, Pause, Publish, Resume};
         match (self, change) {

@@ -2,7 +2,6 @@
 //! for a decision.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use application::booking::{BookingChange, LaneChanges, LaneMark, LaneStore, LaneWait, PoolChange};
 use application::idempotency::{IdempotencyKey, KeptAnswer};
@@ -16,7 +15,7 @@ use domain::identity::{Account, Role, User};
 use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
 use uuid::Uuid;
 
-use crate::databases::TestDatabase;
+use crate::databases::{TestDatabase, still};
 
 /// An id that is larger than all before it.
 #[must_use]
@@ -289,13 +288,6 @@ pub async fn write(store: &impl LaneStore, changes: &LaneChanges) -> Result<(), 
 /// Fails unless every invariant holds.
 pub async fn assert_sound(database: &TestDatabase) {
     use application::verify::Verifier;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let report = loop {
-        match database.database.verify().await {
-            // A reader may meet a connection that was cut a moment ago, once for each.
-            Err(StoreError::Unavailable(_)) if Instant::now() < deadline => {}
-            report => break report.expect("a report"),
-        }
-    };
+    let report = still(async || database.database.verify().await).await.expect("a report");
     assert_eq!(report.differences, [], "every invariant holds");
 }
