@@ -64,9 +64,11 @@ impl Ground {
     /// # Errors
     /// If there is no master key, or it does not fit the database.
     pub async fn identity(&self, settings: &Settings) -> anyhow::Result<Identity> {
-        let master_key = settings.secrets.load(&settings.data_dir)?;
+        self.identity_by(settings, sealer(settings)?).await
+    }
+
+    async fn identity_by(&self, settings: &Settings, sealer: Arc<dyn Sealer>) -> anyhow::Result<Identity> {
         let database = Arc::new(self.database.clone());
-        let sealer: Arc<dyn Sealer> = Arc::new(AesSealer::try_new(&master_key)?);
         let ports = IdentityPorts {
             store: database.clone(),
             reads: database,
@@ -86,8 +88,10 @@ impl Ground {
     }
 }
 
-/// How many mails go out at a time.
-const MAIL_WORKERS: usize = 4;
+/// What seals secrets for the database, by the master key.
+fn sealer(settings: &Settings) -> anyhow::Result<Arc<dyn Sealer>> {
+    Ok(Arc::new(AesSealer::try_new(&settings.secrets.load(&settings.data_dir)?)?))
+}
 
 /// All use cases of an instance.
 #[derive(Clone)]
@@ -106,8 +110,6 @@ pub struct Application {
     pub availability: Arc<Availability>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
-    /// Puts mails in.
-    pub mails: Arc<Mails>,
     /// Sends them.
     send_mail: Arc<SendMail>,
 }
@@ -118,7 +120,8 @@ impl Application {
     /// # Errors
     /// If there is no master key, or it does not fit the database.
     pub async fn start(ground: Ground, settings: &Settings) -> anyhow::Result<Self> {
-        let identity = Arc::new(ground.identity(settings).await?);
+        let sealer = sealer(settings)?;
+        let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer)).await?);
         let database = Arc::new(ground.database.clone());
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
         let desk = Desk::open_on(&desk_thread()?, database.clone(), clock, ids, settings.desk());
@@ -140,12 +143,10 @@ impl Application {
         let bookings = Arc::new(Bookings::new(ports));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
         let health = Arc::new(Health::new(components(&ground, &desk, settings)));
-        let sealer: Arc<dyn Sealer> = Arc::new(AesSealer::try_new(&settings.secrets.load(&settings.data_dir)?)?);
-        let mails = Mails::new(Arc::clone(&sealer), Arc::clone(&ground.ids), &settings.http.public_url());
         let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?);
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
         let send_mail = Arc::new(SendMail { mailer, sealer, clock, ids, tries_max: settings.mail.tries_max });
-        Ok(Self { ground, identity, desk, catalog, bookings, availability, health, mails: Arc::new(mails), send_mail })
+        Ok(Self { ground, identity, desk, catalog, bookings, availability, health, send_mail })
     }
 
     /// What the REST face works with.
@@ -182,22 +183,10 @@ impl Application {
 
     /// Runs the jobs.
     pub fn work(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
-        let run = |name, handlers: Vec<Arc<dyn JobHandler>>| {
-            let Ground { database, clock, ids } = &self.ground;
-            let worker =
-                Arc::new(Worker::new(Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids), handlers));
-            supervise(tasks, cancel, name, move |cancel| {
-                let worker = Arc::clone(&worker);
-                async move { worker.work(cancel).await }
-            });
-        };
-        run("jobs", self.handlers());
-        // On its own, since anybody may ask for as many resets as he likes: they hold up nothing but each other.
-        run("resets", vec![Arc::new(MailPasswordResets { identity: Arc::clone(&self.identity) })]);
-        // On their own, so that a slow mail server holds up nothing but mails.
-        for _ in 0..MAIL_WORKERS {
-            run("mails", vec![self.send_mail.clone()]);
-        }
+        let Ground { database, clock, ids } = &self.ground;
+        let (store, clock, ids) = (Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids));
+        let worker = Arc::new(Worker::new(store, clock, ids, self.handlers()));
+        supervise(tasks, cancel, "jobs", move |cancel| Arc::clone(&worker).work(cancel));
     }
 
     fn handlers(&self) -> Vec<Arc<dyn JobHandler>> {
@@ -212,7 +201,14 @@ impl Application {
             catalog: Arc::clone(&self.catalog),
             clock: Arc::clone(clock),
         };
-        vec![Arc::new(sweep), Arc::new(wind_down), Arc::new(housekeeping)]
+        let resets = MailPasswordResets { identity: Arc::clone(&self.identity) };
+        vec![
+            Arc::new(sweep),
+            Arc::new(wind_down),
+            Arc::new(housekeeping),
+            Arc::new(resets),
+            Arc::clone(&self.send_mail) as _,
+        ]
     }
 }
 

@@ -83,6 +83,7 @@ on_both_engines! {
         an_old_fence_holds_nothing,
         a_job_has_one_worker,
         old_answers_are_purged,
+        kinds_have_their_places_apart,
     ],
     unit: [dropping_rolls_back, messages_are_appended, answers_are_kept_once],
     upkeep: [

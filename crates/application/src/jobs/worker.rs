@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{JobId, Timestamp};
 use futures::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Ids};
@@ -30,6 +32,12 @@ pub trait JobHandler: Send + Sync {
         None
     }
 
+    /// How many such jobs a process does at a time. The kinds have their places apart, so that what is slow in one holds
+    /// up no other.
+    fn at_once(&self) -> usize {
+        1
+    }
+
     /// Does the job. It may run twice, and it may be stopped at any `await`: it must leave things so that the next run
     /// goes on where this one stopped.
     ///
@@ -48,12 +56,26 @@ const IDLE: Duration = Duration::from_millis(200);
 /// The longest pause between two tries.
 const BACKOFF_MAX: TimeDelta = TimeDelta::minutes(5);
 
-/// Runs jobs, one at a time. A process may have several workers, and a cluster many.
+/// Runs jobs. One worker is enough for a process: it looks for work in one place, and does as much at once as the
+/// handlers say. A cluster may have many.
 pub struct Worker {
     store: Arc<dyn JobStore>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    handlers: Vec<Arc<dyn JobHandler>>,
+    places: Vec<WorkPlace>,
+}
+
+/// Where jobs of one kind are done.
+struct WorkPlace {
+    handler: Arc<dyn JobHandler>,
+    free: Arc<Semaphore>,
+}
+
+/// A leased job, with who does it and the place that it takes.
+struct Taken {
+    job: LeasedJob,
+    handler: Arc<dyn JobHandler>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Worker {
@@ -65,51 +87,76 @@ impl Worker {
         ids: Arc<dyn Ids>,
         handlers: Vec<Arc<dyn JobHandler>>,
     ) -> Self {
-        Self { store, clock, ids, handlers }
+        let places =
+            |handler: Arc<dyn JobHandler>| WorkPlace { free: Arc::new(Semaphore::new(handler.at_once())), handler };
+        Self { store, clock, ids, places: handlers.into_iter().map(places).collect() }
     }
 
-    /// Works until it is cancelled; a job that runs then is left to its lease. It survives a database that goes away.
-    pub async fn work(&self, cancel: CancellationToken) {
+    /// Works until it is cancelled; jobs that run then are left to their leases. It survives a database that goes away.
+    pub async fn work(self: Arc<Self>, cancel: CancellationToken) {
         let mut enqueued = false;
+        let mut running = JoinSet::new();
         while !cancel.is_cancelled() {
             if !enqueued {
                 enqueued = self.enqueue_recurring().await;
             }
-            let worked = tokio::select! {
+            let taken = tokio::select! {
                 () = cancel.cancelled() => return,
-                worked = self.work_once() => worked,
+                taken = self.take() => taken,
             };
-            if !worked {
-                tokio::select! {
-                    () = cancel.cancelled() => return,
-                    () = tokio::time::sleep(IDLE) => {}
-                }
+            while running.try_join_next().is_some() {}
+            if let Some(taken) = taken {
+                let worker = Arc::clone(&self);
+                running.spawn(async move { worker.run(taken).await });
+                continue;
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                // Its place is free again, and the next may wait already.
+                Some(_) = running.join_next() => {}
+                () = tokio::time::sleep(IDLE) => {}
             }
         }
     }
 
     /// Runs the job that is due, if there is one; says whether there was.
     pub async fn work_once(&self) -> bool {
-        let kinds: Vec<&str> = self.handlers.iter().map(|handler| handler.kind()).collect();
+        let Some(taken) = self.take().await else { return false };
+        self.run(taken).await;
+        true
+    }
+
+    /// Leases the job that has been due for the longest time, of the kinds that have a place free.
+    async fn take(&self) -> Option<Taken> {
+        let free: Vec<_> = self
+            .places
+            .iter()
+            .filter_map(|place| Some((&place.handler, Arc::clone(&place.free).try_acquire_owned().ok()?)))
+            .collect();
+        if free.is_empty() {
+            return None;
+        }
+        let kinds: Vec<&str> = free.iter().map(|(handler, _)| handler.kind()).collect();
         let now = self.clock.now();
         let job = match self.store.lease(&kinds, now, now + LEASE).await {
-            Ok(Some(job)) => job,
-            Ok(None) => return false,
+            Ok(job) => job?,
             Err(error) => {
                 tracing::warn!(cause = %crate::error::chain(&error), "The job table cannot be read");
-                return false;
+                return None;
             }
         };
-        let Some(handler) = self.handlers.iter().find(|handler| handler.kind() == job.kind) else { return false };
-        let outcome = self.run_leased(&**handler, &job).await;
-        let Some(outcome) = outcome else { return true };
+        let (handler, place) = free.into_iter().find(|(handler, _)| handler.kind() == job.kind)?;
+        Some(Taken { job, handler: Arc::clone(handler), _place: place })
+    }
+
+    async fn run(&self, Taken { job, handler, _place }: Taken) {
+        let Some(outcome) = self.run_leased(&*handler, &job).await else { return };
         let outcome = bounded(outcome, &job, handler.tries_max());
         match self.store.finish(job.id, job.fence, &outcome).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(job.kind, job.fence, "Another worker has taken the job over"),
             Err(error) => tracing::warn!(cause = %crate::error::chain(&error), "A job's end could not be written"),
         }
-        true
     }
 
     /// Runs a handler while its lease is kept; `None` when the lease was lost.
@@ -149,7 +196,7 @@ impl Worker {
     }
 
     async fn enqueue_recurring(&self) -> bool {
-        for handler in self.handlers.iter().filter(|handler| handler.recurs()) {
+        for handler in self.places.iter().map(|place| &place.handler).filter(|handler| handler.recurs()) {
             let job = NewJob {
                 id: JobId::new(self.ids.uuid()),
                 kind: handler.kind(),

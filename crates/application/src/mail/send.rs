@@ -21,6 +21,9 @@ const PAUSE: TimeDelta = TimeDelta::seconds(10);
 /// The longest pause between two tries.
 const PAUSE_MAX: TimeDelta = TimeDelta::hours(1);
 
+/// How many mails a process hands over at a time.
+const AT_ONCE: usize = 4;
+
 /// Sends mails.
 pub struct SendMail {
     /// The way out.
@@ -47,6 +50,10 @@ impl JobHandler for SendMail {
 
     fn tries_max(&self) -> Option<u32> {
         Some(self.tries_max)
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {

@@ -1,12 +1,21 @@
 //! [`JobStore`]: leases and their fences.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
+use adapter_system::SystemIds;
 use application::booking::LaneChanges;
-use application::jobs::{JobCounts, JobOutcome, JobStore, NewJob};
+use application::clock::Clock;
+use application::error::AppError;
+use application::jobs::{JobCounts, JobHandler, JobOutcome, JobStore, LeasedJob, NewJob, Worker};
+use async_trait::async_trait;
 use domain::{JobId, UserId};
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{answer, at, id, mark, stored_concert, write};
+use crate::clock::TestClock;
 use crate::databases::TestDatabase;
 
 fn job(kind: &'static str, subject: &str, run_at: i64) -> NewJob {
@@ -100,4 +109,59 @@ pub async fn old_answers_are_purged(db: TestDatabase) {
     assert_eq!(db.database.purge_answers(at(5), 3).await.unwrap(), 3);
     assert_eq!(db.database.purge_answers(at(5), 3).await.unwrap(), 2);
     assert_eq!(db.database.purge_answers(at(5), 3).await.unwrap(), 0);
+}
+
+/// Ends its jobs when as many run as there are seats.
+struct Meeting {
+    kind: &'static str,
+    seats: Arc<Barrier>,
+    at_once: usize,
+}
+
+#[async_trait]
+impl JobHandler for Meeting {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn recurs(&self) -> bool {
+        false
+    }
+
+    fn at_once(&self) -> usize {
+        self.at_once
+    }
+
+    async fn run(&self, _job: &LeasedJob) -> Result<JobOutcome, AppError> {
+        self.seats.wait().await;
+        Ok(JobOutcome::Done)
+    }
+}
+
+/// A worker does as many jobs of a kind at once as its handler says, and what hangs in one kind holds up no other.
+pub async fn kinds_have_their_places_apart(db: TestDatabase) {
+    let store = Arc::new(db.database.clone());
+    let mails = Meeting { kind: "mail", seats: Arc::new(Barrier::new(3)), at_once: 3 };
+    let never = Meeting { kind: "sweep", seats: Arc::new(Barrier::new(2)), at_once: 1 };
+    for subject in ["a", "b"] {
+        store.enqueue(&job("sweep", subject, 0)).await.unwrap();
+    }
+    for subject in ["a", "b", "c", "d", "e", "f"] {
+        store.enqueue(&job("mail", subject, 1)).await.unwrap();
+    }
+    let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(mails), Arc::new(never)];
+    let clock = TestClock::default();
+    let now = clock.now();
+    let worker = Worker::new(store.clone(), Arc::new(clock), Arc::new(SystemIds::default()), handlers);
+    let stop = CancellationToken::new();
+    let working = tokio::spawn(Arc::new(worker).work(stop.clone()));
+    let one_of_two_hangs = JobCounts { waiting: 1, running: 1, ..JobCounts::default() };
+    let all_mails_done = async {
+        while store.counts(now).await.unwrap() != one_of_two_hangs {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_mails_done).await.expect("three mails at a time");
+    stop.cancel();
+    working.await.unwrap();
 }
