@@ -15,7 +15,7 @@ use crate::connect::Database;
 use crate::entity::api_key;
 use crate::error::{orm, saved};
 use crate::mapping::{self, api_key_row, micros};
-use crate::unit_of_work::SqlUnit;
+use crate::unit_of_work::{CHANGES_ROW, SqlUnit};
 
 /// How far behind the stored time of the last use is when it is written anew.
 const USES_EVERY: TimeDelta = TimeDelta::seconds(60);
@@ -28,7 +28,7 @@ impl ApiKeyRepository for SqlUnit {
     }
 
     async fn lock_api_key(&mut self, organizer: OrganizerId, key: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        let row = api_key::Entity::find().filter(this_key(organizer, key)).lock_exclusive();
+        let row = api_key::Entity::find().filter(this_key(organizer, key)).lock(CHANGES_ROW);
         row.one(&self.0).await.map_err(orm)?.map(mapping::api_key).transpose()
     }
 

@@ -10,6 +10,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 
+use crate::error::NoAnswer;
+
+/// An answer in time, or an error as of a connection that was lost.
+pub(crate) async fn within<T>(
+    time: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, NoAnswer)));
+    tokio::time::timeout(time, answer).await.unwrap_or_else(late)
+}
+
 /// A connection, or a transaction, whose statements are given up after a time. What was given up ends its connection
 /// when that is released (see `connect`).
 pub(crate) struct Bounded<C> {

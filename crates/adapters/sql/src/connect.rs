@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
-use crate::bounded::Bounded;
+use crate::bounded::{Bounded, within};
 use crate::error::{orm, raw};
 use crate::lane::PostgresLanes;
 use crate::migration::Migrator;
@@ -163,8 +163,6 @@ impl Database {
 /// For how long a unit of work may do nothing, before the database ends it: a replica that is paused or lost in the middle
 /// of one must not keep its locks. No request takes longer.
 const UNIT_IDLE_MAX_MS: u32 = 10_000;
-/// What a statement may take beyond the timeout that the server keeps by itself: it may not answer at all.
-const ANSWER_SPARE: Duration = Duration::from_secs(1);
 
 async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectError> {
     let options = PgConnectOptions::from_str(&settings.url)
@@ -175,17 +173,14 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
     let statement_ms = settings.statement_timeout.as_millis();
     let set =
         format!("SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {UNIT_IDLE_MAX_MS}");
-    let answer_within = settings.statement_timeout + ANSWER_SPARE;
+    let answer_within = settings.answer_within();
     let pool = PgPoolOptions::new()
         .max_connections(settings.connections_max)
         .acquire_timeout(settings.connect_timeout)
         // The pool asks each connection that comes back whether it lives, and waits for its answer without a bound: one
         // whose other side is gone for good would keep its place for ever. Asked here before, it is thrown away.
         .after_release(move |connection, _| {
-            Box::pin(async move {
-                let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-                tokio::time::timeout(answer_within, connection.ping()).await.unwrap_or_else(late).map(|()| true)
-            })
+            Box::pin(async move { within(answer_within, connection.ping()).await.map(|()| true) })
         })
         // What was used a moment ago still lives. Asking it first would double the round trips of a busy server.
         .test_before_acquire(false)

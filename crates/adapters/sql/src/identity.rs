@@ -229,7 +229,7 @@ impl IdentityRepository for SqlUnit {
             .filter(session::Column::UserId.eq(user.uuid()))
             .filter(session::Column::EndedAt.is_null())
             .order_by_asc(session::Column::Id)
-            .lock_exclusive();
+            .lock(CHANGES_ROW);
         rows.all(&self.0).await.map_err(orm)?.iter().map(mapping::session).collect()
     }
 

@@ -39,7 +39,15 @@ pub struct NegativeControl {
     pub drop_pool_checks: bool,
 }
 
+/// What an answer may take beyond the timeout that the server keeps by itself: it may not answer at all.
+const ANSWER_SPARE: Duration = Duration::from_secs(1);
+
 impl DatabaseSettings {
+    /// After this time without an answer a connection is taken to be lost.
+    pub(crate) fn answer_within(&self) -> Duration {
+        self.statement_timeout + ANSWER_SPARE
+    }
+
     /// The defaults for this address.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {

@@ -23,7 +23,7 @@ pub trait CatalogRepository {
     async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError>;
 
     /// The team of an organizer, as it is once every other transaction that has changed it is over; nobody else changes
-    /// it until this transaction is (PostgreSQL: `FOR UPDATE` of the organizer). Locks of accounts are taken before.
+    /// it until this transaction is (PostgreSQL: `FOR NO KEY UPDATE` of the organizer). Locks of accounts are taken before.
     async fn lock_team(&mut self, organizer: OrganizerId) -> Result<Option<Team>, StoreError>;
 
     /// Saves `version` of a team that this transaction has locked.

@@ -30,7 +30,7 @@ pub trait ApiKeyRepository {
     async fn insert_api_key(&mut self, key: &ApiKey) -> Result<(), StoreError>;
 
     /// The key of this organizer as it is once every other transaction that has changed it is over; nobody else changes
-    /// it until this transaction is (PostgreSQL: `FOR UPDATE`).
+    /// it until this transaction is (PostgreSQL: `FOR NO KEY UPDATE`).
     async fn lock_api_key(&mut self, organizer: OrganizerId, key: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
 
     /// Saves `revoked_at` of a key that this transaction has locked.

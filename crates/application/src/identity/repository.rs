@@ -111,11 +111,11 @@ pub trait IdentityRepository {
     async fn user_by_id(&mut self, id: UserId) -> Result<Option<User>, StoreError>;
 
     /// The account as it is once every other transaction that has changed it is over; nobody else changes it until
-    /// this transaction is (PostgreSQL: `FOR UPDATE`).
+    /// this transaction is (PostgreSQL: `FOR NO KEY UPDATE`).
     async fn lock_user(&mut self, id: UserId) -> Result<Option<User>, StoreError>;
 
     /// The ids of all admins, in ascending order, each locked against a change of its role. Whoever waited here for a
-    /// demotion does not see the demoted one (PostgreSQL: `WHERE role = 'admin' ORDER BY id FOR UPDATE`).
+    /// demotion does not see the demoted one (PostgreSQL: `WHERE role = 'admin' ORDER BY id FOR NO KEY UPDATE`).
     async fn lock_admins(&mut self) -> Result<Vec<UserId>, StoreError>;
 
     /// Saves `name`, `role`, `role_changed_at`, `email_verified` and `version` of an account that this transaction has
@@ -182,7 +182,7 @@ pub trait IdentityRepository {
     async fn insert_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError>;
 
     /// The session as it is once every other transaction that has changed it is over; nobody else changes it until
-    /// this transaction is (PostgreSQL: `FOR UPDATE`).
+    /// this transaction is (PostgreSQL: `FOR NO KEY UPDATE`).
     async fn lock_session(&mut self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
     /// Saves `last_used_at`, `expires_at`, `generation`, `reissues`, `ended_at` and `end_reason` of a session that this

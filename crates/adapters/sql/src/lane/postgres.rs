@@ -5,7 +5,6 @@
 //! a transaction that cannot begin on one that had been idle begins again on a new one: so a restarted database is met
 //! by the first batch after it.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use uuid::Uuid;
 
 use super::connection::LaneConnection;
 use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
+use crate::bounded::within;
 use crate::error::{self, NoAnswer, raw};
 use crate::mapping::{channel_code, integer, micros, status_code};
 use crate::settings::DatabaseSettings;
@@ -35,7 +35,6 @@ struct Pool {
     idle: Mutex<Vec<PgConnection>>,
     permits: Arc<Semaphore>,
     patience: Duration,
-    /// Beyond the timeouts that the server keeps by itself: it may not answer at all.
     answer_within: Duration,
     #[cfg(feature = "negative-control")]
     skip_lane_lock: bool,
@@ -60,7 +59,7 @@ impl PostgresLanes {
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(settings.lane_connections_max as usize)),
             patience: settings.connect_timeout,
-            answer_within: settings.statement_timeout + Duration::from_secs(1),
+            answer_within: settings.answer_within(),
             #[cfg(feature = "negative-control")]
             skip_lane_lock: settings.negative_control.skip_lane_lock,
         }))
@@ -111,12 +110,6 @@ impl Pool {
         };
         within(self.patience, connect).await
     }
-}
-
-/// An answer in time, or an error as of a connection that was lost.
-async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let late = |_| Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, NoAnswer)));
-    tokio::time::timeout(time, answer).await.unwrap_or_else(late)
 }
 
 /// A connection with an open transaction; without a connection, once it has failed.

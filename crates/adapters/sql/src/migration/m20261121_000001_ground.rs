@@ -6,28 +6,9 @@
 //! statement, under the lock of the lane, of the sale that it has loaded; and nothing deletes an event that has
 //! bookings. `goticket verify` looks for orphans all the same. Everything colder has its foreign keys.
 
-#![expect(elided_lifetimes_in_paths, reason = "the trait is declared so, and `async_trait` wants it repeated")]
+use super::Step::{self, Both};
 
-use sea_orm::DbErr;
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
-
-pub(crate) struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "m20261121_000001_ground"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, &STATEMENTS.concat()).await
-    }
-}
-
-/// All of it.
-pub(super) const STATEMENTS: [&[&str]; 5] = [IDENTITY, CATALOG, STOCK, BOOKINGS, JOURNALS];
+pub(super) const STEPS: &[Step] = &[Both(IDENTITY), Both(CATALOG), Both(STOCK), Both(BOOKINGS), Both(JOURNALS)];
 
 const IDENTITY: &[&str] = &[
     "CREATE TABLE users (

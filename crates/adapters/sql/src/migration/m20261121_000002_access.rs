@@ -2,35 +2,11 @@
 //!
 //! The release before goes on working beside it: what it inserts gets the defaults.
 
-#![expect(elided_lifetimes_in_paths, reason = "the trait is declared so, and `async_trait` wants it repeated")]
+use super::Step::{self, Both, Postgres, Sqlite};
 
-use sea_orm::{DatabaseBackend, DbErr};
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
+pub(super) const STEPS: &[Step] = &[Both(TEAMS_AND_KEYS), Postgres(ACTOR_OF_POSTGRES), Sqlite(ACTOR_OF_SQLITE)];
 
-pub(crate) struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "m20261121_000002_access"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let [both, postgres, sqlite] = STATEMENTS;
-        super::run(manager, both).await?;
-        match manager.get_database_backend() {
-            DatabaseBackend::Sqlite => super::run(manager, sqlite).await,
-            _ => super::run(manager, postgres).await,
-        }
-    }
-}
-
-/// All of it.
-pub(super) const STATEMENTS: [&[&str]; 3] = [BOTH, POSTGRES, SQLITE];
-
-const BOTH: &[&str] = &[
+const TEAMS_AND_KEYS: &[&str] = &[
     // Counts the messages about the organizer, the first of which told that it was made.
     "ALTER TABLE organizers ADD COLUMN version integer NOT NULL DEFAULT 1
         CONSTRAINT organizers_version CHECK (version > 0)",
@@ -66,7 +42,7 @@ const BOTH: &[&str] = &[
 ];
 
 // Actor kind: 0 the system, 1 nobody signed in, 2 an account, 3 an API key; of the last two the id is kept.
-const POSTGRES: &[&str] = &[
+const ACTOR_OF_POSTGRES: &[&str] = &[
     "ALTER TABLE audit_log DROP CONSTRAINT audit_log_actor",
     "ALTER TABLE audit_log ADD CONSTRAINT audit_log_actor CHECK ((actor_kind >= 2) = (actor_user_id IS NOT NULL))
         NOT VALID",
@@ -74,7 +50,7 @@ const POSTGRES: &[&str] = &[
 ];
 
 /// SQLite changes no constraint of a table that is there: the rows move into a new one.
-const SQLITE: &[&str] = &[
+const ACTOR_OF_SQLITE: &[&str] = &[
     "CREATE TABLE audit_log_new (
         id {uuid} PRIMARY KEY NOT NULL,
         object {uuid} NOT NULL,

@@ -3,28 +3,9 @@
 //! `sessions.end_reason` keeps its two words, since the release before knows no others and its replicas may still run:
 //! what there is more to say stands in `end_cause`.
 
-#![expect(elided_lifetimes_in_paths, reason = "the trait is declared so, and `async_trait` wants it repeated")]
+use super::Step::{self, Both};
 
-use sea_orm::DbErr;
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
-
-pub(crate) struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "m20261121_000003_accounts"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, STATEMENTS).await
-    }
-}
-
-/// All of it.
-pub(super) const STATEMENTS: &[&str] = &[
+pub(super) const STEPS: &[Step] = &[Both(&[
     "ALTER TABLE users ADD COLUMN language text NOT NULL DEFAULT 'en'",
     "ALTER TABLE users ADD COLUMN deleted_at bigint",
     "ALTER TABLE sessions ADD COLUMN end_cause text",
@@ -50,4 +31,4 @@ pub(super) const STATEMENTS: &[&str] = &[
         asked_at bigint NOT NULL
     )",
     "CREATE INDEX email_changes_asked_at ON email_changes (asked_at)",
-];
+])];

@@ -1,27 +1,8 @@
 //! Invitations to act for an organizer.
 
-#![expect(elided_lifetimes_in_paths, reason = "the trait is declared so, and `async_trait` wants it repeated")]
+use super::Step::{self, Both};
 
-use sea_orm::DbErr;
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
-
-pub(crate) struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "m20261121_000012_invitations"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, STATEMENTS).await
-    }
-}
-
-/// All of it.
-pub(super) const STATEMENTS: &[&str] = &[
+pub(super) const STEPS: &[Step] = &[Both(&[
     "CREATE TABLE invitations (
         id {uuid} PRIMARY KEY NOT NULL,
         organizer_id {uuid} NOT NULL REFERENCES organizers (id) ON DELETE CASCADE,
@@ -48,4 +29,4 @@ pub(super) const STATEMENTS: &[&str] = &[
         PRIMARY KEY (invitation_id, event_id)
     ){by_key}",
     "CREATE INDEX invitation_events_event ON invitation_events (event_id)",
-];
+])];

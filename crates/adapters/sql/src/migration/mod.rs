@@ -10,21 +10,67 @@ mod m20261121_000003_accounts;
 mod m20261121_000004_holds;
 mod m20261121_000012_invitations;
 
+use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
-use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
 /// All migrations in their order.
+const ALL: &[Migration] = &[
+    Migration { name: "m20261121_000001_ground", steps: m20261121_000001_ground::STEPS },
+    Migration { name: "m20261121_000002_access", steps: m20261121_000002_access::STEPS },
+    Migration { name: "m20261121_000003_accounts", steps: m20261121_000003_accounts::STEPS },
+    Migration { name: "m20261121_000004_holds", steps: m20261121_000004_holds::STEPS },
+    Migration { name: "m20261121_000012_invitations", steps: m20261121_000012_invitations::STEPS },
+];
+
+/// One change of the schema. The database remembers its name.
+#[derive(Clone, Copy)]
+struct Migration {
+    name: &'static str,
+    steps: &'static [Step],
+}
+
+/// Statements of a migration, and the engines that need them.
+#[derive(Clone, Copy, Hash)]
+enum Step {
+    Both(&'static [&'static str]),
+    Postgres(&'static [&'static str]),
+    Sqlite(&'static [&'static str]),
+}
+
+/// What runs them.
 pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261121_000001_ground::Migration),
-            Box::new(m20261121_000002_access::Migration),
-            Box::new(m20261121_000003_accounts::Migration),
-            Box::new(m20261121_000004_holds::Migration),
-            Box::new(m20261121_000012_invitations::Migration),
-        ]
+        ALL.iter().map(|migration| Box::new(*migration) as _).collect()
+    }
+}
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Migration {
+    #[expect(elided_lifetimes_in_paths, reason = "the trait is declared so, and `async_trait` wants it repeated")]
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let is_sqlite = manager.get_database_backend() == DatabaseBackend::Sqlite;
+        let Words(words) = if is_sqlite { SQLITE } else { POSTGRES };
+        for step in self.steps {
+            let statements: &[&str] = match step {
+                Step::Postgres(_) if is_sqlite => &[],
+                Step::Sqlite(_) if !is_sqlite => &[],
+                Step::Both(statements) | Step::Postgres(statements) | Step::Sqlite(statements) => statements,
+            };
+            for statement in statements {
+                let sql = words.iter().fold((*statement).to_owned(), |sql, (word, meaning)| sql.replace(word, meaning));
+                manager.get_connection().execute_unprepared(&sql).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -32,11 +78,7 @@ impl MigratorTrait for Migrator {
 pub(crate) fn fingerprint() -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    m20261121_000001_ground::STATEMENTS.concat().hash(&mut hasher);
-    m20261121_000002_access::STATEMENTS.hash(&mut hasher);
-    m20261121_000003_accounts::STATEMENTS.hash(&mut hasher);
-    m20261121_000004_holds::STATEMENTS.hash(&mut hasher);
-    m20261121_000012_invitations::STATEMENTS.hash(&mut hasher);
+    ALL.iter().for_each(|migration| migration.steps.hash(&mut hasher));
     hasher.finish()
 }
 
@@ -60,16 +102,3 @@ const SQLITE: Words = Words(&[
     ("{by_key}", " WITHOUT ROWID"),
     ("{bytewise}", ""),
 ]);
-
-/// Runs statements of a schema in the dialect of the connection.
-async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    let Words(words) = match manager.get_database_backend() {
-        DatabaseBackend::Sqlite => SQLITE,
-        _ => POSTGRES,
-    };
-    for statement in statements {
-        let sql = words.iter().fold((*statement).to_owned(), |sql, (word, meaning)| sql.replace(word, meaning));
-        manager.get_connection().execute_unprepared(&sql).await?;
-    }
-    Ok(())
-}
