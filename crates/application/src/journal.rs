@@ -6,7 +6,8 @@ use std::sync::Arc;
 use domain::{OrganizerId, OutboxId, Timestamp};
 use uuid::Uuid;
 
-use crate::origin::Actor;
+use crate::clock::Ids;
+use crate::origin::{Actor, Origin};
 
 /// One message that waits for the relay. It becomes a CloudEvents 1.0 event: `id`, `type`, `subject`, `time` and the
 /// JSON `data`, which holds ids and facts and no personal data.
@@ -51,4 +52,56 @@ pub struct AuditRow {
     pub after: Option<String>,
     /// `X-Correlation-Id` of the request.
     pub correlation_id: Arc<str>,
+}
+
+/// What a line of the audit log tells of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deed {
+    /// The tenant whose object it is; none for accounts.
+    pub(crate) organizer: Option<OrganizerId>,
+    /// What, as `context.verb`.
+    pub(crate) action: &'static str,
+    /// What kind of object.
+    pub(crate) object_kind: &'static str,
+    /// Which object.
+    pub(crate) object: Uuid,
+}
+
+/// Writes the rows of one change: what they have in common stands here once.
+#[derive(Clone, Copy)]
+pub(crate) struct Scribe<'a> {
+    pub(crate) ids: &'a dyn Ids,
+    pub(crate) origin: &'a Origin,
+    pub(crate) at: Timestamp,
+}
+
+impl Scribe<'_> {
+    /// A message, the `sequence`th of its aggregate.
+    pub(crate) fn message(&self, aggregate: Uuid, sequence: u32, kind: &'static str, data: String) -> OutboxRow {
+        OutboxRow {
+            id: OutboxId::new(self.ids.uuid()),
+            aggregate,
+            sequence,
+            kind,
+            at: self.at,
+            data,
+            traceparent: self.origin.traceparent.clone(),
+        }
+    }
+
+    /// A line by whoever causes the change.
+    pub(crate) fn line(&self, deed: Deed, before: Option<String>, after: Option<String>) -> AuditRow {
+        AuditRow {
+            id: self.ids.uuid(),
+            at: self.at,
+            actor: self.origin.actor,
+            organizer: deed.organizer,
+            action: deed.action,
+            object_kind: deed.object_kind,
+            object: deed.object,
+            before,
+            after,
+            correlation_id: Arc::clone(&self.origin.correlation_id),
+        }
+    }
 }

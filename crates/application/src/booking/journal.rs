@@ -3,14 +3,14 @@
 //! Messages hold ids and facts and no personal data; a field is added freely, and changed or taken away only with a new
 //! version of the type.
 
+use domain::Timestamp;
 use domain::booking::{Booking, BookingStatus, Buyer, Decided, FactKind, Sale};
 use domain::catalog::{Event, EventStatus};
-use domain::{OutboxId, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Ids;
-use crate::journal::{AuditRow, OutboxRow};
+use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
 use crate::origin::{Actor, Origin};
 
 #[derive(Serialize)]
@@ -71,15 +71,9 @@ pub(super) fn of_booking(
     ids: &dyn Ids,
 ) -> (OutboxRow, AuditRow) {
     let Decided { booking, before, fact, .. } = decided;
-    let outbox = OutboxRow {
-        id: OutboxId::new(ids.uuid()),
-        aggregate: booking.id.uuid(),
-        sequence: fact.sequence,
-        kind: booking_type(fact.kind),
-        at: fact.at,
-        data: json(&booking_data(booking)),
-        traceparent: origin.traceparent.clone(),
-    };
+    let scribe = Scribe { ids, origin, at: fact.at };
+    let id = booking.id.uuid();
+    let outbox = scribe.message(id, fact.sequence, booking_type(fact.kind), json(&booking_data(booking)));
     // What GoTicket does by itself in the course of somebody's request is not that person's doing.
     let actor = if fact.kind == FactKind::Expired { Actor::System } else { origin.actor };
     let state = |status: BookingStatus, whole: bool| BookingState {
@@ -89,18 +83,14 @@ pub(super) fn of_booking(
         expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
         note: note.filter(|_| whole),
     };
-    let audit = AuditRow {
-        id: ids.uuid(),
-        at: fact.at,
-        actor,
+    let deed = Deed {
         organizer: Some(booking.organizer),
         action: booking_action(fact.kind),
         object_kind: "booking",
-        object: booking.id.uuid(),
-        before: before.map(|status| json(&state(status, false))),
-        after: Some(json(&state(booking.status, true))),
-        correlation_id: origin.correlation_id.clone(),
+        object: id,
     };
+    let before = before.map(|status| json(&state(status, false)));
+    let audit = AuditRow { actor, ..scribe.line(deed, before, Some(json(&state(booking.status, true)))) };
     (outbox, audit)
 }
 
@@ -172,28 +162,13 @@ pub(crate) fn of_sale(
 ) -> (OutboxRow, AuditRow) {
     let (kind, action) = sale_words(fact);
     let event = &after.event;
-    let outbox = OutboxRow {
-        id: OutboxId::new(ids.uuid()),
-        aggregate: event.id.uuid(),
-        sequence: u32::try_from(event.version).unwrap_or(u32::MAX),
-        kind,
-        at,
-        data: json(&event_data(event)),
-        traceparent: origin.traceparent.clone(),
-    };
-    let audit = AuditRow {
-        id: ids.uuid(),
-        at,
-        actor: origin.actor,
-        organizer: Some(event.organizer),
-        action,
-        object_kind: "event",
-        object: event.id.uuid(),
-        before: before.map(super::snapshot::sale),
-        after: (fact != SaleFact::Deleted).then(|| super::snapshot::sale(after)),
-        correlation_id: origin.correlation_id.clone(),
-    };
-    (outbox, audit)
+    let scribe = Scribe { ids, origin, at };
+    let sequence = u32::try_from(event.version).unwrap_or(u32::MAX);
+    let outbox = scribe.message(event.id.uuid(), sequence, kind, json(&event_data(event)));
+    let deed = Deed { organizer: Some(event.organizer), action, object_kind: "event", object: event.id.uuid() };
+    let before = before.map(super::snapshot::sale);
+    let after = (fact != SaleFact::Deleted).then(|| super::snapshot::sale(after));
+    (outbox, scribe.line(deed, before, after))
 }
 
 const fn sale_words(fact: SaleFact) -> (&'static str, &'static str) {

@@ -1,7 +1,7 @@
 //! Use cases: the API keys of an organizer are made, shown and revoked.
 
 use domain::identity::{ApiKey, NewApiKey};
-use domain::{ApiKeyId, Limit, OrganizerId, OutboxId, Timestamp};
+use domain::{ApiKeyId, Limit, OrganizerId, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::access::{Agent, Operation, Subject};
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::identity::RevokedKey;
-use crate::journal::{AuditRow, OutboxRow};
+use crate::journal::{Deed, Scribe};
 use crate::origin::Origin;
 use crate::page::{Page, probe};
 use crate::store::UnitOfWork;
@@ -118,27 +118,11 @@ impl Catalog {
             Some(_) => ("goticket.api_key.revoked.v1", "api_key.revoked"),
         };
         let data = json!({ "organizerId": after.organizer.uuid(), "apiKeyId": after.id.uuid() });
-        let message = OutboxRow {
-            id: OutboxId::new(self.ports.ids.uuid()),
-            aggregate: after.id.uuid(),
-            sequence: if before.is_none() { 1 } else { 2 },
-            kind,
-            at: now,
-            data: data.to_string(),
-            traceparent: origin.traceparent.clone(),
-        };
-        let line = AuditRow {
-            id: self.ports.ids.uuid(),
-            at: now,
-            actor: origin.actor,
-            organizer: Some(after.organizer),
-            action,
-            object_kind: "api_key",
-            object: after.id.uuid(),
-            before: before.map(|key| state(key).to_string()),
-            after: Some(state(after).to_string()),
-            correlation_id: origin.correlation_id.clone(),
-        };
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let sequence = if before.is_none() { 1 } else { 2 };
+        let message = scribe.message(after.id.uuid(), sequence, kind, data.to_string());
+        let deed = Deed { organizer: Some(after.organizer), action, object_kind: "api_key", object: after.id.uuid() };
+        let line = scribe.line(deed, before.map(|key| state(key).to_string()), Some(state(after).to_string()));
         uow.append_outbox(&[message]).await?;
         uow.append_audit(&[line]).await?;
         Ok(())

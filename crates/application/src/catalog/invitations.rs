@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use domain::catalog::{Invitation, InvitationRefusal, NewInvitation, TeamRefusal};
 use domain::identity::TokenHash;
-use domain::{InvitationId, Language, Limit, OrganizerId, OutboxId, Problems, Timestamp};
+use domain::{InvitationId, Language, Limit, OrganizerId, Problems, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,7 +20,7 @@ use crate::catalog::members::{MemberFact, events_state};
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
-use crate::journal::{AuditRow, OutboxRow};
+use crate::journal::{Deed, Scribe};
 use crate::mail::OrganizerInvitation;
 use crate::origin::Origin;
 use crate::page::{Page, probe};
@@ -221,32 +221,20 @@ impl Catalog {
             "invitationId": invitation.id.uuid(),
             "role": invitation.role.as_str(),
         });
-        let message = OutboxRow {
-            id: OutboxId::new(self.ports.ids.uuid()),
-            aggregate: invitation.id.uuid(),
-            sequence,
-            kind,
-            at: now,
-            data: data.to_string(),
-            traceparent: origin.traceparent.clone(),
-        };
         let state = json!({
             "role": invitation.role.as_str(),
             "events": events_state(&invitation.reach),
             "expiresAt": invitation.expires_at,
         });
-        let line = AuditRow {
-            id: self.ports.ids.uuid(),
-            at: now,
-            actor: origin.actor,
-            organizer: Some(invitation.organizer),
-            action,
-            object_kind: "invitation",
-            object: invitation.id.uuid(),
-            before: (told != Told::Created).then(|| state.to_string()),
-            after: (told == Told::Created).then(|| state.to_string()),
-            correlation_id: origin.correlation_id.clone(),
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let id = invitation.id.uuid();
+        let message = scribe.message(id, sequence, kind, data.to_string());
+        let deed = Deed { organizer: Some(invitation.organizer), action, object_kind: "invitation", object: id };
+        let (before, after) = match told {
+            Told::Created => (None, Some(state.to_string())),
+            Told::Accepted | Told::Revoked => (Some(state.to_string()), None),
         };
+        let line = scribe.line(deed, before, after);
         uow.append_outbox(&[message]).await?;
         uow.append_audit(&[line]).await?;
         Ok(())

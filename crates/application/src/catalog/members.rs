@@ -3,14 +3,14 @@
 //! Every change holds the lock of the team, so that two of them are decided one behind the other.
 
 use domain::catalog::{Member, MemberEdit, Reach, Team, TeamDecision, TeamRefusal};
-use domain::{EventId, Limit, OrganizerId, OutboxId, Problems, Timestamp, UserId};
+use domain::{EventId, Limit, OrganizerId, Problems, Timestamp, UserId};
 use serde_json::{Value, json};
 
 use crate::access::{Agent, Operation, Subject, decide};
 use crate::catalog::service::Catalog;
 use crate::catalog::{MemberCursor, SeenMember};
 use crate::error::AppError;
-use crate::journal::{AuditRow, OutboxRow};
+use crate::journal::{Deed, Scribe};
 use crate::origin::Origin;
 use crate::page::{Page, probe};
 use crate::store::UnitOfWork;
@@ -207,27 +207,11 @@ impl Catalog {
             "userId": after.user.uuid(),
             "role": after.role.as_str(),
         });
-        let message = OutboxRow {
-            id: OutboxId::new(self.ports.ids.uuid()),
-            aggregate: after.organizer.uuid(),
-            sequence: team.version,
-            kind,
-            at: now,
-            data: data.to_string(),
-            traceparent: origin.traceparent.clone(),
-        };
-        let line = AuditRow {
-            id: self.ports.ids.uuid(),
-            at: now,
-            actor: origin.actor,
-            organizer: Some(after.organizer),
-            action,
-            object_kind: "member",
-            object: after.user.uuid(),
-            before: before.map(|member| state(member).to_string()),
-            after: (fact != MemberFact::Left).then(|| state(after).to_string()),
-            correlation_id: origin.correlation_id.clone(),
-        };
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let message = scribe.message(after.organizer.uuid(), team.version, kind, data.to_string());
+        let deed = Deed { organizer: Some(after.organizer), action, object_kind: "member", object: after.user.uuid() };
+        let before = before.map(|member| state(member).to_string());
+        let line = scribe.line(deed, before, (fact != MemberFact::Left).then(|| state(after).to_string()));
         uow.append_outbox(&[message]).await?;
         uow.append_audit(&[line]).await?;
         Ok(())

@@ -1,7 +1,7 @@
 //! Use cases: organizers and their members.
 
 use domain::catalog::{Member, MemberRole, Organizer, Reach};
-use domain::{Limit, OrganizerId, OutboxId};
+use domain::{Limit, OrganizerId};
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, Verdict, decide, decide_platform};
 use crate::booking::{organizer as snapshot_of, read_organizer};
@@ -10,7 +10,7 @@ use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey, KeptAnswer};
 use crate::identity::ChangedRole;
-use crate::journal::{AuditRow, OutboxRow};
+use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
 use crate::origin::{Origin, Principal};
 use crate::page::{Page, probe};
 use crate::store::UnitOfWork;
@@ -158,28 +158,13 @@ impl Catalog {
     }
 
     fn organizer_created(&self, organizer: &Organizer, origin: &Origin) -> (OutboxRow, AuditRow) {
-        let message = OutboxRow {
-            id: OutboxId::new(self.ports.ids.uuid()),
-            aggregate: organizer.id.uuid(),
-            sequence: 1,
-            kind: "goticket.organizer.created.v1",
-            at: organizer.created_at,
-            data: serde_json::json!({ "organizerId": organizer.id.uuid() }).to_string(),
-            traceparent: origin.traceparent.clone(),
-        };
-        let line = AuditRow {
-            id: self.ports.ids.uuid(),
-            at: organizer.created_at,
-            actor: origin.actor,
-            organizer: Some(organizer.id),
-            action: "organizer.created",
-            object_kind: "organizer",
-            object: organizer.id.uuid(),
-            before: None,
-            after: Some(snapshot_of(organizer)),
-            correlation_id: origin.correlation_id.clone(),
-        };
-        (message, line)
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: organizer.created_at };
+        let id = organizer.id.uuid();
+        let data = serde_json::json!({ "organizerId": id }).to_string();
+        let deed =
+            Deed { organizer: Some(organizer.id), action: "organizer.created", object_kind: "organizer", object: id };
+        let message = scribe.message(id, 1, "goticket.organizer.created.v1", data);
+        (message, scribe.line(deed, None, Some(snapshot_of(organizer))))
     }
 
     /// The answer that was kept under the key, if there is one that has not lapsed.

@@ -4,9 +4,9 @@ use domain::EmailAddress;
 use domain::identity::{EmailChange, MailedPurpose, MailedToken, User};
 
 use crate::error::AppError;
-use crate::identity::journal::Scribe;
 use crate::identity::mailed::{invalid_token, told};
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
 use crate::store::{StoreError, UnitOfWork};
@@ -54,7 +54,7 @@ impl Identity {
                 return Err(AppError::InvalidState(told.to_owned()));
             }
         }
-        let line = Scribe { ids: self.ports.ids.as_ref(), origin, now }.email_change_asked(&user);
+        let line = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.email_change_asked(&user);
         uow.save_email_change(&EmailChange::ask(user.id, new_email.clone(), now)).await?;
         uow.append_audit(&[line]).await?;
         self.ask_both_in_op(uow.as_mut(), &user, &new_email, is_taken).await?;
@@ -115,7 +115,7 @@ impl Identity {
     ) -> Result<(), AppError> {
         let now = self.now();
         let after = before.with_email(new_email);
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.email_changed(before, &after);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.email_changed(before, &after);
         uow.save_email(&after).await.map_err(|error| match error {
             StoreError::Conflict(_) => AppError::AlreadyExists("another account has this e-mail address by now"),
             error => error.into(),

@@ -4,9 +4,9 @@ use domain::identity::{Account, EndReason, MailedPurpose, Password};
 use domain::{Problems, UserId};
 
 use crate::error::AppError;
-use crate::identity::journal::Scribe;
 use crate::identity::mailed::told;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
 
@@ -34,7 +34,8 @@ impl Identity {
             return Err(AppError::busy());
         }
         let after = before.with_new_password();
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.password_changed(&before, &after, "changed");
+        let entry =
+            Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.password_changed(&before, &after, "changed");
         uow.save_user(&after).await?;
         uow.save_password(after.id, &hashed).await?;
         uow.delete_mailed_tokens(after.id, &[MailedPurpose::ResetPassword]).await?;

@@ -9,8 +9,8 @@ use domain::identity::{Role, RoleDecision, RoleRefusal, User};
 use crate::access::{Agent, PlatformOperation, decide_platform, require_on_platform};
 use crate::error::AppError;
 use crate::identity::ChangedRole;
-use crate::identity::journal::Scribe;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::origin::{Origin, Principal};
 use crate::store::UnitOfWork;
 
@@ -77,7 +77,7 @@ impl Identity {
         origin: &Origin,
     ) -> Result<ChangedRole, AppError> {
         let at = after.role_changed_at.unwrap_or_else(|| self.now());
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now: at }.role_changed(before, after);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at }.role_changed(before, after);
         uow.save_user(after).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;

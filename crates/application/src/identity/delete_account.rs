@@ -4,9 +4,9 @@ use domain::identity::{EndReason, MailedPurpose, Role};
 
 use crate::error::AppError;
 use crate::identity::ChangedRole;
-use crate::identity::journal::Scribe;
 use crate::identity::mailed::told;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
 
@@ -35,7 +35,7 @@ impl Identity {
             return Err(AppError::InvalidState(told.to_owned()));
         }
         let after = before.deleted(now);
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.deleted(&before, &after);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.deleted(&before, &after);
         let notice = MailContent::AccountDeleted { when: told(now) };
         self.notify_in_op(uow.as_mut(), (&before, &before.email), notice, now).await?;
         let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;

@@ -6,8 +6,9 @@ use secrecy::SecretString;
 
 use crate::error::AppError;
 use crate::identity::AccessClaims;
-use crate::identity::journal::{Entry, Scribe};
+use crate::identity::journal::Entry;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::origin::{Origin, Principal};
 
 /// How many accounts one call makes at most.
@@ -71,7 +72,7 @@ impl Identity {
         let accounts: Vec<Account> = users.iter().map(|user| Account { user: user.clone(), password: None }).collect();
         let start = |user: &User| Session::start(SessionId::new(self.ports.ids.uuid()), user.id, &lifetimes, now);
         let sessions: Vec<Session> = users.iter().map(start).collect();
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, now };
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let registered = users.iter().map(|user| scribe.registered(user));
         let entries = registered.chain(sessions.iter().map(|session| scribe.session_started(session)));
         let (messages, lines): (Vec<_>, Vec<_>) = entries.map(|Entry { message, line }| (message, line)).unzip();

@@ -14,11 +14,11 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::error::AppError;
-use crate::identity::journal::Scribe;
 use crate::identity::mailed::{invalid_token, told};
 use crate::identity::service::Identity;
 use crate::identity::tokens::token_hash;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
+use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::Origin;
 
@@ -74,7 +74,7 @@ impl Identity {
             return Err(invalid_token());
         }
         let after = User { email_verified: true, ..before.with_new_password() };
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.password_changed(&before, &after, "reset");
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.password_changed(&before, &after, "reset");
         uow.save_user(&after).await?;
         uow.save_password(after.id, hashed).await?;
         // Whoever asked for another address with the old password may have been somebody else.

@@ -1,22 +1,11 @@
 //! The rows that this context writes to the journals. Messages bear ids and facts; neither addresses nor names.
 
-use std::sync::Arc;
-
 use domain::identity::{Session, User};
-use domain::{OutboxId, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::clock::Ids;
-use crate::journal::{AuditRow, OutboxRow};
-use crate::origin::{Actor, Origin};
-
-/// What the rows of one change have in common.
-pub(super) struct Scribe<'a> {
-    pub(super) ids: &'a dyn Ids,
-    pub(super) origin: &'a Origin,
-    pub(super) now: Timestamp,
-}
+use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
+use crate::origin::Actor;
 
 /// Both rows of one change.
 pub(super) struct Entry {
@@ -29,8 +18,14 @@ impl Scribe<'_> {
     pub(super) fn registered(&self, user: &User) -> Entry {
         let facts = json!({ "userId": user.id.uuid(), "role": user.role.as_str() });
         Entry {
-            message: self.message(user.id.uuid(), user.version, "goticket.user.registered.v1", &facts),
-            line: self.line(self.origin.actor, "user.registered", "user", user.id.uuid(), None, Some(user_state(user))),
+            message: self.message(user.id.uuid(), user.version, "goticket.user.registered.v1", facts.to_string()),
+            line: self.noted(
+                self.origin.actor,
+                "user.registered",
+                ("user", user.id.uuid()),
+                None,
+                Some(user_state(user)),
+            ),
         }
     }
 
@@ -40,8 +35,8 @@ impl Scribe<'_> {
         let facts = json!({ "userId": id, "from": before.role.as_str(), "to": after.role.as_str() });
         let (from, to) = (user_state(before), user_state(after));
         Entry {
-            message: self.message(id, after.version, "goticket.user.role_changed.v1", &facts),
-            line: self.line(self.origin.actor, "user.role_changed", "user", id, Some(from), Some(to)),
+            message: self.message(id, after.version, "goticket.user.role_changed.v1", facts.to_string()),
+            line: self.noted(self.origin.actor, "user.role_changed", ("user", id), Some(from), Some(to)),
         }
     }
 
@@ -68,7 +63,7 @@ impl Scribe<'_> {
 
     /// A line of the audit log: a wish concerns no other program.
     pub(super) fn email_change_asked(&self, user: &User) -> AuditRow {
-        self.line(self.origin.actor, "user.email_change_asked", "user", user.id.uuid(), None, None)
+        self.noted(self.origin.actor, "user.email_change_asked", ("user", user.id.uuid()), None, None)
     }
 
     /// A change by the owner of the account, whether he is signed in or shows the token of a mail.
@@ -78,8 +73,8 @@ impl Scribe<'_> {
         facts["userId"] = json!(id);
         let (from, to) = (user_state(before), user_state(after));
         Entry {
-            message: self.message(id, after.version, kind, &facts),
-            line: self.line(Actor::User(after.id), action, "user", id, Some(from), Some(to)),
+            message: self.message(id, after.version, kind, facts.to_string()),
+            line: self.noted(Actor::User(after.id), action, ("user", id), Some(from), Some(to)),
         }
     }
 
@@ -89,8 +84,8 @@ impl Scribe<'_> {
         let facts = json!({ "sessionId": id, "userId": session.user.uuid() });
         let actor = Actor::User(session.user);
         Entry {
-            message: self.message(id, 1, "goticket.session.started.v1", &facts),
-            line: self.line(actor, "session.started", "session", id, None, Some(session_state(session))),
+            message: self.message(id, 1, "goticket.session.started.v1", facts.to_string()),
+            line: self.noted(actor, "session.started", ("session", id), None, Some(session_state(session))),
         }
     }
 
@@ -101,49 +96,27 @@ impl Scribe<'_> {
         let facts = json!({ "sessionId": id, "userId": after.user.uuid(), "reason": reason });
         let (from, to) = (session_state(before), session_state(after));
         Entry {
-            message: self.message(id, 2, "goticket.session.ended.v1", &facts),
-            line: self.line(self.origin.actor, "session.ended", "session", id, Some(from), Some(to)),
+            message: self.message(id, 2, "goticket.session.ended.v1", facts.to_string()),
+            line: self.noted(self.origin.actor, "session.ended", ("session", id), Some(from), Some(to)),
         }
     }
 
     /// A line of the audit log about signing keys, which concern no other program.
     pub(super) fn keys_rotated(&self, key: Uuid) -> AuditRow {
-        self.line(self.origin.actor, "signing_key.rotated", "signing_key", key, None, None)
+        self.noted(self.origin.actor, "signing_key.rotated", ("signing_key", key), None, None)
     }
 
-    fn message(&self, aggregate: Uuid, sequence: u32, kind: &'static str, facts: &Value) -> OutboxRow {
-        OutboxRow {
-            id: OutboxId::new(self.ids.uuid()),
-            aggregate,
-            sequence,
-            kind,
-            at: self.now,
-            data: facts.to_string(),
-            traceparent: self.origin.traceparent.clone(),
-        }
-    }
-
-    fn line(
+    fn noted(
         &self,
         actor: Actor,
         action: &'static str,
-        object_kind: &'static str,
-        object: Uuid,
+        (object_kind, object): (&'static str, Uuid),
         before: Option<Value>,
         after: Option<Value>,
     ) -> AuditRow {
-        AuditRow {
-            id: self.ids.uuid(),
-            at: self.now,
-            actor,
-            organizer: None,
-            action,
-            object_kind,
-            object,
-            before: before.map(|state| state.to_string()),
-            after: after.map(|state| state.to_string()),
-            correlation_id: Arc::clone(&self.origin.correlation_id),
-        }
+        let deed = Deed { organizer: None, action, object_kind, object };
+        let text = |state: Option<Value>| state.map(|state| state.to_string());
+        AuditRow { actor, ..self.line(deed, text(before), text(after)) }
     }
 }
 

@@ -4,9 +4,9 @@ use domain::identity::{Account, Device, Password, PasswordHash, Session};
 use domain::{EmailAddress, SessionId};
 
 use crate::error::AppError;
-use crate::identity::journal::Scribe;
 use crate::identity::service::Identity;
 use crate::identity::tokens::TokenPair;
+use crate::journal::Scribe;
 use crate::origin::Origin;
 
 impl Identity {
@@ -56,7 +56,7 @@ impl Identity {
         let (user, now) = (&account.user, self.now());
         let session = Session::start(SessionId::new(self.ports.ids.uuid()), user.id, &self.settings.session, now);
         let session = session.on(device);
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.session_started(&session);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.session_started(&session);
         let mut uow = self.ports.store.begin().await?;
         // The password was proved a moment ago; what has changed about the account since then ends that proof.
         let present = uow.lock_user(user.id).await?.ok_or(AppError::BadCredentials)?;

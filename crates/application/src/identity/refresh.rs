@@ -4,9 +4,9 @@ use domain::identity::{Refresh, Session};
 
 use crate::error::AppError;
 use crate::identity::EndedSession;
-use crate::identity::journal::Scribe;
 use crate::identity::service::Identity;
 use crate::identity::tokens::{TokenPair, token_hash};
+use crate::journal::Scribe;
 use crate::origin::Origin;
 use crate::store::UnitOfWork;
 
@@ -65,7 +65,7 @@ impl Identity {
         origin: &Origin,
     ) -> Result<(), AppError> {
         let at = after.ended.map_or_else(|| self.now(), |end| end.at);
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now: at }.session_ended(before, after);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at }.session_ended(before, after);
         uow.save_session(after).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;

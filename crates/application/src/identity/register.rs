@@ -5,8 +5,8 @@ use domain::{EmailAddress, Language, Problems, UserId};
 
 use crate::error::AppError;
 use crate::identity::UserInsert;
-use crate::identity::journal::Scribe;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::origin::Origin;
 
 const ALREADY_EXISTS: AppError = AppError::AlreadyExists("an account with this e-mail address exists already");
@@ -72,7 +72,7 @@ impl Identity {
     }
 
     async fn save_new(&self, account: Account, verification: Verification, origin: &Origin) -> Result<User, AppError> {
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, now: account.user.created_at };
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: account.user.created_at };
         let entry = scribe.registered(&account.user);
         let mut uow = self.ports.store.begin().await?;
         match uow.insert_user(&account).await? {

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 use domain::SigningKeyId;
 
 use crate::error::AppError;
-use crate::identity::journal::Scribe;
 use crate::identity::key_ring::make_key;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::origin::Origin;
 
 /// For how long other replicas may go on signing with the old key: until they read the keys anew, with room to spare.
@@ -21,7 +21,7 @@ impl Identity {
     pub async fn rotate_signing_keys(&self, origin: &Origin) -> Result<SigningKeyId, AppError> {
         let now = self.now();
         let key = make_key(&self.ports, now)?;
-        let line = Scribe { ids: self.ports.ids.as_ref(), origin, now }.keys_rotated(key.id.uuid());
+        let line = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.keys_rotated(key.id.uuid());
         let mut uow = self.ports.store.begin().await?;
         uow.lock_signing_keys().await?;
         uow.retire_signing_keys(now + self.settings.longest_token() + OTHERS_SIGN_ON).await?;

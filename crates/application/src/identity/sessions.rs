@@ -5,8 +5,8 @@ use domain::{SessionId, UserId};
 
 use crate::error::AppError;
 use crate::identity::EndedSession;
-use crate::identity::journal::Scribe;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::origin::{Origin, Principal};
 use crate::store::UnitOfWork;
 
@@ -68,7 +68,7 @@ impl Identity {
         origin: &Origin,
     ) -> Result<Vec<EndedSession>, AppError> {
         let now = self.now();
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, now };
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let (mut ended, mut messages, mut lines) = (Vec::new(), Vec::new(), Vec::new());
         for before in uow.lock_sessions_of(user).await? {
             let Some(after) = before.end(reason, now).filter(|_| Some(before.id) != keep) else { continue };

@@ -3,9 +3,9 @@
 use domain::identity::{MailedPurpose, User};
 
 use crate::error::AppError;
-use crate::identity::journal::Scribe;
 use crate::identity::mailed::invalid_token;
 use crate::identity::service::Identity;
+use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
 use crate::store::UnitOfWork;
@@ -24,7 +24,7 @@ impl Identity {
         }
         let after = match before.verified() {
             Some(after) => {
-                let entry = Scribe { ids: self.ports.ids.as_ref(), origin, now }.email_verified(&before, &after);
+                let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.email_verified(&before, &after);
                 uow.save_user(&after).await?;
                 uow.append_outbox(&[entry.message]).await?;
                 uow.append_audit(&[entry.line]).await?;
