@@ -1,5 +1,6 @@
 //! Who asks, and within which request: what every journal row bears.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::identity::Role;
@@ -27,13 +28,15 @@ pub struct Origin {
     pub correlation_id: Arc<str>,
     /// The W3C `traceparent` of the request, if it bears one.
     pub traceparent: Option<Arc<str>>,
+    /// Where the request comes from, in its canonical form; none where it did not come over a network.
+    pub address: Option<IpAddr>,
 }
 
 impl Origin {
     /// A change that GoTicket makes by itself.
     #[must_use]
     pub fn system(correlation_id: &str) -> Self {
-        Self { actor: Actor::System, correlation_id: correlation_id.into(), traceparent: None }
+        Self { actor: Actor::System, correlation_id: correlation_id.into(), traceparent: None, address: None }
     }
 }
 

@@ -139,7 +139,7 @@ on_every_engine! {
 }
 
 fn origin() -> Origin {
-    Origin { actor: Actor::Anonymous, correlation_id: "test".into(), traceparent: None }
+    Origin { actor: Actor::Anonymous, correlation_id: "test".into(), traceparent: None, address: None }
 }
 
 fn new_user(email: &str) -> NewUser<'_> {

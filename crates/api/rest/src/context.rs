@@ -1,5 +1,6 @@
 //! What is known of a request before anybody has read it: the ids by which logs and journals find it.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use application::clock::Ids;
@@ -25,12 +26,13 @@ pub(crate) struct Context(Arc<Inner>);
 struct Inner {
     correlation_id: Arc<str>,
     traceparent: Option<Arc<str>>,
+    address: Option<IpAddr>,
     actor: OnceLock<Actor>,
 }
 
 impl Context {
     /// Takes what is sane from the headers, and makes the rest.
-    pub(crate) fn of(headers: &HeaderMap, ids: &dyn Ids) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, address: Option<IpAddr>, ids: &dyn Ids) -> Self {
         let correlation_id = headers
             .get(CORRELATION_ID)
             .and_then(|value| value.to_str().ok())
@@ -41,12 +43,17 @@ impl Context {
             .and_then(|value| value.to_str().ok())
             .filter(|it| is_traceparent(it))
             .map(Arc::from);
-        Self(Arc::new(Inner { correlation_id, traceparent, actor: OnceLock::new() }))
+        Self(Arc::new(Inner { correlation_id, traceparent, address, actor: OnceLock::new() }))
     }
 
     /// The correlation id.
     pub(crate) fn correlation_id(&self) -> &str {
         &self.0.correlation_id
+    }
+
+    /// Where the request comes from; none within a test that does not say.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.0.address
     }
 
     /// Who asks, as far as he is known.
@@ -66,6 +73,7 @@ impl Context {
             actor: self.actor(),
             correlation_id: Arc::clone(&self.0.correlation_id),
             traceparent: self.0.traceparent.clone(),
+            address: self.0.address,
         }
     }
 }
@@ -136,7 +144,7 @@ mod tests {
 
     fn context(name: HeaderName, value: &[u8]) -> Context {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_bytes(value).unwrap())]);
-        Context::of(&headers, &Counted)
+        Context::of(&headers, None, &Counted)
     }
 
     #[test]
@@ -176,10 +184,11 @@ mod tests {
 
     #[test]
     fn the_origin_knows_who_asks_once_he_is_known() {
-        let context = Context::of(&HeaderMap::new(), &Counted);
+        let context = Context::of(&HeaderMap::new(), Some([192, 0, 2, 1].into()), &Counted);
         assert_eq!(context.origin().actor, Actor::Anonymous);
         let user = UserId::new(Uuid::from_u128(9));
         context.known_as(Actor::User(user));
         assert_eq!(context.origin().actor, Actor::User(user));
+        assert_eq!(context.origin().address, Some([192, 0, 2, 1].into()));
     }
 }

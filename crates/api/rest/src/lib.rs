@@ -18,6 +18,7 @@ mod context;
 mod created;
 mod events;
 mod extract;
+mod forwarded;
 mod invitations;
 mod members;
 mod middleware;
@@ -50,6 +51,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use extract::body::BodyLimits;
 pub use extract::client::Peer;
+pub use forwarded::{Network, NoNetwork};
 pub use operation::{Check, Component, Health, MetricsText};
 pub use state::{AppState, RestSettings, Services};
 
@@ -131,6 +133,7 @@ fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState) -> Rout
         headers: SecurityHeaders::new(settings.https_only_for),
         time_limit: settings.time_limit,
         header_bytes_max: settings.header_bytes_max,
+        trusted_proxies: settings.trusted_proxies.clone(),
     });
     let mut routes = routes
         .fallback(|| async { Problem::no_route() })

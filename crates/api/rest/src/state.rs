@@ -10,6 +10,7 @@ use application::identity::Identity;
 use axum::extract::FromRef;
 
 use crate::extract::body::BodyLimits;
+use crate::forwarded::Network;
 use crate::operation::Health;
 use crate::rendered::Pages;
 
@@ -28,6 +29,8 @@ pub struct RestSettings {
     pub public_origin: Option<String>,
     /// Tells browsers to use HTTPS alone for that long (`Strict-Transport-Security`); none by default.
     pub https_only_for: Option<Duration>,
+    /// Proxies whose word on where a request comes from is taken; none by default.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for RestSettings {
@@ -39,6 +42,7 @@ impl Default for RestSettings {
             cors_origins: Vec::new(),
             public_origin: None,
             https_only_for: None,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api_rest::{BodyLimits, RestSettings};
+use api_rest::{BodyLimits, Network, RestSettings};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
@@ -18,6 +18,8 @@ pub struct Http {
     pub address: SocketAddr,
     /// Where people reach it, like `https://tickets.example.com`, for links in mails; by default `http://` and `address`.
     pub public_url: Option<String>,
+    /// Proxies, as addresses or blocks of them, whose word on where a request comes from is taken.
+    pub trusted_proxies: Vec<String>,
     /// The most connections at a time; one more is answered with 503.
     pub connections_max: u32,
     /// For how long the head of a request may come.
@@ -45,6 +47,7 @@ impl Default for Http {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            trusted_proxies: Vec::new(),
             connections_max: 15_000,
             header_timeout: HumanDuration::from_secs(5),
             body_timeout: HumanDuration::from_secs(10),
@@ -73,6 +76,10 @@ impl Http {
         check_range("http.shutdown_timeout", &self.shutdown_timeout, HumanDuration::from_secs(0)..=hour)?;
         if self.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
             return Err(Wrong::new("http.public_url", "must be like \"https://tickets.example.com\", without a path"));
+        }
+        if let Some((wrong, why)) = self.trusted_proxies.iter().find_map(|it| Some((it, it.parse::<Network>().err()?)))
+        {
+            return Err(Wrong::new("http.trusted_proxies", format!("{wrong:?} {why}")));
         }
         if self.idle_timeout <= self.request_timeout {
             return Err(Wrong::new("http.idle_timeout", "must be longer than `http.request_timeout`"));
@@ -178,6 +185,8 @@ impl Settings {
             cors_origins: self.cors.origins.clone(),
             public_origin: self.http.public_url.clone(),
             https_only_for: self.http.https_only_for.map(HumanDuration::std),
+            // Each was checked.
+            trusted_proxies: self.http.trusted_proxies.iter().filter_map(|it| it.parse().ok()).collect(),
         }
     }
 }

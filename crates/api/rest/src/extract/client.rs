@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderName};
 use domain::Language;
 use domain::identity::Device;
 
+use crate::context::Context;
+
 /// Who is at the other end of the connection: what accepts connections puts it into the extensions of each request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Peer(pub IpAddr);
@@ -23,9 +25,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn of(headers: &HeaderMap, peer: Option<Peer>) -> Self {
+    fn of(headers: &HeaderMap, address: Option<IpAddr>) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let address = peer.map(|Peer(address)| address.to_canonical());
         Self {
             device: Device::new(text(USER_AGENT), address),
             language: text(ACCEPT_LANGUAGE).and_then(best_language).unwrap_or_default(),
@@ -37,7 +38,8 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers, parts.extensions.get().copied()))
+        let address = parts.extensions.get::<Context>().and_then(Context::address);
+        Ok(Self::of(&parts.headers, address))
     }
 }
 
@@ -62,9 +64,9 @@ mod tests {
 
     use super::*;
 
-    fn client(name: HeaderName, value: &str, peer: Option<&str>) -> Client {
+    fn client(name: HeaderName, value: &str, address: Option<&str>) -> Client {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]);
-        Client::of(&headers, peer.map(|address| Peer(address.parse().unwrap())))
+        Client::of(&headers, address.map(|address| address.parse().unwrap()))
     }
 
     #[test]
@@ -84,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_bounded_and_its_address_canonical() {
-        let device = client(USER_AGENT, &"x".repeat(9_000), Some("::ffff:192.0.2.1")).device;
+    fn a_device_is_bounded() {
+        let device = client(USER_AGENT, &"x".repeat(9_000), Some("192.0.2.1")).device;
         assert_eq!(device.user_agent.unwrap().len(), Device::USER_AGENT_CHARS_MAX);
         assert_eq!(device.address.unwrap().to_string(), "192.0.2.1");
         assert_eq!(client(ACCEPT_LANGUAGE, "pl", None).device, Device::default());

@@ -30,7 +30,9 @@ use tracing::Level;
 pub(crate) use headers::SecurityHeaders;
 pub(crate) use meters::Meters;
 
+use crate::Peer;
 use crate::context::{CORRELATION_ID, Context};
+use crate::forwarded::{Network, caller_address};
 use crate::problem::Problem;
 
 /// The layer; cheap to clone.
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) time_limit: Duration,
     /// The most bytes of address and headers.
     pub(crate) header_bytes_max: usize,
+    /// Proxies whose word on where a request comes from is taken.
+    pub(crate) trusted_proxies: Vec<Network>,
 }
 
 impl Surround {
@@ -91,7 +95,9 @@ where
     fn call(&mut self, mut request: Request) -> Answering {
         let started = Instant::now();
         let settings = Arc::clone(&self.settings);
-        let context = Context::of(request.headers(), settings.ids.as_ref());
+        let peer = request.extensions().get::<Peer>();
+        let address = peer.map(|Peer(peer)| caller_address(*peer, request.headers(), &settings.trusted_proxies));
+        let context = Context::of(request.headers(), address, settings.ids.as_ref());
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let served = (bytes_of(request.uri(), request.headers()) <= settings.header_bytes_max).then(|| {

@@ -30,6 +30,7 @@ fn router() -> Router {
         headers: SecurityHeaders::new(Some(Duration::from_secs(60))),
         time_limit: Duration::from_secs(10),
         header_bytes_max: 1_000,
+        trusted_proxies: Vec::new(),
     });
     Router::new()
         .route("/ok", get(|| async { "fine" }))
