@@ -39,7 +39,7 @@ impl Catalog {
         new: &NewApiKey,
         origin: &Origin,
     ) -> Result<IssuedApiKey, AppError> {
-        let secret = self.ports.identity.new_key_secret()?;
+        let (secret, hint) = self.ports.identity.new_key_secret()?;
         let mut uow = self.ports.store.begin().await?;
         // The lock of the team makes the count right.
         self.team_in_op(uow.as_mut(), agent, Operation::ManageKeys, organizer).await?;
@@ -49,7 +49,7 @@ impl Catalog {
             return Err(AppError::InvalidState(format!("an organizer has at most {KEYS_MAX} keys: revoke one first")));
         }
         let id = ApiKeyId::new(self.ports.ids.uuid());
-        let key = ApiKey::try_new(id, organizer, new, (secret.hash, secret.hint), by, now)?;
+        let key = ApiKey::try_new(id, organizer, new, (secret.hash, hint), by, now)?;
         uow.insert_api_key(&key).await?;
         self.tell_of_key_in_op(uow.as_mut(), None, &key, now, origin).await?;
         uow.commit().await?;

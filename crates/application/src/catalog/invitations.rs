@@ -1,17 +1,13 @@
 //! Use cases: somebody is invited to act for an organizer, and accepts.
 //!
-//! The token of an invitation is in the mail and nowhere else: 256 random bits, of which the digest is kept. Whoever
+//! The token of an invitation is in the mail and nowhere else. Whoever
 //! shows it must be signed in to an account of the very address that it was sent to.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use domain::catalog::{Invitation, InvitationRefusal, NewInvitation, TeamRefusal};
-use domain::identity::TokenHash;
 use domain::{InvitationId, Language, Limit, OrganizerId, Problems, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
@@ -20,6 +16,7 @@ use crate::catalog::members::{MemberFact, events_state};
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
+use crate::identity::token_hash;
 use crate::journal::{Deed, Scribe};
 use crate::mail::OrganizerInvitation;
 use crate::origin::Origin;
@@ -30,8 +27,6 @@ use crate::store::UnitOfWork;
 const INVITATIONS_MAX: u64 = 100;
 /// For how long it is kept who was invited.
 const KEPT: TimeDelta = TimeDelta::days(30);
-/// A token in its textual form: 256 bits in base64url.
-const TOKEN_CHARS: usize = 43;
 
 impl Catalog {
     /// Invites whoever reads the mails of an address. Who was invited before is invited anew: the token of the older
@@ -49,7 +44,7 @@ impl Catalog {
         origin: &Origin,
     ) -> Result<Answer<Invitation>, AppError> {
         let _running = key.map(|key| self.in_flight.enter(key)).transpose()?;
-        let (token, hash) = self.new_token()?;
+        let token = self.ports.identity.new_token("")?;
         let mut uow = self.ports.store.begin().await?;
         self.team_in_op(uow.as_mut(), agent, Operation::ChangeMembers, organizer).await?;
         if let Some(snapshot) = self.kept_in_op(uow.as_mut(), key).await? {
@@ -57,7 +52,7 @@ impl Catalog {
         }
         let (by, now) = (agent.account()?.user, self.now());
         let id = InvitationId::new(self.ports.ids.uuid());
-        let invitation = Invitation::try_new(id, organizer, new, hash, by, now)?;
+        let invitation = Invitation::try_new(id, organizer, new, token.hash, by, now)?;
         self.check_events_in_op(uow.as_mut(), organizer, &invitation.reach).await?;
         self.replace_in_op(uow.as_mut(), &invitation, now, origin).await?;
         if uow.count_invitations(organizer, now).await? >= INVITATIONS_MAX {
@@ -71,7 +66,7 @@ impl Catalog {
             to: &invitation.email,
             language,
             organizer: whose.name.as_str(),
-            token: token.expose_secret(),
+            token: token.text.expose_secret(),
             expires_at: invitation.expires_at,
         };
         self.ports.identity.mails().invite_to_organizer_in_op(uow.as_mut(), mail, now).await?;
@@ -139,7 +134,7 @@ impl Catalog {
     /// [`AppError::Forbidden`] for an account of another address; [`AppError::AlreadyExists`] for a member.
     pub async fn accept_invitation(&self, agent: &Agent, token: &str, origin: &Origin) -> Result<SeenMember, AppError> {
         let principal = require_on_platform(agent, PlatformOperation::AcceptInvitations, false)?;
-        let hash = (token.len() == TOKEN_CHARS).then(|| digest(token)).ok_or_else(over)?;
+        let hash = token_hash(token).ok_or_else(over)?;
         let mut uow = self.ports.store.begin().await?;
         let found = uow.invitation_by_hash(&hash).await?.ok_or_else(over)?;
         // Accounts are locked before organizers, everywhere; and one that is deleted meanwhile joins nothing.
@@ -173,11 +168,6 @@ impl Catalog {
         let deleted = uow.delete_old_invitations(self.now() - KEPT, limit).await?;
         uow.commit().await?;
         Ok(deleted)
-    }
-
-    fn new_token(&self) -> Result<(SecretString, TokenHash), AppError> {
-        let text = URL_SAFE_NO_PAD.encode(self.ports.identity.random_secret()?);
-        Ok((text.clone().into(), digest(&text)))
     }
 
     /// What a request with the same key has made before.
@@ -257,10 +247,6 @@ impl Told {
             Self::Revoked => ("goticket.invitation.revoked.v1", "invitation.revoked", 2),
         }
     }
-}
-
-fn digest(token: &str) -> TokenHash {
-    TokenHash::new(Sha256::digest(token.as_bytes()).into())
 }
 
 /// Told alike, whatever is wrong with a token.

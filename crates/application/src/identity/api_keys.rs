@@ -1,36 +1,23 @@
 //! Use cases: a program shows its key, and the uses of keys are written down.
 //!
-//! The text of a key is `gtk_` and 256 random bits in base64url. Nobody can try so many, so that a single SHA-256 keeps
-//! it as safe as a slow hash would, and costs a request about a microsecond; a password, which people choose, is another
-//! matter. The prefix lets people and scanners of secrets recognise a key where it should not be.
+//! The text of a key begins with `gtk_`, by which people and scanners of secrets recognise it where it should not be.
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::identity::TokenHash;
-use secrecy::SecretString;
-use sha2::{Digest, Sha256};
+use secrecy::ExposeSecret;
 
 use crate::access::{ActingKey, Agent};
 use crate::error::AppError;
 use crate::identity::RevokedKey;
+use crate::identity::secret_token::{NewToken, token_hash_behind};
 use crate::identity::service::Identity;
 use crate::identity::verified_keys::VerifiedKey;
 
 /// How every key begins.
 pub(super) const PREFIX: &str = "gtk_";
-/// The characters of a key: the prefix and 256 bits in base64url.
-const CHARS: usize = PREFIX.len() + 43;
 /// How much of a key is shown later: the prefix and 36 of its 256 bits.
 const HINT_CHARS: usize = PREFIX.len() + 6;
-
-/// A new secret: its text, which is shown once, what is kept of it, and its hint.
-pub(crate) struct NewSecret {
-    pub(crate) text: SecretString,
-    pub(crate) hash: TokenHash,
-    pub(crate) hint: String,
-}
 
 impl Identity {
     /// Who shows this bearer token, be it an access token or an API key.
@@ -51,11 +38,11 @@ impl Identity {
         self.revoked.key_revoked(revoked);
     }
 
-    /// Makes a secret for a key.
-    pub(crate) fn new_key_secret(&self) -> Result<NewSecret, AppError> {
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.random_secret()?));
-        let hint = text[..HINT_CHARS].to_owned();
-        Ok(NewSecret { hash: digest(&text), hint, text: text.into() })
+    /// Makes a secret for a key, and the hint by which its owner recognises it.
+    pub(crate) fn new_key_secret(&self) -> Result<(NewToken, String), AppError> {
+        let token = self.new_token(PREFIX)?;
+        let hint = token.text.expose_secret()[..HINT_CHARS].to_owned();
+        Ok((token, hint))
     }
 
     /// Writes down which keys were used since the last time. A task calls it every second: a request never waits for it.
@@ -79,10 +66,7 @@ impl Identity {
     }
 
     async fn authenticate_key(&self, text: &str) -> Result<ActingKey, AppError> {
-        if text.len() != CHARS {
-            return Err(AppError::Unauthenticated);
-        }
-        let hash = digest(text);
+        let hash = token_hash_behind(PREFIX, text).ok_or(AppError::Unauthenticated)?;
         let now = self.now();
         let key = match self.verified_keys.get(&hash) {
             Some(key) => key,
@@ -103,8 +87,4 @@ impl Identity {
         self.verified_keys.insert(hash, Arc::clone(&key));
         Ok(Some(key))
     }
-}
-
-fn digest(text: &str) -> TokenHash {
-    TokenHash::new(Sha256::digest(text.as_bytes()).into())
 }

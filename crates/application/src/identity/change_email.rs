@@ -39,10 +39,7 @@ impl Identity {
         let is_taken = self.ports.reads.account_by_email(&new_email).await?.is_some();
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
-        let user = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
-        if user.version != account.user.version {
-            return Err(AppError::busy());
-        }
+        let user = self.lock_proved_in_op(uow.as_mut(), &account).await?;
         if user.email == new_email {
             let problem = domain::Problems::one("email", "unchanged", "is the address of the account already");
             return Err(problem.into());

@@ -1,6 +1,6 @@
 //! Use case: somebody who knows his password chooses another one.
 
-use domain::identity::{Account, EndReason, MailedPurpose, Password};
+use domain::identity::{Account, EndReason, MailedPurpose, Password, User};
 use domain::{Problems, UserId};
 
 use crate::error::AppError;
@@ -9,6 +9,7 @@ use crate::identity::service::Identity;
 use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
+use crate::store::UnitOfWork;
 
 impl Identity {
     /// Changes the password, and ends all sessions but the caller's own.
@@ -28,11 +29,7 @@ impl Identity {
         let hashed = self.ports.hasher.hash(&password).await?;
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
-        let before = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
-        if before.version != account.user.version {
-            // Something about the account has changed while we hashed: whatever was proved is proved no more.
-            return Err(AppError::busy());
-        }
+        let before = self.lock_proved_in_op(uow.as_mut(), &account).await?;
         let after = before.with_new_password();
         let entry =
             Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.password_changed(&before, &after, "changed");
@@ -59,5 +56,15 @@ impl Identity {
         let password = Password::parse(field, raw).map_err(|_| wrong())?;
         let account = self.ports.reads.account_by_id(user).await?.ok_or(AppError::Unauthenticated)?;
         if self.ports.hasher.verify(&password, account.password.as_ref()).await? { Ok(account) } else { Err(wrong()) }
+    }
+
+    /// Locks an account whose password was [proved](Self::prove_password), and answers it as it is now.
+    ///
+    /// # Errors
+    /// [`AppError::Unauthenticated`] if it is gone; [`AppError::Unavailable`] where something about it has changed
+    /// while we hashed: whatever was proved is proved no more.
+    pub(super) async fn lock_proved_in_op(&self, uow: &mut dyn UnitOfWork, proved: &Account) -> Result<User, AppError> {
+        let present = uow.lock_user(proved.user.id).await?.ok_or(AppError::Unauthenticated)?;
+        if present.version == proved.user.version { Ok(present) } else { Err(AppError::busy()) }
     }
 }

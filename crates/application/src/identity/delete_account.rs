@@ -23,10 +23,7 @@ impl Identity {
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
         let admins = uow.lock_admins().await?;
-        let before = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
-        if before.version != account.user.version {
-            return Err(AppError::busy());
-        }
+        let before = self.lock_proved_in_op(uow.as_mut(), &account).await?;
         if admins == [before.id] {
             return Err(AppError::InvalidState("this is the last admin: make another one first".to_owned()));
         }

@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::AppError;
 use crate::identity::mailed::{invalid_token, told};
+use crate::identity::secret_token::token_hash;
 use crate::identity::service::Identity;
-use crate::identity::tokens::token_hash;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
 use crate::journal::Scribe;
 use crate::mail::MailContent;

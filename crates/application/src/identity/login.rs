@@ -59,10 +59,7 @@ impl Identity {
         let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.session_started(&session);
         let mut uow = self.ports.store.begin().await?;
         // The password was proved a moment ago; what has changed about the account since then ends that proof.
-        let present = uow.lock_user(user.id).await?.ok_or(AppError::BadCredentials)?;
-        if present.version != user.version {
-            return Err(AppError::busy());
-        }
+        self.lock_proved_in_op(uow.as_mut(), account).await?;
         if let Some(password) = rehashed {
             uow.save_password(user.id, &password).await?;
         }

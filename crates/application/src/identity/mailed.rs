@@ -1,16 +1,15 @@
 //! Tokens that are mailed: made, and taken back once.
 //!
-//! A token has 256 bits and is kept as its SHA-256; it is bound to an account, a purpose and an address. Using it deletes
+//! A token is bound to an account, a purpose and an address. Using it deletes
 //! its row, so that of two requests at once the second one finds nothing.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::identity::{MailedPurpose, MailedToken, User};
 use domain::{EmailAddress, Problems, Timestamp, UserId};
+use secrecy::ExposeSecret;
 
 use crate::error::AppError;
+use crate::identity::secret_token::token_hash;
 use crate::identity::service::Identity;
-use crate::identity::tokens::token_hash;
 use crate::mail::MailContent;
 use crate::store::UnitOfWork;
 
@@ -29,12 +28,11 @@ impl Identity {
         if !MailedToken::may_follow(uow.last_mailed(user.id, purpose).await?, now) {
             return Ok(());
         }
-        let secret = URL_SAFE_NO_PAD.encode(self.ports.random.secret()?);
-        let hash = token_hash(&secret).ok_or(AppError::Internal)?;
-        let token = MailedToken::issue(hash, user.id, purpose, to.clone(), now);
+        let secret = self.new_token("")?;
+        let token = MailedToken::issue(secret.hash, user.id, purpose, to.clone(), now);
         uow.delete_mailed_tokens(user.id, &[purpose]).await?;
         uow.insert_mailed_token(&token).await?;
-        let content = content(self.ports.mails.link(page(purpose), &secret));
+        let content = content(self.ports.mails.link(page(purpose), secret.text.expose_secret()));
         self.ports.mails.send_in_op(uow, to, user.language, content, (now, token.expires_at)).await
     }
 

@@ -27,6 +27,7 @@ mod register;
 mod repository;
 mod revoked;
 mod rotate_keys;
+mod secret_token;
 mod service;
 mod sessions;
 mod settings;
@@ -47,6 +48,7 @@ pub use register::NewUser;
 pub use repository::{
     ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,
 };
+pub(crate) use secret_token::token_hash;
 pub use service::{Identity, IdentityPorts};
 pub use settings::IdentitySettings;
 pub use tokens::TokenPair;

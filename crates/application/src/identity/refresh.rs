@@ -4,8 +4,9 @@ use domain::identity::{Refresh, Session};
 
 use crate::error::AppError;
 use crate::identity::EndedSession;
+use crate::identity::secret_token::token_hash;
 use crate::identity::service::Identity;
-use crate::identity::tokens::{TokenPair, token_hash};
+use crate::identity::tokens::TokenPair;
 use crate::journal::Scribe;
 use crate::origin::Origin;
 use crate::store::UnitOfWork;

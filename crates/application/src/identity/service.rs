@@ -7,7 +7,6 @@ use domain::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Ids};
-use crate::error::AppError;
 use crate::identity::key_ring::{KeyRing, KeyRingError, PublicKey, RELOAD_EVERY};
 use crate::identity::revoked::{POLL_EVERY, Reader, Revoked};
 use crate::identity::verified::VerifiedTokens;
@@ -114,11 +113,6 @@ impl Identity {
     /// How people are written to.
     pub(crate) fn mails(&self) -> &Mails {
         &self.ports.mails
-    }
-
-    /// 256 random bits for a secret.
-    pub(crate) fn random_secret(&self) -> Result<[u8; 32], AppError> {
-        Ok(self.ports.random.secret()?)
     }
 
     /// How things read outside of transactions, for the contexts that show API keys.

@@ -1,20 +1,14 @@
 //! The pair of tokens that a sign-in and a refresh answer with.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::identity::{Role, Session, TokenHash};
+use domain::identity::{Role, Session};
 use domain::{SessionId, Timestamp};
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 
 use crate::error::AppError;
 use crate::identity::AccessClaims;
 use crate::identity::service::Identity;
 use crate::origin::Principal;
 use crate::store::UnitOfWork;
-
-/// A refresh token, or one that was mailed, in its textual form: 256 bits in base64url.
-const TOKEN_CHARS: usize = 43;
 
 /// What a client gets. Neither token prints.
 #[derive(Debug)]
@@ -40,26 +34,17 @@ impl Identity {
         role: Role,
         now: Timestamp,
     ) -> Result<TokenPair, AppError> {
-        let refresh_token = URL_SAFE_NO_PAD.encode(self.ports.random.secret()?);
-        uow.insert_refresh_token(&session.token(digest(&refresh_token), now)).await?;
+        let refresh_token = self.new_token("")?;
+        uow.insert_refresh_token(&session.token(refresh_token.hash, now)).await?;
         let ttl = self.settings.access_ttl.min(session.expires_at - now);
         let principal = Principal { user: session.user, session: session.id, role };
         let claims = AccessClaims::new(&self.settings, &principal, self.ports.ids.uuid(), now, ttl);
         Ok(TokenPair {
             access_token: self.key_ring.sign(&self.ports, &claims)?.into(),
-            refresh_token: refresh_token.into(),
+            refresh_token: refresh_token.text,
             expires_in_secs: u64::try_from(ttl.num_seconds()).unwrap_or_default(),
             session: session.id,
             session_expires_in_secs: u64::try_from((session.expires_at - now).num_seconds()).unwrap_or_default(),
         })
     }
-}
-
-/// What is kept of a token; none if it is no token of ours by its form.
-pub(super) fn token_hash(token: &str) -> Option<TokenHash> {
-    (token.len() == TOKEN_CHARS).then(|| digest(token))
-}
-
-fn digest(token: &str) -> TokenHash {
-    TokenHash::new(Sha256::digest(token.as_bytes()).into())
 }
