@@ -242,6 +242,9 @@ async fn pool(options: SqliteConnectOptions, size: u32, patience: Duration) -> R
         .max_connections(size)
         .acquire_timeout(patience)
         .test_before_acquire(false)
+        // After an error of the disk SQLite ends the transaction by itself. The connection believes that it still goes
+        // on, and could never begin another.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(options.disable_statement_logging())
@@ -263,4 +266,25 @@ async fn migrate_postgres(options: &PgConnectOptions) -> Result<(), StoreError> 
     drop(guard.close().await);
     pool.close().await;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SQLite ends a transaction by itself when the disk fails, here as after `SQLITE_IOERR`.
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_is_survived() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let database = Database::connect(&DatabaseSettings::new(url)).await.unwrap();
+        let Engine::Sqlite { writer, .. } = database.engine() else { panic!("this is about SQLite") };
+        let mut lost = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *lost).await.unwrap();
+        assert!(lost.commit().await.is_err());
+        let next = writer.begin_with("BEGIN IMMEDIATE").await.expect("a new one begins");
+        next.commit().await.unwrap();
+        let unit = database.begin_orm().await.expect("and a unit of work too");
+        unit.commit().await.unwrap();
+    }
 }
