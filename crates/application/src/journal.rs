@@ -1,9 +1,11 @@
 //! The two journals that every change writes to, in the transaction of the change: the outbox, which tells other
 //! programs, and the audit log, which tells people.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::{OrganizerId, OutboxId, Timestamp};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Ids;
@@ -52,6 +54,9 @@ pub struct AuditRow {
     pub after: Option<String>,
     /// `X-Correlation-Id` of the request.
     pub correlation_id: Arc<str>,
+    /// What of it is personal, as a JSON object: it is shown to few, and can be erased without breaking the chain that
+    /// the log is sealed into.
+    pub personal: Option<String>,
 }
 
 /// What a line of the audit log tells of.
@@ -65,6 +70,14 @@ pub(crate) struct Deed {
     pub(crate) object_kind: &'static str,
     /// Which object.
     pub(crate) object: Uuid,
+}
+
+#[derive(Serialize)]
+struct Personal<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
 }
 
 /// Writes the rows of one change: what they have in common stands here once.
@@ -89,6 +102,15 @@ impl Scribe<'_> {
         }
     }
 
+    /// The personal fields of a line: where the request comes from, and what somebody has written.
+    pub(crate) fn personal(&self, note: Option<&str>) -> Option<String> {
+        if self.origin.address.is_none() && note.is_none() {
+            return None;
+        }
+        // A struct of two texts, whose serialisation cannot fail.
+        serde_json::to_string(&Personal { address: self.origin.address, note }).ok()
+    }
+
     /// A line by whoever causes the change.
     pub(crate) fn line(&self, deed: Deed, before: Option<String>, after: Option<String>) -> AuditRow {
         AuditRow {
@@ -102,6 +124,7 @@ impl Scribe<'_> {
             before,
             after,
             correlation_id: Arc::clone(&self.origin.correlation_id),
+            personal: self.personal(None),
         }
     }
 }

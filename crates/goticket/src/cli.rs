@@ -1,6 +1,8 @@
 //! The words of the command line.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     /// Manage the keys that sign access tokens
     #[command(subcommand)]
     Keys(Keys),
+    /// Look at the audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// Fill an instance that is marked as a demo
     #[command(subcommand)]
     Demo(Demo),
@@ -73,6 +78,52 @@ pub(crate) enum User {
 pub(crate) enum Keys {
     /// Sign by a new key from now on; the old ones verify until their last token has expired. Beside a running server
     Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Recompute the hash chains from the rows; exit code 1 if a line was changed, removed, reordered or put in, or the
+    /// end of a chain was cut off. Beside a running server
+    Verify(VerifyAudit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyAudit {
+    /// A checkpoint that was kept elsewhere, as the log and this command tell of it: the database must have it
+    #[arg(long, value_name = "NUMBER:DIGEST")]
+    pub(crate) kept: Option<KeptCheckpoint>,
+}
+
+/// A checkpoint as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptCheckpoint {
+    pub(crate) number: u64,
+    pub(crate) digest: [u8; 32],
+}
+
+impl FromStr for KeptCheckpoint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "must be a number, a colon, and 64 hexadecimal digits";
+        let (number, hex) = text.split_once(':').ok_or(wrong)?;
+        let number = number.parse().map_err(|_| wrong)?;
+        if hex.len() != 64 || !hex.is_ascii() {
+            return Err(wrong);
+        }
+        let mut digest = [0; 32];
+        for (at, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).map_err(|_| wrong)?;
+        }
+        Ok(Self { number, digest })
+    }
+}
+
+impl fmt::Display for KeptCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.number)?;
+        self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 #[derive(Debug, Args)]

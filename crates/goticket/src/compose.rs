@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use adapter_mail::SystemMailer;
 use adapter_sql::Database;
-use adapter_system::{AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, SystemClock, SystemIds, SystemRandom};
+use adapter_system::{
+    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, SystemClock, SystemIds, SystemRandom,
+};
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Health, Services};
+use application::audit::{AuditPorts, PruneAudit, SealAudit};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
@@ -15,6 +18,7 @@ use application::identity::{Identity, IdentityPorts, MailPasswordResets, Sealer}
 use application::jobs::{Housekeeping, JobHandler, JobStore, Worker};
 use application::mail::{Mailer, Mails, SendMail};
 use application::store::Store;
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,7 +93,7 @@ impl Ground {
 }
 
 /// What seals secrets for the database, by the master key.
-fn sealer(settings: &Settings) -> anyhow::Result<Arc<dyn Sealer>> {
+pub fn sealer(settings: &Settings) -> anyhow::Result<Arc<dyn Sealer>> {
     Ok(Arc::new(AesSealer::try_new(&settings.secrets.load(&settings.data_dir)?)?))
 }
 
@@ -112,6 +116,9 @@ pub struct Application {
     pub health: Arc<Health>,
     /// Sends them.
     send_mail: Arc<SendMail>,
+    /// What seals the audit log.
+    audit: AuditPorts,
+    audit_kept_for: TimeDelta,
 }
 
 impl Application {
@@ -145,8 +152,17 @@ impl Application {
         let health = Arc::new(Health::new(components(&ground, &desk, settings)));
         let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?);
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
+        let audit = AuditPorts {
+            seals: Arc::new(ground.database.clone()),
+            signer: Arc::new(Ed25519Signer),
+            sealer: Arc::clone(&sealer),
+            random: Arc::new(SystemRandom),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+        };
+        let audit_kept_for = settings.privacy.retention.audit.delta();
         let send_mail = Arc::new(SendMail { mailer, sealer, clock, ids, tries_max: settings.mail.tries_max });
-        Ok(Self { ground, identity, desk, catalog, bookings, availability, health, send_mail })
+        Ok(Self { ground, identity, desk, catalog, bookings, availability, health, send_mail, audit, audit_kept_for })
     }
 
     /// What the REST face works with.
@@ -201,11 +217,15 @@ impl Application {
             catalog: Arc::clone(&self.catalog),
             clock: Arc::clone(clock),
         };
+        let audit = self.audit.clone();
+        let prune = PruneAudit { ports: audit.clone(), kept_for: self.audit_kept_for };
         let resets = MailPasswordResets { identity: Arc::clone(&self.identity) };
         vec![
             Arc::new(sweep),
             Arc::new(wind_down),
             Arc::new(housekeeping),
+            Arc::new(SealAudit { ports: audit }),
+            Arc::new(prune),
             Arc::new(resets),
             Arc::clone(&self.send_mail) as _,
         ]

@@ -29,6 +29,12 @@ macro_rules! on_both_engines {
 }
 
 on_both_engines! {
+    audit: [
+        lines_are_sealed_and_verify,
+        tampering_is_found,
+        two_sealers_make_one_chain,
+        the_beginning_goes_and_the_rest_verifies,
+    ],
     lanes: [
         a_batch_is_read_as_it_was_written,
         sales_are_loaded_whole,

@@ -132,6 +132,7 @@ fn changes(sale: &Sale, batch: usize, keys: bool) -> LaneChanges {
             object: booking.id.uuid(),
             before: None,
             after: Some(r#"{"status":"pending","units":1,"total":2500}"#.to_owned()),
+            personal: None,
             correlation_id: "0193a6b2-1111-7abc-8def-0123456789ab".into(),
         });
         if keys {

@@ -12,12 +12,14 @@
 //! | which SQL runs for a booking? | `lane/postgres`, `lane/sqlite`; loads: `lane/load` |
 //! | which error of a driver means what? | `error` |
 //! | accounts, catalog, lists of bookings, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `jobs`, `verify` |
+//! | how are audit lines sealed, and read as evidence? | `audit` |
 //!
 //! Times are integers, microseconds since 1970 in UTC, on both engines: what is read equals what was written, they sort
 //! as they are, and they take 8 bytes where SQLite would keep a text of 35. UUIDs are `uuid` on PostgreSQL and blobs of
 //! 16 bytes on SQLite.
 
 mod api_keys;
+mod audit;
 mod booking;
 mod bounded;
 mod catalog;

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel};
 
+use crate::audit::unsealed;
 use crate::bounded::Bounded;
 use crate::connect::Database;
-use crate::entity::{audit, idempotency_key, outbox};
+use crate::entity::{audit, audit_unsealed, idempotency_key, outbox};
 use crate::error::{bad_row, orm};
 use crate::lane::actor;
 use crate::mapping::{instant, integer, micros};
@@ -61,6 +62,8 @@ impl Journal for SqlUnit {
         for chunk in rows.chunks(CHUNK) {
             let rows = chunk.iter().map(|row| audit_row(row).into_active_model());
             audit::Entity::insert_many(rows).exec_without_returning(&self.0).await.map_err(orm)?;
+            let waiting = unsealed(chunk).into_iter().map(IntoActiveModel::into_active_model);
+            audit_unsealed::Entity::insert_many(waiting).exec_without_returning(&self.0).await.map_err(orm)?;
         }
         Ok(())
     }
@@ -128,5 +131,6 @@ fn audit_row(row: &AuditRow) -> audit::Model {
         before_state: row.before.clone(),
         after_state: row.after.clone(),
         correlation_id: row.correlation_id.to_string(),
+        personal: row.personal.clone(),
     }
 }

@@ -10,6 +10,7 @@ mod ids;
 mod master_key;
 mod random;
 mod sealer;
+mod signer;
 mod tokens;
 
 pub use clock::SystemClock;
@@ -18,4 +19,5 @@ pub use ids::SystemIds;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use random::SystemRandom;
 pub use sealer::AesSealer;
+pub use signer::Ed25519Signer;
 pub use tokens::EdDsaTokens;

@@ -51,7 +51,7 @@ struct EventData {
 /// The status of a booking as the audit log shows it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BookingState<'a> {
+struct BookingState {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     units: Option<u32>,
@@ -59,8 +59,6 @@ struct BookingState<'a> {
     total: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'a str>,
 }
 
 /// The message and the audit line of what happened to a booking; `note` is what the organizer wrote to it.
@@ -81,7 +79,6 @@ pub(super) fn of_booking(
         units: whole.then(|| booking.units()),
         total: whole.then_some(booking.total.minor),
         expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
-        note: note.filter(|_| whole),
     };
     let deed = Deed {
         organizer: Some(booking.organizer),
@@ -90,7 +87,10 @@ pub(super) fn of_booking(
         object: id,
     };
     let before = before.map(|status| json(&state(status, false)));
-    let audit = AuditRow { actor, ..scribe.line(deed, before, Some(json(&state(booking.status, true)))) };
+    let line = scribe.line(deed, before, Some(json(&state(booking.status, true))));
+    // What GoTicket does by itself bears nobody's address either.
+    let personal = if actor == origin.actor { scribe.personal(note) } else { None };
+    let audit = AuditRow { actor, personal, ..line };
     (outbox, audit)
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod audit;
 mod config;
 mod demo;
 mod healthcheck;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => briefly(load, migrate::run),
         Command::User(command) => briefly(load, |settings| user::run(settings, command)),
         Command::Keys(command) => briefly(load, |settings| keys::run(settings, command)),
+        Command::Audit(command) => briefly(load, |settings| audit::run(settings, command)),
         Command::Demo(command) => briefly(load, |settings| demo::run(settings, command)),
         Command::Verify => briefly(load, verify::run),
         Command::Openapi => openapi::run(),

@@ -11,6 +11,7 @@ mod duration;
 mod error;
 mod http;
 mod mail;
+mod privacy;
 mod secret;
 mod telemetry;
 mod tree;
@@ -27,6 +28,7 @@ pub use duration::HumanDuration;
 pub use error::ConfigError;
 pub use http::{Cors, Http, Ops, RateLimit};
 pub use mail::{Mail, Smtp};
+pub use privacy::{Privacy, Retention};
 pub use secret::{MaskedUrl, Secret};
 pub use telemetry::{LogFormat, Telemetry};
 
@@ -59,6 +61,8 @@ pub struct Settings {
     pub mail: Mail,
     /// The server that mails go to.
     pub smtp: Smtp,
+    /// For how long what is kept is kept.
+    pub privacy: Privacy,
     /// The master key.
     pub secrets: Secrets,
     /// Whether this is a demo.
@@ -83,6 +87,7 @@ impl Default for Settings {
             auth: Auth::default(),
             mail: Mail::default(),
             smtp: Smtp::default(),
+            privacy: Privacy::default(),
             secrets: Secrets::default(),
             demo: Demo::default(),
             rate_limit: RateLimit::default(),
@@ -129,7 +134,9 @@ impl Settings {
         self.availability.validate(&self.http)?;
         self.auth.validate()?;
         self.mail.validate(&self.smtp)?;
+        self.privacy.validate()?;
         self.smtp.validate()?;
+        self.privacy.validate()?;
         self.secrets.validate()?;
         self.demo.validate()?;
         self.telemetry.validate()

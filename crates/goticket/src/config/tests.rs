@@ -90,7 +90,10 @@ fn the_example_file_holds_every_key_with_its_default() {
     let mut known: Vec<String> = optional.to_vec();
     for (name, value) in defaults {
         match value {
-            toml::Value::Table(table) => known.extend(table.keys().map(|key| format!("{name}.{key}"))),
+            toml::Value::Table(table) => known.extend(table.into_iter().flat_map(|(key, value)| match value {
+                toml::Value::Table(inner) => inner.keys().map(|last| format!("{name}.{key}.{last}")).collect(),
+                _ => vec![format!("{name}.{key}")],
+            })),
             _ => known.push(name),
         }
     }

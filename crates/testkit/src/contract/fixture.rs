@@ -166,6 +166,7 @@ pub fn line(booking: &Booking) -> AuditRow {
         before: None,
         after: Some("{}".into()),
         correlation_id: "test".into(),
+        personal: None,
     }
 }
 

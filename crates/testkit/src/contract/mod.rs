@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+pub mod audit;
 pub mod bookings;
 pub mod catalog;
 pub mod fixture;

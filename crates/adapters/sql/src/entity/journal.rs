@@ -42,6 +42,7 @@ pub(crate) mod audit {
         pub(crate) before_state: Option<String>,
         pub(crate) after_state: Option<String>,
         pub(crate) correlation_id: String,
+        pub(crate) personal: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

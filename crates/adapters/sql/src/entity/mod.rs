@@ -5,6 +5,7 @@ mod bookings;
 mod catalog;
 mod identity;
 mod journal;
+mod sealing;
 
 pub(crate) use bookings::{booking, booking_attendee, booking_item, hold};
 pub(crate) use catalog::{
@@ -12,3 +13,4 @@ pub(crate) use catalog::{
 };
 pub(crate) use identity::{api_key, email_change, mailed_token, refresh_token, seal_check, session, signing_key, user};
 pub(crate) use journal::{audit, idempotency_key, job, outbox};
+pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};

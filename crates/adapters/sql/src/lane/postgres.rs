@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::connection::LaneConnection;
 use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
+use crate::audit::unsealed;
 use crate::bounded::within;
 use crate::error::{self, NoAnswer, raw};
 use crate::mapping::{channel_code, integer, micros, status_code};
@@ -248,17 +249,19 @@ WITH lane AS (
     SELECT * FROM unnest($30::uuid[], $31::uuid[], $32::bigint[], $33::integer[], $34::text[], $35::text[], $36::text[])
 ), line AS (
     INSERT INTO audit_log (id, object, organizer_id, actor_user_id, occurred_at, actor_kind, action, object_kind,
-        before_state, after_state, correlation_id)
+        before_state, after_state, correlation_id, personal)
     SELECT * FROM unnest($37::uuid[], $38::uuid[], $39::uuid[], $40::uuid[], $41::bigint[], $42::smallint[],
-        $43::text[], $44::text[], $45::text[], $46::text[], $47::text[])
+        $43::text[], $44::text[], $45::text[], $46::text[], $47::text[], $48::text[])
+), unsealed AS (
+    INSERT INTO audit_unsealed (id, organizer_id, lines) SELECT * FROM unnest($49::uuid[], $50::uuid[], $51::bytea[])
 ), answer AS (
     INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot)
-    SELECT * FROM unnest($48::uuid[], $49::bigint[], $50::text[], $51::bytea[], $52::text[])
+    SELECT * FROM unnest($52::uuid[], $53::bigint[], $54::text[], $55::bytea[], $56::text[])
     ON CONFLICT (caller, word) DO UPDATE
     SET kept_at = excluded.kept_at, fingerprint = excluded.fingerprint, snapshot = excluded.snapshot
-    WHERE idempotency_keys.kept_at <= excluded.kept_at - $53 RETURNING 1
+    WHERE idempotency_keys.kept_at <= excluded.kept_at - $57 RETURNING 1
 ), hold AS (
-    INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($54::uuid[], $55::bigint[], $56::uuid[])
+    INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($58::uuid[], $59::bigint[], $60::uuid[])
 )
 SELECT (SELECT count(*) FROM lane), (SELECT count(*) FROM pool), (SELECT count(*) FROM answer)";
 
@@ -350,6 +353,7 @@ fn bind_bookings<'q>(query: WriteQuery<'q>, bookings: &'q [Booking]) -> WriteQue
 
 fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQuery<'q> {
     let (outbox, audit) = (&changes.outbox, &changes.audit);
+    let waiting = unsealed(audit);
     // Sorted, as every lock is: two batches with the same keys must not wait for each other.
     let mut answers: Vec<_> = changes.answers.iter().collect();
     answers.sort_unstable_by(|a, b| (a.key.caller, &a.key.key).cmp(&(b.key.caller, &b.key.key)));
@@ -372,6 +376,10 @@ fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQu
         .bind(column(audit, |row| row.before.as_deref()))
         .bind(column(audit, |row| row.after.as_deref()))
         .bind(column(audit, |row| &*row.correlation_id))
+        .bind(column(audit, |row| row.personal.as_deref()))
+        .bind(waiting.iter().map(|batch| batch.id).collect::<Vec<_>>())
+        .bind(waiting.iter().map(|batch| batch.organizer_id).collect::<Vec<_>>())
+        .bind(waiting.into_iter().map(|batch| batch.lines).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| row.key.caller.uuid()).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| micros(row.at)).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| row.key.key.to_string()).collect::<Vec<_>>())

@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::connection::LaneConnection;
 use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
+use crate::audit::unsealed;
+use crate::entity::audit_unsealed;
 use crate::error::{self, raw};
 use crate::mapping::{channel_code, integer, micros, status_code};
 
@@ -89,6 +91,7 @@ pub(super) async fn write(
     writer.send(&ITEMS, &items, bind_item).await?;
     writer.send(&OUTBOX, &changes.outbox, bind_message).await?;
     writer.send(&AUDIT, &changes.audit, bind_line).await?;
+    writer.send(&UNSEALED, &unsealed(&changes.audit), bind_unsealed).await?;
     let answers = writer.send(&ANSWERS, &changes.answers, bind_answer).await?;
     check_changed("idempotency_keys", changes.answers.len(), answers)?;
     let changed = writer.send(&CHANGED, &changes.bookings, bind_changed).await?;
@@ -153,10 +156,13 @@ const OUTBOX: Rows = Rows {
 
 const AUDIT: Rows = Rows {
     before: "INSERT INTO audit_log (id, object, organizer_id, actor_user_id, occurred_at, actor_kind, action,
-        object_kind, before_state, after_state, correlation_id) VALUES ",
-    width: 11,
+        object_kind, before_state, after_state, correlation_id, personal) VALUES ",
+    width: 12,
     behind: "",
 };
+
+const UNSEALED: Rows =
+    Rows { before: "INSERT INTO audit_unsealed (id, organizer_id, lines) VALUES ", width: 3, behind: "" };
 
 const ANSWERS: Rows = Rows {
     before: "INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot) VALUES ",
@@ -279,6 +285,11 @@ fn bind_line<'q>(query: WriteQuery<'q>, row: &'q AuditRow) -> WriteQuery<'q> {
         .bind(row.before.as_deref())
         .bind(row.after.as_deref())
         .bind(&*row.correlation_id)
+        .bind(row.personal.as_deref())
+}
+
+fn bind_unsealed<'q>(query: WriteQuery<'q>, row: &'q audit_unsealed::Model) -> WriteQuery<'q> {
+    query.bind(row.id).bind(row.organizer_id).bind(row.lines.as_slice())
 }
 
 fn bind_answer<'q>(query: WriteQuery<'q>, row: &'q KeptAnswer) -> WriteQuery<'q> {
