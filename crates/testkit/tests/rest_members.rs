@@ -98,6 +98,23 @@ async fn a_restricted_manager_acts_for_his_event_alone() {
 }
 
 #[tokio::test]
+async fn a_manager_makes_events_whatever_his_platform_role() {
+    let (world, organizer, _) = with_draft(Engine::Sqlite).await;
+    let manager = member(&world, &organizer, "manager", MemberRole::Manager, &[]).await;
+    // His only organizer is meant, and none is made for him.
+    let event = manager.post("/api/v1/events", &gala(1, 1)).await.expect(201);
+    assert_eq!(event["organizerId"], json!(organizer));
+    let organizers = manager.get("/api/v1/organizers").await.expect(200);
+    assert_eq!(organizers["items"].as_array().unwrap().len(), 1);
+    assert_eq!(manager.get("/api/v1/auth/me").await.expect(200)["role"], "user");
+    // Who is inside for other things, or nowhere, makes none.
+    let scanner = member(&world, &organizer, "scanner", MemberRole::Scanner, &[]).await;
+    scanner.post("/api/v1/events", &gala(1, 1)).await.problem(403, "forbidden");
+    world.buyer.post("/api/v1/events", &gala(1, 1)).await.problem(403, "forbidden");
+    world.app.stop().await;
+}
+
+#[tokio::test]
 async fn a_change_counts_at_once() {
     let (world, organizer, event) = with_draft(Engine::Sqlite).await;
     let colleague = member(&world, &organizer, "colleague", MemberRole::Scanner, &[]).await;
