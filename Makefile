@@ -5,7 +5,7 @@
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt fuzz-api deny openapi services-up services-down drill ci clean
+.PHONY: help run build test lint fmt fuzz fuzz-api scan deny sbom openapi services-up services-down drill ci clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,11 +28,24 @@ lint: ## check format and lints, as CI does
 fmt: ## format the code
 	cargo fmt --all
 
+# Each property that has no number of its own; the normal run of the tests tries 256 cases.
+CASES ?= 1000000
+
+fuzz: ## try what reads credentials and headers with a million hostile cases each (about an hour; CASES=…)
+	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --lib -- properties::
+	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test properties --test credentials
+
 fuzz-api: ## let schemathesis look for answers that the contract does not know
 	@scripts/fuzz_api.sh
 
+scan: ## let a web scanner (wapiti) loose on a started instance, as a signed-in admin
+	@scripts/scan.sh
+
 deny: ## check licences, bans and sources of the dependencies
 	@deny=$$(scripts/tools.sh cargo-deny) && "$$deny" --workspace check bans licenses sources
+
+sbom: ## write target/sbom/goticket.cdx.json: what the binary is made of (CycloneDX), checked to be whole
+	@scripts/sbom.sh
 
 openapi: ## write docs/openapi.json from the code
 	@scripts/openapi.sh

@@ -177,4 +177,6 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

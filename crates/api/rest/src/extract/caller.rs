@@ -72,7 +72,7 @@ impl FromRequestParts<AppState> for Visitor {
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750); none without that header.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AppError> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AppError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let value = value.to_str().map_err(|_| AppError::Unauthenticated)?;

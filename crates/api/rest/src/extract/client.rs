@@ -47,7 +47,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
 const LANGUAGES_MAX: usize = 10;
 
 /// The best language of `Accept-Language` (RFC 9110, 12.5.4): by weight, then by order.
-fn best_language(header: &str) -> Option<Language> {
+pub(crate) fn best_language(header: &str) -> Option<Language> {
     let wish = |wish: &'_ str| {
         let (tag, weight) = wish.split_once(';').unwrap_or((wish, "q=1"));
         let weight: f32 = weight.trim().strip_prefix("q=")?.parse().ok()?;

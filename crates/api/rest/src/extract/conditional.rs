@@ -23,7 +23,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(crate) fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let mut values = headers.get_all(IF_MATCH).iter();
     let (Some(value), others) = (values.next(), values.next()) else { return Ok(None) };
     let unreadable = || Problem::malformed("If-Match must name one version in quotation marks, like \"3\", or be *");

@@ -62,7 +62,7 @@ fn fingerprint(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
     digest.finalize().into()
 }
 
-fn word(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
+pub(crate) fn word(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let found = if values.next().is_none() { read(value) } else { None };
