@@ -7,7 +7,7 @@ use domain::identity::Role;
 use domain::{ApiKeyId, SessionId, UserId};
 
 /// Who causes a change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Actor {
     /// A signed-in account.
     User(UserId),

@@ -9,7 +9,7 @@ use adapter_system::{
 };
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Health, Services};
-use application::audit::{AuditPorts, PruneAudit, SealAudit};
+use application::audit::{AuditLog, AuditPorts, PruneAudit, SealAudit, Witness};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
@@ -116,6 +116,8 @@ pub struct Application {
     pub health: Arc<Health>,
     /// Sends them.
     send_mail: Arc<SendMail>,
+    /// The audit log for people.
+    audit_log: Arc<AuditLog>,
     /// What seals the audit log.
     audit: AuditPorts,
     audit_kept_for: TimeDelta,
@@ -160,9 +162,27 @@ impl Application {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         };
+        let witness = Witness::new(Arc::new(ground.database.clone()), Arc::clone(&ids), Arc::clone(&clock));
+        let audit_log = Arc::new(AuditLog {
+            reads: Arc::new(ground.database.clone()),
+            catalog: Arc::clone(&catalog),
+            witness: Arc::new(witness),
+        });
         let audit_kept_for = settings.privacy.retention.audit.delta();
         let send_mail = Arc::new(SendMail { mailer, sealer, clock, ids, tries_max: settings.mail.tries_max });
-        Ok(Self { ground, identity, desk, catalog, bookings, availability, health, send_mail, audit, audit_kept_for })
+        Ok(Self {
+            ground,
+            identity,
+            desk,
+            catalog,
+            bookings,
+            availability,
+            health,
+            send_mail,
+            audit_log,
+            audit,
+            audit_kept_for,
+        })
     }
 
     /// What the REST face works with.
@@ -173,18 +193,25 @@ impl Application {
             catalog: Arc::clone(&self.catalog),
             bookings: Arc::clone(&self.bookings),
             availability: Arc::clone(&self.availability),
+            audit: Arc::clone(&self.audit_log),
             health: Arc::clone(&self.health),
             ids: Arc::clone(&self.ground.ids),
         };
         AppState::new(services, settings.rest())
     }
 
-    /// Follows what other processes change: ended sessions, roles, signing keys.
+    /// Follows what other processes change (ended sessions, roles, signing keys), and writes what is noted for the audit
+    /// log.
     pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
         let identity = Arc::clone(&self.identity);
         supervise(tasks, cancel, "identity", move |cancel| {
             let identity = Arc::clone(&identity);
             async move { identity.follow(cancel).await }
+        });
+        let witness = Arc::clone(&self.audit_log.witness);
+        supervise(tasks, cancel, "audit notes", move |cancel| {
+            let witness = Arc::clone(&witness);
+            async move { witness.follow(cancel).await }
         });
     }
 

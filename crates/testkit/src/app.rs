@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use adapter_sql::Database;
-use adapter_system::{AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, MasterKey, SystemIds, SystemRandom};
+use adapter_system::{
+    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom,
+};
 use api_rest::{AppState, Component, Health, RestSettings, Services};
+use application::audit::{AuditLog, AuditPorts, SealAudit, Witness};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
@@ -84,6 +87,8 @@ pub struct TestApp {
     pub ids: Arc<dyn Ids>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// The audit log for people.
+    pub audit: Arc<AuditLog>,
     /// The server that its mails go to.
     pub post: SmtpServer,
     /// What runs beside requests, when a test says so.
@@ -133,11 +138,14 @@ impl TestApp {
         let bookings = Arc::new(Bookings::new(booking_ports));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let health = Arc::new(Health::new(vec![component(&port)]));
+        let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
+        let audit = Arc::new(AuditLog { reads: port.clone(), catalog: catalog.clone(), witness: Arc::new(witness) });
         let services = Services {
             identity: identity.clone(),
             catalog: catalog.clone(),
             bookings: bookings.clone(),
             availability: availability.clone(),
+            audit: audit.clone(),
             health: health.clone(),
             ids: ids.clone(),
         };
@@ -159,6 +167,7 @@ impl TestApp {
             desk,
             ids,
             health,
+            audit,
             post,
             worker,
             router,
@@ -227,6 +236,24 @@ impl TestApp {
         )
         .await;
         started.expect("identity starts")
+    }
+
+    /// Writes what is noted for the audit log, and seals what waits, as the program does by itself within seconds.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn seal_audit(&self) {
+        self.audit.witness.write().await.expect("notes are written");
+        let port = Arc::new(self.database.database.clone());
+        let ports = AuditPorts {
+            seals: port,
+            signer: Arc::new(Ed25519Signer),
+            sealer: sealer(),
+            random: Arc::new(SystemRandom),
+            clock: Arc::new(self.clock.clone()),
+            ids: self.ids.clone(),
+        };
+        crate::contract::audit::run(&SealAudit { ports }).await;
     }
 
     /// Does the work that waits, and gives all mails that have come to this address, the oldest first.

@@ -447,7 +447,7 @@ fn head_bytes(head: &Head) -> Vec<u8> {
     [head.chain.uuid().as_bytes().as_slice(), &head.number.to_be_bytes(), &head.digest].concat()
 }
 
-fn ids(bytes: &[u8]) -> Result<Vec<Uuid>, StoreError> {
+pub(crate) fn ids(bytes: &[u8]) -> Result<Vec<Uuid>, StoreError> {
     let (ids, rest) = bytes.as_chunks::<ID>();
     if rest.is_empty() {
         Ok(ids.iter().map(|id| Uuid::from_bytes(*id)).collect())

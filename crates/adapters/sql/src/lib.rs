@@ -20,6 +20,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_page;
 mod booking;
 mod bounded;
 mod catalog;

@@ -1,5 +1,6 @@
 //! `/bookings` and `/events/{eventId}/bookings`: holding, confirming, renewing, cancelling.
 
+use application::audit::Note;
 use application::booking::{BookingFilter, HoldTickets};
 use axum::Json as Answer;
 use axum::extract::State;
@@ -422,6 +423,11 @@ async fn list_event_bookings(
     };
     let event = EventId::new(event);
     let found = state.bookings().event_bookings(&acting.agent, event, &filter, before, limit).await?;
+    if let Some(first) = found.items.first() {
+        let (organizer, object) = (Some(first.organizer), event.uuid());
+        let note = Note { organizer, action: "bookings.listed", object_kind: "event", object };
+        state.witness().note(&acting.origin, note);
+    }
     Ok(Answer(Page::of(found, |last| Cursor::behind(List::EventBookings, last.id.uuid()), BookingBody::from)))
 }
 

@@ -11,6 +11,7 @@
 
 mod account;
 mod api_keys;
+mod audit;
 mod auth;
 mod availability;
 mod bookings;
@@ -88,6 +89,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(members::routes())
         .merge(invitations::routes())
         .merge(api_keys::routes())
+        .merge(audit::routes())
         .merge(events::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())
@@ -134,6 +136,7 @@ fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState) -> Rout
         time_limit: settings.time_limit,
         header_bytes_max: settings.header_bytes_max,
         trusted_proxies: settings.trusted_proxies.clone(),
+        witness: Some(state.keep_witness()),
     });
     let mut routes = routes
         .fallback(|| async { Problem::no_route() })

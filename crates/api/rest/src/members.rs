@@ -1,5 +1,6 @@
 //! `/organizers/{organizerId}/members`: those who act for an organizer.
 
+use application::audit::Note;
 use application::catalog::{MemberCursor, SeenMember};
 use axum::Json as Answer;
 use axum::extract::State;
@@ -135,7 +136,10 @@ async fn list_members(
     let limit = page::limit(query.limit)?;
     let after = query.cursor.map(|cursor| Cursor::decode(List::Members, &cursor)).transpose()?;
     let after = after.map(member_cursor).transpose()?;
-    let found = state.catalog().members(&acting.agent, OrganizerId::new(organizer), after, limit).await?;
+    let of = OrganizerId::new(organizer);
+    let found = state.catalog().members(&acting.agent, of, after, limit).await?;
+    let note = Note { organizer: Some(of), action: "members.listed", object_kind: "organizer", object: organizer };
+    state.witness().note(&acting.origin, note);
     let cursor = |last: &SeenMember| Cursor {
         list: List::Members,
         micros: last.member.since.timestamp_micros(),

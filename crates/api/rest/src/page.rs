@@ -56,6 +56,7 @@ pub(crate) enum List {
     Members = 6,
     ApiKeys = 7,
     Invitations = 8,
+    Audit = 9,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::audit::{AuditLog, Witness};
 use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
 use application::clock::Ids;
@@ -57,6 +58,8 @@ pub struct Services {
     pub bookings: Arc<Bookings>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
+    /// The audit log for people.
+    pub audit: Arc<AuditLog>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
     /// Makes correlation ids.
@@ -100,6 +103,19 @@ impl AppState {
 
     pub(crate) fn availability(&self) -> &Availability {
         &self.0.services.availability
+    }
+
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.0.services.audit
+    }
+
+    pub(crate) fn keep_witness(&self) -> Arc<Witness> {
+        Arc::clone(&self.0.services.audit.witness)
+    }
+
+    /// Notes that personal data were read.
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.0.services.audit.witness
     }
 
     pub(crate) fn event_pages(&self) -> &Pages {

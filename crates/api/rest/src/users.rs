@@ -1,5 +1,6 @@
 //! `/users`: accounts and their roles.
 
+use application::audit::Note;
 use axum::Json as Answer;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -119,6 +120,8 @@ async fn list_users(
     let after = query.cursor.map(|cursor| Cursor::decode(List::Users, &cursor)).transpose()?;
     let after = after.map(|cursor| UserId::new(cursor.id));
     let found = state.identity().list_users(&caller.principal, after, limit).await?;
+    let note = Note { organizer: None, action: "users.listed", object_kind: "user", object: Uuid::nil() };
+    state.witness().note(&caller.origin, note);
     Ok(Answer(Page {
         items: found.items.into_iter().map(UserBody::from).collect(),
         next_cursor: found.next.map(|id| Cursor::behind(List::Users, id.uuid()).encode()),

@@ -41,6 +41,8 @@ pub enum Operation {
     HandOver,
     /// See, make and revoke API keys.
     ManageKeys,
+    /// Read the audit log, with the addresses in it.
+    SeeAudit,
 }
 
 /// What can be done to nobody's organizer.
@@ -105,6 +107,7 @@ const fn row(operation: Operation) -> Row {
         O::Leave          => of([NO,   YES,  YES,    YES,    YES,  NO],  No),
         O::HandOver       => of([NO,   YES,  NO,     NO,     NO,   NO],  No),
         O::ManageKeys     => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
+        O::SeeAudit       => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
     }
 }
 

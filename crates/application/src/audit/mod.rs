@@ -9,13 +9,17 @@ mod keys;
 mod line;
 mod ports;
 mod prune;
+mod read;
 mod seal;
 mod verify;
+mod witness;
 
 pub use block::{Anchor, Block, ChainId, Checkpoint, Commitment, Entry, Head};
 pub use keys::StoredAuditKey;
 pub use line::{AuditLine, SALT_BYTES};
 pub use ports::{AuditSeals, AuditTrail, AuditTrails, Chain, Sealed, Signer, Unsealed};
 pub use prune::PruneAudit;
+pub use read::{AuditFilter, AuditLog, AuditPage, AuditPlace, AuditReads, SeenLine};
 pub use seal::{AuditPorts, SealAudit};
 pub use verify::{AuditFinding, AuditReport, VerifyAudit};
+pub use witness::{Note, Witness};

@@ -29,7 +29,11 @@ fn ports(database: &Database, clock: &TestClock) -> AuditPorts {
     }
 }
 
-async fn run(handler: &dyn JobHandler) {
+/// Runs a recurring job once.
+///
+/// # Panics
+/// When it fails.
+pub async fn run(handler: &dyn JobHandler) {
     let job = LeasedJob {
         id: JobId::new(id()),
         kind: handler.kind().into(),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+use application::audit::{Note, Witness};
 use application::clock::Ids;
 use application::error::AppError;
 use application::origin::Actor;
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) header_bytes_max: usize,
     /// Proxies whose word on where a request comes from is taken.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Notes who was refused.
+    pub(crate) witness: Option<Arc<Witness>>,
 }
 
 impl Surround {
@@ -111,6 +114,7 @@ where
             };
             let route = route.as_ref().map_or("", MatchedPath::as_str);
             settings.dress(&mut response, &context, route);
+            settings.note(response.status(), &context, route);
             settings.tell(&response, &context, &method, route, started.elapsed());
             Ok(response)
         })
@@ -160,6 +164,22 @@ impl Settings {
             response.headers_mut().insert(CORRELATION_ID, id);
         }
         self.headers.set(response.headers_mut(), route);
+    }
+
+    /// Notes failed sign-ins and refused access for the audit log. A thing that the caller may not know of is told like one
+    /// that is not there; who is signed in and asks for such a thing is noted in either case.
+    fn note(&self, status: StatusCode, context: &Context, route: &str) {
+        let Some(witness) = &self.witness else { return };
+        let action = match status {
+            StatusCode::UNAUTHORIZED if route.ends_with("/login") => "login.failed",
+            StatusCode::FORBIDDEN => "access.refused",
+            StatusCode::NOT_FOUND if context.actor() != Actor::Anonymous => "access.hidden",
+            _ => return,
+        };
+        witness.note(
+            &context.origin(),
+            Note { organizer: None, action, object_kind: "request", object: uuid::Uuid::nil() },
+        );
     }
 
     /// Counts, measures, and writes the summary line.

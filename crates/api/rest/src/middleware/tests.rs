@@ -31,6 +31,7 @@ fn router() -> Router {
         time_limit: Duration::from_secs(10),
         header_bytes_max: 1_000,
         trusted_proxies: Vec::new(),
+        witness: None,
     });
     Router::new()
         .route("/ok", get(|| async { "fine" }))
