@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(User),
-    /// Manage the keys that sign access tokens
+    /// Manage the keys that sign access tokens, and the master key
     #[command(subcommand)]
     Keys(Keys),
     /// Look at the audit log
@@ -78,6 +78,9 @@ pub(crate) enum User {
 pub(crate) enum Keys {
     /// Sign by a new key from now on; the old ones verify until their last token has expired. Beside a running server
     Rotate,
+    /// Seal by the present master key what was sealed by the one before (`secrets.previous_master_key`). Beside running
+    /// servers that know both; exit code 1 if something does not open
+    Rewrap,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use adapter_system::{
 };
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Health, Services};
-use application::audit::{AuditLog, AuditPorts, PruneAudit, SealAudit, Witness};
+use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
@@ -94,7 +94,11 @@ impl Ground {
 
 /// What seals secrets for the database, by the master key.
 pub fn sealer(settings: &Settings) -> anyhow::Result<Arc<dyn Sealer>> {
-    Ok(Arc::new(AesSealer::try_new(&settings.secrets.load(&settings.data_dir)?)?))
+    let sealer = AesSealer::try_new(&settings.secrets.load(&settings.data_dir)?)?;
+    Ok(match settings.secrets.load_previous()? {
+        Some(previous) => Arc::new(sealer.with_previous(&previous)?),
+        None => Arc::new(sealer),
+    })
 }
 
 /// All use cases of an instance.
@@ -246,6 +250,7 @@ impl Application {
         };
         let audit = self.audit.clone();
         let prune = PruneAudit { ports: audit.clone(), kept_for: self.audit_kept_for };
+        let erase = EraseAudit { seals: Arc::clone(&audit.seals), clock: Arc::clone(clock) };
         let resets = MailPasswordResets { identity: Arc::clone(&self.identity) };
         vec![
             Arc::new(sweep),
@@ -253,6 +258,7 @@ impl Application {
             Arc::new(housekeeping),
             Arc::new(SealAudit { ports: audit }),
             Arc::new(prune),
+            Arc::new(erase),
             Arc::new(resets),
             Arc::clone(&self.send_mail) as _,
         ]

@@ -34,6 +34,7 @@ on_both_engines! {
         tampering_is_found,
         two_sealers_make_one_chain,
         the_beginning_goes_and_the_rest_verifies,
+        personal_fields_are_erased_and_the_rest_verifies,
     ],
     lanes: [
         a_batch_is_read_as_it_was_written,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
 
+use application::audit::{AuditFilter, ChainId};
 use axum::http::Method;
 use goticket_testkit::app::Caller;
 use goticket_testkit::databases::Engine;
@@ -131,13 +132,8 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     assert_eq!(lines.len(), 1, "the same of the same is one line");
     assert_eq!((&lines[0]["after"], &lines[0]["objectId"]), (&json!({ "times": 3 }), &json!(event)));
     assert_eq!(lines[0]["actorId"], json!(owner.user()));
-    let platform = app.audit.reads.audit_page(
-        application::audit::ChainId::of(None),
-        &application::audit::AuditFilter::default(),
-        None,
-        100,
-    );
-    let platform = platform.await.unwrap().lines;
+    let (chain, filter) = (ChainId::of(None), AuditFilter::default());
+    let platform = app.audit.reads.audit_page(chain, &filter, None, 100).await.unwrap().lines;
     let noted = |action: &str| platform.iter().filter(|seen| seen.line.action == action).count();
     assert_eq!((noted("login.failed"), noted("access.refused"), noted("access.hidden")), (1, 1, 1));
     assert_eq!(noted("users.listed"), 1);

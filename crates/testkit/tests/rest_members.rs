@@ -215,3 +215,24 @@ async fn one_owner_is_left_on_sqlite() {
 async fn one_owner_is_left_on_postgres() {
     one_owner_is_left(Engine::Postgres).await;
 }
+
+#[tokio::test]
+async fn organizers_are_told_of_members_whose_account_is_deleted() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let (world, organizer, _) = with_draft(engine).await;
+        let scanner = member(&world, &organizer, "scanner", MemberRole::Scanner, &[]).await;
+        let export = scanner.get("/api/v1/users/me/export").await.expect(200);
+        assert_eq!(export["account"]["email"], "scanner@example.com");
+        assert_eq!(export["memberships"][0]["organizerId"], json!(organizer));
+        assert_eq!(export["sessions"].as_array().unwrap().len(), 1);
+        assert_eq!(export["bookingsComplete"], true);
+        let body = json!({ "password": goticket_testkit::app::PASSWORD });
+        scanner.post("/api/v1/users/me/delete", &body).await.expect(204);
+        let lines = format!("/api/v1/organizers/{organizer}/audit?action=member.");
+        let lines = world.organizer.get(&lines).await.expect(200);
+        let line = &lines["items"][0];
+        assert_eq!((&line["action"], &line["objectId"]), (&json!("member.left"), &json!(scanner.user())));
+        assert_eq!(line["after"], Value::Null);
+        world.app.stop().await;
+    }
+}

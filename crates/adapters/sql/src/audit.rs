@@ -30,8 +30,8 @@ use crate::mapping::{instant, micros};
 use crate::unit_of_work::CHUNK;
 
 const ID: usize = 16;
-const DIGEST: usize = 32;
-const COMMITMENT: usize = DIGEST + SALT_BYTES;
+pub(crate) const DIGEST: usize = 32;
+pub(crate) const COMMITMENT: usize = DIGEST + SALT_BYTES;
 const HEAD: usize = ID + 8 + DIGEST;
 /// Blocks of one statement: each may have some ten thousand bytes.
 const BLOCKS: usize = 50;
@@ -159,6 +159,15 @@ impl AuditSeals for Database {
             .order_by_asc(audit_block::Column::Number)
             .limit(u64::from(blocks));
         rows.all(self.reads()).await.map_err(orm)?.into_iter().map(block).collect()
+    }
+
+    async fn erase_personal(
+        &self,
+        of: UserId,
+        after: Option<(ChainId, u64)>,
+        blocks: u32,
+    ) -> Result<Option<(ChainId, u64)>, StoreError> {
+        crate::audit_erase::erase(self, of, after, blocks).await
     }
 
     async fn youngest(&self, lines: &[Uuid]) -> Result<Option<Timestamp>, StoreError> {

@@ -20,6 +20,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_erase;
 mod audit_page;
 mod booking;
 mod bounded;
@@ -33,6 +34,7 @@ mod jobs;
 mod lane;
 mod mapping;
 mod migration;
+mod rewrap;
 mod settings;
 mod sqlite_lock;
 mod unit_of_work;

@@ -14,8 +14,13 @@ const VERSION: u8 = 1;
 const FINGERPRINT_LEN: usize = 8;
 const HEAD_LEN: usize = 1 + FINGERPRINT_LEN;
 
-/// Seals and opens with one master key.
+/// Seals by one master key, and opens by that and by one before it.
 pub struct AesSealer {
+    current: Key,
+    previous: Option<Key>,
+}
+
+struct Key {
     key: LessSafeKey,
     head: [u8; HEAD_LEN],
 }
@@ -26,6 +31,20 @@ impl AesSealer {
     /// # Errors
     /// Never with a key of 32 bytes, which a [`MasterKey`] is; the library cannot know.
     pub fn try_new(master_key: &MasterKey) -> Result<Self, CryptoError> {
+        Ok(Self { current: Key::try_new(master_key)?, previous: None })
+    }
+
+    /// The same, which also opens what this key has sealed: while one takes the place of the other.
+    ///
+    /// # Errors
+    /// As [`try_new`](Self::try_new).
+    pub fn with_previous(self, master_key: &MasterKey) -> Result<Self, CryptoError> {
+        Ok(Self { previous: Some(Key::try_new(master_key)?), ..self })
+    }
+}
+
+impl Key {
+    fn try_new(master_key: &MasterKey) -> Result<Self, CryptoError> {
         let key = UnboundKey::new(&AES_256_GCM_SIV, master_key.expose())
             .map_err(|_| CryptoError("the master key must have 32 bytes"))?;
         let mut head = [VERSION; HEAD_LEN];
@@ -43,10 +62,10 @@ impl Sealer for AesSealer {
         let mut nonce = [0; NONCE_LEN];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| NO_RANDOMNESS)?;
         let mut body = secret.to_vec();
-        self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), self.aad(purpose), &mut body)
+        let Key { key, head } = &self.current;
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), self.current.aad(purpose), &mut body)
             .map_err(|_| CryptoError("a secret could not be sealed"))?;
-        Ok([self.head.as_slice(), &nonce, &body].concat())
+        Ok([head.as_slice(), &nonce, &body].concat())
     }
 
     fn open(&self, purpose: &str, sealed: &[u8]) -> Result<SecretSlice<u8>, SealError> {
@@ -55,17 +74,20 @@ impl Sealer for AesSealer {
         if head[0] != VERSION {
             return Err(SealError::Tampered);
         }
-        if *head != self.head {
-            return Err(SealError::OtherKey);
-        }
+        let known = std::iter::once(&self.current).chain(&self.previous).find(|key| key.head == *head);
+        let known = known.ok_or(SealError::OtherKey)?;
         let mut body = body.to_vec();
-        let secret = self
+        let secret = known
             .key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), self.aad(purpose), &mut body)
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), known.aad(purpose), &mut body)
             .map_err(|_| SealError::Tampered)?
             .len();
         body.truncate(secret);
         Ok(body.into())
+    }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.starts_with(&self.current.head)
     }
 }
 
@@ -110,6 +132,18 @@ mod tests {
         }
         sealed.push(0);
         assert_eq!(sealer.open("test", &sealed).unwrap_err(), SealError::Tampered);
+    }
+
+    #[test]
+    fn an_older_key_opens_and_the_present_one_seals() {
+        let (old, new) = (sealer(1), sealer(2).with_previous(&MasterKey::new([1; 32])).unwrap());
+        let sealed = old.seal("test", b"secret").unwrap();
+        assert_eq!(new.open("test", &sealed).unwrap().expose_secret(), b"secret");
+        assert!(old.is_current(&sealed) && !new.is_current(&sealed));
+        let sealed = new.seal("test", b"secret").unwrap();
+        assert!(new.is_current(&sealed) && sealer(2).is_current(&sealed));
+        assert_eq!(old.open("test", &sealed).unwrap_err(), SealError::OtherKey);
+        assert_eq!(sealer(3).open("test", &sealed).unwrap_err(), SealError::OtherKey);
     }
 
     #[test]

@@ -273,7 +273,7 @@ pub(crate) struct SessionBody {
 }
 
 impl SessionBody {
-    fn of(session: Session, present: SessionId) -> Self {
+    pub(crate) fn of(session: Session, present: SessionId) -> Self {
         Self {
             id: session.id.uuid(),
             current: session.id == present,

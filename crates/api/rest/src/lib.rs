@@ -18,6 +18,7 @@ mod bookings;
 mod context;
 mod created;
 mod events;
+mod export;
 mod extract;
 mod forwarded;
 mod invitations;
@@ -90,6 +91,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(invitations::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())
+        .merge(export::routes())
         .merge(events::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())

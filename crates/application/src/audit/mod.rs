@@ -5,6 +5,7 @@
 //! bears the digest of the one before it. So no booking waits for a lock of its tenant. Why it is built so: ADR 0020.
 
 mod block;
+mod erase;
 mod keys;
 mod line;
 mod ports;
@@ -15,6 +16,8 @@ mod verify;
 mod witness;
 
 pub use block::{Anchor, Block, ChainId, Checkpoint, Commitment, Entry, Head};
+pub use erase::EraseAudit;
+pub(crate) use erase::erasure;
 pub use keys::StoredAuditKey;
 pub use line::{AuditLine, SALT_BYTES};
 pub use ports::{AuditSeals, AuditTrail, AuditTrails, Chain, Sealed, Signer, Unsealed};

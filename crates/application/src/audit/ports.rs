@@ -1,7 +1,7 @@
 //! What sealing and verifying need of a store, and the port that signs.
 
 use async_trait::async_trait;
-use domain::{OrganizerId, Timestamp};
+use domain::{OrganizerId, Timestamp, UserId};
 use secrecy::SecretSlice;
 use uuid::Uuid;
 
@@ -71,6 +71,16 @@ pub trait AuditSeals: Send + Sync {
 
     /// A chain that begins with a block that was sealed before, with its first blocks that were, at most so many.
     async fn oldest_blocks(&self, before: Timestamp, blocks: u32) -> Result<Vec<Block>, StoreError>;
+
+    /// Erases the personal fields, with their salts, of lines that this account has caused and of those about its
+    /// bookings, in so many blocks behind a place; says where it has got to, and nothing at the end. Done twice, it is done
+    /// once.
+    async fn erase_personal(
+        &self,
+        of: UserId,
+        after: Option<(ChainId, u64)>,
+        blocks: u32,
+    ) -> Result<Option<(ChainId, u64)>, StoreError>;
 
     /// The time of the youngest of these lines.
     async fn youngest(&self, lines: &[Uuid]) -> Result<Option<Timestamp>, StoreError>;

@@ -10,8 +10,8 @@ use crate::access::{Agent, Operation, Subject, decide};
 use crate::catalog::service::Catalog;
 use crate::catalog::{MemberCursor, SeenMember};
 use crate::error::AppError;
-use crate::journal::{Deed, Scribe};
-use crate::origin::Origin;
+use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
+use crate::origin::{Origin, Principal};
 use crate::page::{Page, probe};
 use crate::store::UnitOfWork;
 
@@ -55,6 +55,14 @@ impl Catalog {
             return Err(AppError::NotFound("organizer"));
         }
         Ok(Page::of(rows, limit))
+    }
+
+    /// What the caller is in which organizers.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn memberships(&self, principal: &Principal) -> Result<Vec<Member>, AppError> {
+        Ok(self.ports.store.begin().await?.memberships(principal.user).await?)
     }
 
     /// One member; everybody sees himself.
@@ -201,20 +209,32 @@ impl Catalog {
         (now, origin): (Timestamp, &Origin),
     ) -> Result<(), AppError> {
         team.version += 1;
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let (message, line) = scribe.member(team, before, after, fact);
+        uow.append_outbox(&[message]).await?;
+        uow.append_audit(&[line]).await?;
+        Ok(())
+    }
+}
+
+impl Scribe<'_> {
+    /// The rows of a member who leaves because his account is deleted; the team has counted the message already.
+    pub(crate) fn member_left(&self, team: &Team, member: &Member) -> (OutboxRow, AuditRow) {
+        self.member(team, Some(member), member, MemberFact::Left)
+    }
+
+    fn member(&self, team: &Team, before: Option<&Member>, after: &Member, fact: MemberFact) -> (OutboxRow, AuditRow) {
         let (kind, action) = fact.words();
         let data = json!({
             "organizerId": after.organizer.uuid(),
             "userId": after.user.uuid(),
             "role": after.role.as_str(),
         });
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
-        let message = scribe.message(after.organizer.uuid(), team.version, kind, data.to_string());
+        let message = self.message(after.organizer.uuid(), team.version, kind, data.to_string());
         let deed = Deed { organizer: Some(after.organizer), action, object_kind: "member", object: after.user.uuid() };
         let before = before.map(|member| state(member).to_string());
-        let line = scribe.line(deed, before, (fact != MemberFact::Left).then(|| state(after).to_string()));
-        uow.append_outbox(&[message]).await?;
-        uow.append_audit(&[line]).await?;
-        Ok(())
+        let line = self.line(deed, before, (fact != MemberFact::Left).then(|| state(after).to_string()));
+        (message, line)
     }
 }
 

@@ -114,7 +114,8 @@ pub enum SealError {
     Tampered,
 }
 
-/// Seals secrets by the master key before they are stored: encrypted, authenticated, bound to a purpose.
+/// Seals secrets by the master key before they are stored: encrypted, authenticated, bound to a purpose. What was sealed
+/// by an older key opens too, as long as that is known.
 pub trait Sealer: Send + Sync {
     /// Seals; the same secret twice gives different results.
     ///
@@ -127,6 +128,9 @@ pub trait Sealer: Send + Sync {
     /// # Errors
     /// [`SealError`].
     fn open(&self, purpose: &str, sealed: &[u8]) -> Result<SecretSlice<u8>, SealError>;
+
+    /// Whether it was sealed by the key that seals now, and not by one that is only known still.
+    fn is_current(&self, sealed: &[u8]) -> bool;
 }
 
 /// Randomness for secrets.

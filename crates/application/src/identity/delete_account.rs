@@ -1,7 +1,9 @@
 //! Use case: somebody deletes his account.
 
 use domain::identity::{EndReason, MailedPurpose, Role};
+use domain::{JobId, UserId};
 
+use crate::audit::erasure;
 use crate::error::AppError;
 use crate::identity::ChangedRole;
 use crate::identity::mailed::told;
@@ -9,10 +11,11 @@ use crate::identity::service::Identity;
 use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
+use crate::store::UnitOfWork;
 
 impl Identity {
     /// Deletes the account of the caller: address, name and password go, the names of those he booked for too, his
-    /// memberships end, and so does every session. What he has bought stays under his id, which leads to nobody any
+    /// memberships end, of which each organizer is told, and so does every session. What he has bought stays under his id, which leads to nobody any
     /// more: money and stock are facts. The address is free for a new account.
     ///
     /// # Errors
@@ -32,7 +35,9 @@ impl Identity {
             return Err(AppError::InvalidState(told.to_owned()));
         }
         let after = before.deleted(now);
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.deleted(&before, &after);
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let entry = scribe.deleted(&before, &after);
+        leave_in_op(uow.as_mut(), &scribe, after.id).await?;
         let notice = MailContent::AccountDeleted { when: told(now) };
         self.notify_in_op(uow.as_mut(), (&before, &before.email), notice, now).await?;
         let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;
@@ -41,9 +46,24 @@ impl Identity {
         uow.erase_user(&after).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
+        // What the audit log has of him is erased once it is sealed.
+        uow.enqueue_job(&erasure(JobId::new(self.ports.ids.uuid()), after.id, now)).await?;
         uow.commit().await?;
         self.heed_ended(&ended);
         self.role_changed(ChangedRole { user: after.id, role: Role::User, at: now });
         Ok(())
     }
+}
+
+/// Tells each organizer that the account is a member of that it leaves; the rows go with the account.
+async fn leave_in_op(uow: &mut dyn UnitOfWork, scribe: &Scribe<'_>, user: UserId) -> Result<(), AppError> {
+    for member in uow.memberships(user).await? {
+        let Some(mut team) = uow.lock_team(member.organizer).await? else { continue };
+        team.version += 1;
+        let (message, line) = scribe.member_left(&team, &member);
+        uow.save_team(&team).await?;
+        uow.append_outbox(&[message]).await?;
+        uow.append_audit(&[line]).await?;
+    }
+    Ok(())
 }

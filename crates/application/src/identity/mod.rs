@@ -26,6 +26,7 @@ mod refresh;
 mod register;
 mod repository;
 mod revoked;
+mod rewrap;
 mod rotate_keys;
 mod secret_token;
 mod service;
@@ -48,6 +49,7 @@ pub use register::NewUser;
 pub use repository::{
     ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,
 };
+pub use rewrap::{Rewrap, Rewrapped, RowKey, SEALED, SealedColumn, SealedValue, SealedValues};
 pub(crate) use secret_token::token_hash;
 pub use service::{Identity, IdentityPorts};
 pub use settings::IdentitySettings;

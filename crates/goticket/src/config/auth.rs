@@ -66,18 +66,28 @@ pub struct Secrets {
     /// 32 bytes in base64, by which every other secret is sealed; by default the file `master.key` in `data_dir`, which
     /// the first start makes. Replicas need the same key.
     pub master_key: Option<Secret>,
+    /// The key before it, or the one that is to come: what it has sealed opens too, while one takes the place of the other.
+    pub previous_master_key: Option<Secret>,
 }
 
 impl Secrets {
     pub(super) fn validate(&self) -> Result<(), Wrong> {
-        let Some(key) = &self.master_key else { return Ok(()) };
-        match MasterKey::parse(key.secret()) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Wrong::new(
-                "secrets.master_key",
-                "must be 32 bytes in base64: make one with `openssl rand -base64 32`",
-            )),
+        let keys =
+            [("secrets.master_key", &self.master_key), ("secrets.previous_master_key", &self.previous_master_key)];
+        for (name, key) in keys {
+            if key.as_ref().is_some_and(|key| MasterKey::parse(key.secret()).is_err()) {
+                return Err(Wrong::new(name, "must be 32 bytes in base64: make one with `openssl rand -base64 32`"));
+            }
         }
+        Ok(())
+    }
+
+    /// The other key that opens, if there is one.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`], whose text says what to do.
+    pub fn load_previous(&self) -> Result<Option<MasterKey>, MasterKeyError> {
+        self.previous_master_key.as_ref().map(|key| MasterKey::parse(key.secret())).transpose()
     }
 
     /// The key of the configuration, or else of the file.

@@ -80,6 +80,7 @@ fn the_example_file_holds_every_key_with_its_default() {
         "http.public_url",
         "database.url",
         "secrets.master_key",
+        "secrets.previous_master_key",
         "mail.from",
         "smtp.url",
         "smtp.password",

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use adapter_sql::Database;
 use adapter_system::{AesSealer, Ed25519Signer, MasterKey, SystemIds, SystemRandom};
-use application::audit::{AuditPorts, AuditReport, PruneAudit, SealAudit, VerifyAudit};
+use application::audit::{AuditPorts, AuditReport, EraseAudit, PruneAudit, SealAudit, VerifyAudit};
 use application::clock::Clock;
 use application::jobs::{JobHandler, LeasedJob};
 use application::journal::AuditRow;
 use application::origin::Actor;
 use application::store::Store;
 use chrono::TimeDelta;
-use domain::booking::Sale;
+use domain::booking::{Buyer, Sale};
 use domain::{JobId, UserId};
 
 use super::fixture::{assert_sound, at, booking, buyer, holds, id, line, now, stored_concert, write};
@@ -34,10 +34,14 @@ fn ports(database: &Database, clock: &TestClock) -> AuditPorts {
 /// # Panics
 /// When it fails.
 pub async fn run(handler: &dyn JobHandler) {
+    run_for(handler, "").await;
+}
+
+async fn run_for(handler: &dyn JobHandler, subject: &str) {
     let job = LeasedJob {
         id: JobId::new(id()),
         kind: handler.kind().into(),
-        subject: String::new(),
+        subject: subject.into(),
         payload: "{}".into(),
         attempts: 0,
         fence: 1,
@@ -239,4 +243,42 @@ pub async fn the_beginning_goes_and_the_rest_verifies(db: TestDatabase) {
     assert_sound(&db).await;
     db.tamper("UPDATE audit_chains SET pruned_before = pruned_before + 1").await;
     assert_eq!(verify(&db, None).await.findings[0].what, "anchor");
+}
+
+/// What an account has caused, and what is about its bookings, loses its personal fields; others keep theirs, and the
+/// chain verifies.
+pub async fn personal_fields_are_erased_and_the_rest_verifies(db: TestDatabase) {
+    let (sale, clock) = (stored_concert(&db, None, None).await, clock());
+    let (mine, theirs) = (buyer(), buyer());
+    let Buyer::Account(me) = mine.clone() else { panic!("an account") };
+    for (of, times) in [(&mine, 2), (&theirs, 1), (&mine, 1)] {
+        let bookings: Vec<_> = (0..times).map(|_| booking(&sale, of.clone(), 1, None)).collect();
+        let mut changes = holds(&sale, &bookings);
+        for line in &mut changes.audit {
+            line.personal = Some(r#"{"address":"192.0.2.1"}"#.into());
+        }
+        write(&db.database, &changes).await.unwrap();
+        seal(&db, &clock).await;
+    }
+    // About somebody else, and caused by the account.
+    let by_me = AuditRow {
+        organizer: None,
+        actor: Actor::User(me),
+        object_kind: "user",
+        personal: Some(r#"{"address":"192.0.2.9"}"#.into()),
+        ..line(&booking(&sale, theirs.clone(), 1, None))
+    };
+    let mut unit = db.database.begin().await.unwrap();
+    unit.append_audit(&[by_me]).await.unwrap();
+    unit.commit().await.unwrap();
+    seal(&db, &clock).await;
+    let erase = EraseAudit { seals: Arc::new(db.database.clone()), clock: Arc::new(clock.clone()) };
+    for _ in 0..2 {
+        run_for(&erase, &me.to_string()).await;
+        let report = verify(&db, None).await;
+        assert_eq!((report.lines, report.erased, report.findings), (5, 4, Vec::new()));
+    }
+    db.tamper("UPDATE audit_log SET personal = '{\"address\":\"192.0.2.1\"}' WHERE personal IS NULL").await;
+    let findings = verify(&db, None).await.findings;
+    assert_eq!(findings.len(), 4, "what was erased is not put back: {findings:?}");
 }
