@@ -52,6 +52,7 @@ def main(goticket: str, schemathesis: str) -> int:
             "GOTICKET_HTTP__ADDRESS": address,
             "GOTICKET_OPS__ADDRESS": f"127.0.0.1:{free_port()}",
             "GOTICKET_DATA_DIR": folder,
+            "GOTICKET_RATE_LIMIT__ENABLED": "false",
             "GOTICKET_DATABASE__URL": f"sqlite://{home / 'goticket.db'}",
         }
         with open(home / "log", "w") as log:

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::booking::Refusal;
 use domain::{FieldProblem, Problems};
 
+use crate::guard::TooMany;
 use crate::store::StoreError;
 
 /// The closed list of what can go wrong, as every transport maps it in one exhaustive `match`.
@@ -22,6 +23,8 @@ pub enum Kind {
     Conflict,
     /// The caller has seen an older version than the present one.
     PreconditionFailed,
+    /// The caller asks too often.
+    RateLimited,
     /// Too much at the moment, or a dependency is away; the same request may succeed later.
     Unavailable,
     /// A defect of ours.
@@ -68,6 +71,9 @@ pub enum AppError {
     /// The first request with this idempotency key still runs; code `request_in_progress`.
     #[error("the first request with this idempotency key is still running")]
     RequestInProgress,
+    /// He asks too often; code `rate_limited`.
+    #[error("too many requests, try again later")]
+    RateLimited(TooMany),
     /// Too much to do, or a dependency is away; code `unavailable`.
     #[error("too busy at the moment, try again shortly")]
     Unavailable {
@@ -96,6 +102,7 @@ impl AppError {
             Self::NotFound(_) => Kind::NotFound,
             Self::AlreadyExists(_) | Self::InvalidState(_) | Self::RequestInProgress => Kind::Conflict,
             Self::PreconditionFailed { .. } => Kind::PreconditionFailed,
+            Self::RateLimited(_) => Kind::RateLimited,
             Self::Unavailable { .. } => Kind::Unavailable,
             Self::Internal => Kind::Internal,
             Self::Refused(refusal) => match refusal {
@@ -124,6 +131,7 @@ impl AppError {
             Self::PreconditionFailed { .. } => "precondition_failed",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::RequestInProgress => "request_in_progress",
+            Self::RateLimited(_) => "rate_limited",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal => "internal",
             Self::Refused(refusal) => match refusal {
@@ -147,6 +155,12 @@ impl AppError {
             Self::Validation(problems) | Self::Refused(Refusal::Invalid(problems)) => problems.as_slice(),
             _ => &[],
         }
+    }
+}
+
+impl From<TooMany> for AppError {
+    fn from(limit: TooMany) -> Self {
+        Self::RateLimited(limit)
     }
 }
 

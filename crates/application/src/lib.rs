@@ -10,6 +10,7 @@ pub mod booking;
 pub mod catalog;
 pub mod clock;
 pub mod error;
+pub mod guard;
 pub mod idempotency;
 pub mod identity;
 pub mod jobs;

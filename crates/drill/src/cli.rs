@@ -9,13 +9,17 @@ use crate::console::Progress;
 use crate::report::Section;
 use crate::scenario::browse::Browse;
 use crate::scenario::crash::Crash;
+use crate::scenario::credential_stuffing::CredentialStuffing;
 use crate::scenario::hot_event::HotEvent;
 use crate::scenario::idle::Idle;
 use crate::scenario::lists::Lists;
+use crate::scenario::login_storm::LoginStorm;
 use crate::scenario::overload::Overload;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
-use crate::scenario::{browse, crash, hot_event, idle, lists, overload, race, sold_out};
+use crate::scenario::{
+    browse, crash, credential_stuffing, hot_event, idle, lists, login_storm, overload, race, sold_out,
+};
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
 use crate::wire::Target;
@@ -83,6 +87,8 @@ pub(crate) enum Command {
     Overload(Overload),
     Lists(Lists),
     Crash(Crash),
+    LoginStorm(LoginStorm),
+    CredentialStuffing(CredentialStuffing),
     Idle(Idle),
     /// PostgreSQL alone: one transaction a booking, all on one row
     Naive(Yardstick),
@@ -150,6 +156,10 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::Overload(options) => Box::pin(overload::run(bench, &common.ground()?, options)).await,
         Command::Lists(options) => Box::pin(lists::run(bench, &common.ground()?, options)).await,
         Command::Crash(options) => Box::pin(crash::run(bench, &common.ground()?, options)).await,
+        Command::LoginStorm(options) => Box::pin(login_storm::run(bench, &common.ground()?, options)).await,
+        Command::CredentialStuffing(options) => {
+            Box::pin(credential_stuffing::run(bench, &common.ground()?, options)).await
+        }
         Command::Idle(options) => Box::pin(idle::run(bench, &common.ground()?, options)).await,
         Command::Naive(options) => yardstick::naive(bench, options).await,
         Command::Inserts(options) => yardstick::inserts(bench, options).await,

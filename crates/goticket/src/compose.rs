@@ -82,6 +82,7 @@ impl Ground {
             tokens: Arc::new(EdDsaTokens),
             sealer: Arc::clone(&sealer),
             random: Arc::new(SystemRandom),
+            guards: settings.guards(Arc::clone(&self.clock)),
             mails: Arc::new(Mails::new(sealer, Arc::clone(&self.ids), &settings.http.public_url())),
         };
         let started = Identity::start(ports, settings.identity()).await;

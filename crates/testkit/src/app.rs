@@ -3,19 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
+use adapter_memory::MemoryRateLimiter;
 use adapter_sql::Database;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom,
 };
-use api_rest::{AppState, Component, Health, RestSettings, Services};
+use api_rest::{AppState, Component, Health, Peer, RestSettings, Services};
 use application::audit::{AuditLog, AuditPorts, SealAudit, Witness};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
+use application::guard::{Guards, LimitRates};
 use application::identity::{
     Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer,
 };
@@ -51,6 +54,8 @@ pub struct Settings {
     pub identity: IdentitySettings,
     /// The REST face.
     pub rest: RestSettings,
+    /// Limits; none by default, so that no test meets one that it is not about.
+    pub limits: Option<LimitRates>,
     /// How many passwords are hashed at a time, and how many more wait.
     pub hashing: BcryptLimits,
 }
@@ -62,6 +67,7 @@ impl Default for Settings {
             availability: AvailabilitySettings::default(),
             identity: IdentitySettings::default(),
             rest: RestSettings::default(),
+            limits: None,
             hashing: BcryptLimits { running: 2, waiting: 100 },
         }
     }
@@ -118,8 +124,10 @@ impl TestApp {
         let port = Arc::new(database.database.clone());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let identity =
-            Identity::start(identity_ports(&port, &shared_clock, &ids, settings.hashing), settings.identity).await;
+        let limiter = |rates| MemoryRateLimiter::new(&rates, MemoryRateLimiter::KEYS_MAX, shared_clock.clone());
+        let guards = settings.limits.map_or(Guards::off(), |rates| Guards::new(Arc::new(limiter(rates))));
+        let ports = IdentityPorts { guards, ..identity_ports(&port, &shared_clock, &ids, settings.hashing) };
+        let identity = Identity::start(ports, settings.identity).await;
         let identity = Arc::new(identity.expect("identity starts"));
         let post = SmtpServer::start().await;
         let worker = worker(&port, &shared_clock, &ids, &identity, &post);
@@ -191,7 +199,7 @@ impl TestApp {
     /// Somebody at the operations address.
     #[must_use]
     pub fn operator(&self) -> Caller {
-        Caller { router: self.ops.clone(), token: None, user: None }
+        Caller { router: self.ops.clone(), token: None, user: None, peer: None }
     }
 
     /// A new account that has signed in. Its address is made of `name`.
@@ -279,7 +287,7 @@ impl TestApp {
     }
 
     fn caller(&self, token: Option<String>) -> Caller {
-        Caller { router: self.router.clone(), token, user: None }
+        Caller { router: self.router.clone(), token, user: None, peer: None }
     }
 }
 
@@ -340,6 +348,7 @@ fn identity_ports(
         tokens: Arc::new(EdDsaTokens),
         sealer: sealer(),
         random: Arc::new(SystemRandom),
+        guards: Guards::off(),
         mails: Arc::new(Mails::new(sealer(), ids.clone(), "https://tickets.example.com")),
     }
 }
@@ -361,6 +370,7 @@ pub struct Caller {
     router: Router,
     token: Option<String>,
     user: Option<Uuid>,
+    peer: Option<IpAddr>,
 }
 
 /// What came back.
@@ -419,6 +429,15 @@ impl Caller {
     #[must_use]
     pub fn user(&self) -> Uuid {
         self.user.expect("an account")
+    }
+
+    /// The same from this address.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn from(&self, address: &str) -> Self {
+        Self { peer: Some(address.parse().expect("an address")), ..self.clone() }
     }
 
     /// His access token.
@@ -494,6 +513,9 @@ impl Caller {
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(peer) = self.peer {
+            request = request.extension(Peer(peer));
         }
         let request = request.body(body.map_or_else(Body::empty, Body::from)).expect("a request");
         self.router.clone().oneshot(request).await.expect("the router always answers")

@@ -102,3 +102,37 @@ on_both_engines! {
         verify_finds_what_is_wrong,
     ],
 }
+
+/// What counts in memory.
+mod limits_in_memory {
+    use std::sync::Arc;
+
+    use adapter_memory::MemoryRateLimiter;
+    use application::clock::Clock;
+    use application::guard::{LimitRates, RateLimiter};
+
+    use super::contract::limits;
+
+    fn memory(rates: &LimitRates, clock: Arc<dyn Clock>) -> Arc<dyn RateLimiter> {
+        Arc::new(MemoryRateLimiter::new(rates, MemoryRateLimiter::KEYS_MAX, clock))
+    }
+
+    macro_rules! promises {
+        ($($promise:ident),+ $(,)?) => {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                limits::$promise(memory).await;
+            }
+        )+};
+    }
+
+    promises![
+        units_come_back_evenly,
+        several_units_are_taken_together,
+        limits_are_asked_in_order,
+        looking_is_like_taking_without_taking,
+        units_are_given_back,
+        a_clock_may_step_back,
+        many_at_a_time_are_counted_one_by_one,
+    ];
+}

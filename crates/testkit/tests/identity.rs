@@ -64,6 +64,7 @@ impl World {
             tokens: Arc::new(EdDsaTokens),
             sealer: Arc::new(AesSealer::try_new(key).unwrap()),
             random: Arc::new(SystemRandom),
+            guards: application::guard::Guards::off(),
             mails: Arc::new(Mails::new(
                 Arc::new(AesSealer::try_new(key).unwrap()),
                 Arc::new(SystemIds::default()),

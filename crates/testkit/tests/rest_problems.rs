@@ -63,7 +63,7 @@ impl Row {
             assert_eq!(header(name), Some(value), "{}: {name}", self.code);
         }
         for (name, codes) in [
-            ("retry-after", &["unavailable", "request_in_progress"] as &[_]),
+            ("retry-after", &["unavailable", "request_in_progress", "rate_limited"] as &[_]),
             ("www-authenticate", &["unauthenticated"]),
             ("allow", &["method_not_allowed"]),
         ] {

@@ -101,9 +101,10 @@ pub(crate) struct ForgotPasswordBody {
 )]
 async fn forgot_password(
     State(state): State<AppState>,
+    context: Context,
     Json(wish): Json<ForgotPasswordBody>,
 ) -> Result<StatusCode, Problem> {
-    state.identity().forgot_password(&wish.email).await?;
+    state.identity().forgot_password(&wish.email, &context.origin()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use application::clock::Ids;
+use application::guard::Room;
 use application::origin::{Actor, Origin};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -28,6 +29,7 @@ struct Inner {
     traceparent: Option<Arc<str>>,
     address: Option<IpAddr>,
     actor: OnceLock<Actor>,
+    room: OnceLock<Room>,
 }
 
 impl Context {
@@ -43,7 +45,7 @@ impl Context {
             .and_then(|value| value.to_str().ok())
             .filter(|it| is_traceparent(it))
             .map(Arc::from);
-        Self(Arc::new(Inner { correlation_id, traceparent, address, actor: OnceLock::new() }))
+        Self(Arc::new(Inner { correlation_id, traceparent, address, actor: OnceLock::new(), room: OnceLock::new() }))
     }
 
     /// The correlation id.
@@ -65,6 +67,18 @@ impl Context {
     pub(crate) fn known_as(&self, actor: Actor) {
         // The first who says so is right: a request has one caller.
         let _ = self.0.actor.set(actor);
+    }
+
+    /// What is left of the limit that this request counts against.
+    pub(crate) fn room(&self) -> Option<&Room> {
+        self.0.room.get()
+    }
+
+    /// Remembers what is left, for the answer.
+    pub(crate) fn has_room(&self, room: Option<Room>) {
+        if let Some(room) = room {
+            let _ = self.0.room.set(room);
+        }
     }
 
     /// The origin of what this request changes.

@@ -32,6 +32,7 @@ mod pages;
 mod patch;
 mod pools;
 pub mod problem;
+mod rate_limit;
 mod rendered;
 mod state;
 mod ticket_types;
@@ -62,15 +63,16 @@ use problem::Problem;
 
 /// Everything that the public address serves.
 pub fn router(state: AppState) -> Router {
+    let guarded = Some(state.clone());
     let (routes, document) = documented().split_for_parts();
     let document = openapi::complete(document);
-    finish(routes.merge(documentation(&document)).merge(pages::routes()), &document, state)
+    finish(routes.merge(documentation(&document)).merge(pages::routes()), &document, state, guarded)
 }
 
 /// What the operations address serves: `/metrics`, `/liveness`, `/readiness`, `/health`.
 pub fn ops_router(state: AppState, metrics: MetricsText) -> Router {
     let (routes, document) = operation::routes().split_for_parts();
-    finish(routes.merge(operation::metrics_route(metrics)), &document, state)
+    finish(routes.merge(operation::metrics_route(metrics)), &document, state, None)
 }
 
 /// The OpenAPI document of the public address.
@@ -126,8 +128,8 @@ fn etag_of(bytes: &[u8]) -> HeaderValue {
     HeaderValue::try_from(format!("W/\"{short}\"")).unwrap_or(HeaderValue::from_static("W/\"0\""))
 }
 
-/// Surrounds the routes with what every request meets.
-fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState) -> Router {
+/// Surrounds the routes with what every request meets; with the limits of `guarded`, which operators do not have.
+fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState, guarded: Option<AppState>) -> Router {
     let settings = state.settings().clone();
     let others = ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}", "/metrics"];
     let others = others.into_iter().chain(pages::PATHS).map(str::to_owned);
@@ -139,6 +141,7 @@ fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState) -> Rout
         header_bytes_max: settings.header_bytes_max,
         trusted_proxies: settings.trusted_proxies.clone(),
         witness: Some(state.keep_witness()),
+        guarded,
     });
     let mut routes = routes
         .fallback(|| async { Problem::no_route() })
@@ -171,7 +174,15 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     };
     let sent = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id"];
     let own = ["x-correlation-id", "traceparent"];
-    let read = ["etag", "location", "retry-after", "x-correlation-id", "idempotency-replayed"];
+    let read = [
+        "etag",
+        "location",
+        "retry-after",
+        "x-correlation-id",
+        "idempotency-replayed",
+        "ratelimit",
+        "ratelimit-policy",
+    ];
     let layer = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])

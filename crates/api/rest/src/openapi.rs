@@ -27,7 +27,9 @@ use crate::problem::{FieldError, Left, ProblemBody, TITLES};
         description = "Event ticketing that does not break at the rush.\n\n\
             Ids are UUIDs, times are RFC 3339 in UTC, money is an integer in the minor unit of its currency. Errors are \
             problems (RFC 9457) with a stable `code`. Lists have pages: pass `nextCursor` of one as `cursor` of the \
-            next. Every answer bears `X-Correlation-Id`. A `POST` that creates something honours `Idempotency-Key`.",
+            next. Every answer bears `X-Correlation-Id`. A `POST` that creates something honours `Idempotency-Key`. Limits are \
+            told by `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), with a good answer as well \
+            where one has signed in.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(ProblemBody<'_>, FieldError<'_>, Left, EventName)),
@@ -102,6 +104,7 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
     ("limit_exceeded", 422, "at most 10 of Standing can be booked together"),
     ("sales_closed", 422, "sales of Standing are closed"),
     ("validation_failed", 422, "the request has values that are not valid"),
+    ("rate_limited", 429, "too many requests, try again later"),
     ("headers_too_large", 431, "the address and the headers must have at most 32768 bytes together"),
     ("internal", 500, "an internal error happened"),
     ("unavailable", 503, "too busy at the moment, try again shortly"),
@@ -109,6 +112,8 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
 
 /// What every operation can answer.
 const ALWAYS: [&str; 3] = ["headers_too_large", "internal", "unavailable"];
+/// The tag of operations that have no limits.
+const UNLIMITED: &str = "Operation";
 /// What an operation with a body can answer.
 const WITH_BODY: [&str; 4] = ["malformed_request", "request_timeout", "payload_too_large", "unsupported_media_type"];
 /// What an operation with an idempotency key can answer.
@@ -202,11 +207,13 @@ fn codes(operation: &mut Operation) -> Vec<&'static str> {
     let named: Vec<String> = named.and_then(|named| serde_json::from_value(named).ok()).unwrap_or_default();
     let parameters = operation.parameters.iter().flatten();
     let has_key = has_key(operation);
+    let has_limits = has_limits(operation);
     let needs_login = operation.security.iter().flatten().any(|it| *it != Default::default());
     let implied = ALWAYS
         .into_iter()
         .chain(WITH_BODY.into_iter().filter(|_| operation.request_body.is_some()))
         .chain(WITH_KEY.into_iter().filter(|_| has_key))
+        .chain(has_limits.then_some("rate_limited"))
         .chain(parameters.count().gt(&0).then_some("malformed_request"))
         // Any credentials that hold may yet be of the wrong kind, or open too little.
         .chain(["unauthenticated", "forbidden"].into_iter().filter(|_| needs_login));
@@ -225,13 +232,23 @@ fn has_key(operation: &Operation) -> bool {
     parameters.any(|it| matches!(it, RefOr::T(it) if it.name == "Idempotency-Key"))
 }
 
+fn has_limits(operation: &Operation) -> bool {
+    !operation.tags.iter().flatten().any(|tag| tag == UNLIMITED)
+}
+
 fn status(code: &str) -> u16 {
     PROBLEMS.iter().find(|(known, _, _)| *known == code).map_or(500, |(_, status, _)| *status)
 }
 
 /// The codes whose answers are alike everywhere.
 fn shared() -> impl Iterator<Item = &'static str> {
-    ALWAYS.into_iter().chain(["request_timeout", "payload_too_large", "unsupported_media_type", "unauthenticated"])
+    ALWAYS.into_iter().chain([
+        "rate_limited",
+        "request_timeout",
+        "payload_too_large",
+        "unsupported_media_type",
+        "unauthenticated",
+    ])
 }
 
 fn component_name(code: &str) -> String {
@@ -257,9 +274,15 @@ fn response(codes: &[&str]) -> Response {
         .description(titles.join(" "))
         .content(PROBLEM_JSON, content)
         .header("X-Correlation-Id", correlation_id());
-    if codes.contains(&"unavailable") || codes.contains(&"request_in_progress") {
+    if ["unavailable", "request_in_progress", "rate_limited"].iter().any(|code| codes.contains(code)) {
         response =
             response.header("Retry-After", header(Type::Integer, "After so many seconds it makes sense to try again."));
+    }
+    if codes.contains(&"rate_limited") {
+        let policy = "The limit: its name, how many (`q`) within how many seconds (`w`).";
+        let limit = "What is left (`r`), and after how many seconds there is more (`t`).";
+        response = response.header("RateLimit-Policy", header(Type::String, policy));
+        response = response.header("RateLimit", header(Type::String, limit));
     }
     if codes.contains(&"unauthenticated") {
         response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));

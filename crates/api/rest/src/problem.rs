@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use application::error::{AppError, Kind};
+use application::guard::TooMany;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -17,6 +18,8 @@ use domain::{FieldProblem, Problems, TicketTypeId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::rate_limit;
 
 /// Each code with its title, which does not change from one occurrence to the next.
 pub(crate) const TITLES: &[(&str, &str)] = &[
@@ -39,6 +42,7 @@ pub(crate) const TITLES: &[(&str, &str)] = &[
     ("idempotency_conflict", "The key was used for another request"),
     ("sales_closed", "Not on sale"),
     ("limit_exceeded", "More, or fewer, than one booking or buyer may have"),
+    ("rate_limited", "Too many requests"),
     ("headers_too_large", "The headers are too large"),
     ("internal", "An internal error"),
     ("unavailable", "Too busy, or a part is away"),
@@ -63,6 +67,7 @@ enum Members {
     Limit { ticket_type: TicketTypeId, limit: u32 },
     Total(i64),
     InUse { held: u32, sold: u32 },
+    TooMany(Box<TooMany>),
 }
 
 impl Problem {
@@ -157,7 +162,7 @@ impl Problem {
             sold: None,
         };
         match &self.members {
-            Members::None => {}
+            Members::None | Members::TooMany(_) => {}
             Members::Left(left) => body.left = Some(left.iter().map(Left::from).collect()),
             Members::Limit { ticket_type, limit } => {
                 body.limit = Some(*limit);
@@ -189,6 +194,10 @@ impl From<AppError> for Problem {
         problem.errors = error.fields().to_vec();
         match error {
             AppError::Unavailable { retry_after } => problem.retry_after = Some(retry_after),
+            AppError::RateLimited(limit) => {
+                problem.retry_after = Some(limit.retry_after);
+                problem.members = Members::TooMany(Box::new(limit));
+            }
             AppError::RequestInProgress => problem.retry_after = Some(Duration::from_secs(1)),
             AppError::Refused(refusal) => problem.members = members(refusal),
             _ => {}
@@ -212,6 +221,7 @@ const fn status(kind: Kind) -> StatusCode {
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -244,6 +254,9 @@ impl IntoResponse for Problem {
             // Rounded up: whoever comes a moment too early has come in vain.
             let secs = pause.as_millis().div_ceil(1_000).max(1);
             headers.insert(RETRY_AFTER, u64::try_from(secs).unwrap_or(u64::MAX).into());
+        }
+        if let Members::TooMany(limit) = &self.members {
+            rate_limit::refuse(headers, limit);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -343,12 +356,18 @@ impl From<&(TicketTypeId, u32)> for Left {
 
 #[cfg(test)]
 mod tests {
+    use application::guard::{LimitClass, Rate};
     use serde_json::{Value, json};
 
     use super::*;
 
     fn type_id() -> TicketTypeId {
         TicketTypeId::new(Uuid::from_u128(7))
+    }
+
+    fn too_many() -> TooMany {
+        let rate = Rate::new(5, 900);
+        TooMany { class: LimitClass::Login, rate, retry_after: Duration::from_millis(179_500) }
     }
 
     /// One of each error that a use case can answer, with what HTTP makes of it.
@@ -366,6 +385,7 @@ mod tests {
             (AppError::IdempotencyConflict, 422, "idempotency_conflict"),
             (AppError::RequestInProgress, 409, "request_in_progress"),
             (AppError::Unavailable { retry_after: Duration::from_millis(1_200) }, 503, "unavailable"),
+            (AppError::RateLimited(too_many()), 429, "rate_limited"),
             (AppError::Internal, 500, "internal"),
             (Refusal::Invalid(problems()).into(), 422, "validation_failed"),
             (Refusal::NotFound("pool").into(), 404, "not_found"),
@@ -454,6 +474,11 @@ mod tests {
             "2"
         );
         assert_eq!(response(AppError::RequestInProgress).headers()[RETRY_AFTER], "1");
+        let limited = response(AppError::RateLimited(too_many()));
+        let header = |name: &str| limited.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("retry-after"), "180");
+        assert_eq!(header("ratelimit-policy"), "\"login\";q=5;w=900");
+        assert_eq!(header("ratelimit"), "\"login\";r=0;t=180");
         assert!(response(AppError::Forbidden).headers().is_empty());
     }
 }

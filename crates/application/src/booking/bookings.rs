@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::booking::{
-    AttendeeRequest, Booking, Buyer, Canceller, Channel, HoldRequest, Reference, Refusal, UnitsRequest,
+    AttendeeRequest, Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Reference, Refusal, UnitsRequest,
 };
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, EventRef};
 use crate::clock::Ids;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey, InFlight};
-use crate::origin::Origin;
+use crate::origin::{Origin, Principal};
 use crate::page::{Page, probe};
 
 /// Bookings.
@@ -71,7 +71,7 @@ impl Bookings {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an event that the caller may not know of, and the refusals of
-    /// [`domain::booking::hold`].
+    /// [`domain::booking::hold`]; [`AppError::RateLimited`] for too many tries, or too many units held.
     pub async fn hold_tickets(
         &self,
         agent: &Agent,
@@ -82,6 +82,26 @@ impl Bookings {
     ) -> Result<Answer<Booking>, AppError> {
         let principal = require_on_platform(agent, PlatformOperation::Buy, false)?;
         let id = self.ports.catalog.resolve(event).await?;
+        let (guards, address) = (self.ports.catalog.guards(), origin.address);
+        let units = guards.book(principal.user, id, &request.units, address).await?;
+        let answer = self.hold_in(id, principal, agent, request, key, origin).await;
+        // Only what is held counts as held: not what was refused, was held before, or is sold at once.
+        let holds = |answer: &Answer<Booking>| !answer.replayed && answer.value.status == BookingStatus::Pending;
+        if !answer.as_ref().is_ok_and(holds) {
+            guards.give_back_units(&units).await;
+        }
+        answer
+    }
+
+    async fn hold_in(
+        &self,
+        id: EventId,
+        principal: &Principal,
+        agent: &Agent,
+        request: HoldTickets,
+        key: Option<IdempotencyKey>,
+        origin: Origin,
+    ) -> Result<Answer<Booking>, AppError> {
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
         let hold = HoldRequest {
             id: BookingId::new(self.ports.ids.uuid()),

@@ -34,7 +34,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`], [`AppError::Validation`]; [`AppError::InvalidState`] where the
-    /// organizer has its fill of invitations.
+    /// organizer has its fill of invitations; [`AppError::RateLimited`].
     pub async fn invite_member(
         &self,
         agent: &Agent,
@@ -53,6 +53,7 @@ impl Catalog {
         let (by, now) = (agent.account()?.user, self.now());
         let id = InvitationId::new(self.ports.ids.uuid());
         let invitation = Invitation::try_new(id, organizer, new, token.hash, by, now)?;
+        self.ports.identity.guards().invite(organizer, &invitation.email).await?;
         self.check_events_in_op(uow.as_mut(), organizer, &invitation.reach).await?;
         self.replace_in_op(uow.as_mut(), &invitation, now, origin).await?;
         if uow.count_invitations(organizer, now).await? >= INVITATIONS_MAX {
@@ -134,6 +135,7 @@ impl Catalog {
     /// [`AppError::Forbidden`] for an account of another address; [`AppError::AlreadyExists`] for a member.
     pub async fn accept_invitation(&self, agent: &Agent, token: &str, origin: &Origin) -> Result<SeenMember, AppError> {
         let principal = require_on_platform(agent, PlatformOperation::AcceptInvitations, false)?;
+        self.ports.identity.guards().try_token(origin).await?;
         let hash = token_hash(token).ok_or_else(over)?;
         let mut uow = self.ports.store.begin().await?;
         let found = uow.invitation_by_hash(&hash).await?.ok_or_else(over)?;
@@ -144,6 +146,7 @@ impl Catalog {
         let found = uow.invitation(found.organizer, found.id).await?.ok_or_else(over)?;
         let now = self.now();
         let accepted = found.accept(&user.email, now)?;
+        self.ports.identity.guards().right_token(origin).await;
         if uow.membership(team.organizer, user.id).await?.is_some() {
             return Err(TeamRefusal::AlreadyMember.into());
         }

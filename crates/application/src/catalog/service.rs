@@ -10,6 +10,7 @@ use crate::booking::Desk;
 use crate::catalog::CatalogReads;
 use crate::catalog::pages::Pages;
 use crate::clock::{Clock, Ids};
+use crate::guard::Guards;
 use crate::idempotency::InFlight;
 use crate::identity::Identity;
 use crate::store::Store;
@@ -70,6 +71,10 @@ impl Catalog {
     #[must_use]
     pub const fn access(&self) -> &Access {
         &self.access
+    }
+
+    pub(crate) fn guards(&self) -> &Guards {
+        self.ports.identity.guards()
     }
 
     /// «Now», by which the status of an event is shown.

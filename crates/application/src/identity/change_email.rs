@@ -36,6 +36,7 @@ impl Identity {
     ) -> Result<(), AppError> {
         let new_email = EmailAddress::parse("email", email)?;
         let account = self.prove_password(principal.user, "password", password).await?;
+        self.ports.guards.mail(&new_email).await?;
         let is_taken = self.ports.reads.account_by_email(&new_email).await?.is_some();
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
@@ -84,6 +85,7 @@ impl Identity {
     /// learns.
     pub async fn agree_to_email_change(&self, token: &str, origin: &Origin) -> Result<EmailAgreement, AppError> {
         use MailedPurpose::{ConfirmNewEmail, ConfirmOldEmail};
+        self.ports.guards.try_token(origin).await?;
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
         let purposes = [ConfirmOldEmail, ConfirmNewEmail];
@@ -93,6 +95,7 @@ impl Identity {
         if !token.holds(token.purpose, speaks_of, now) {
             return Err(invalid_token());
         }
+        self.ports.guards.right_token(origin).await;
         let change = change.agreed_by(token.purpose);
         if !change.is_agreed() {
             uow.save_email_change(&change).await?;

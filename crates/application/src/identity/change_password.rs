@@ -50,12 +50,19 @@ impl Identity {
     /// The account of somebody who is signed in, if this is its password.
     ///
     /// # Errors
-    /// [`AppError::Validation`] that names the field; [`AppError::Unavailable`] when too many passwords wait.
+    /// [`AppError::Validation`] that names the field; [`AppError::RateLimited`] after too many wrong ones;
+    /// [`AppError::Unavailable`] when too many passwords wait.
     pub(super) async fn prove_password(&self, user: UserId, field: &str, raw: &str) -> Result<Account, AppError> {
         let wrong = || AppError::from(Problems::one(field, "wrong_password", "is not the password of the account"));
         let password = Password::parse(field, raw).map_err(|_| wrong())?;
+        let guards = &self.ports.guards;
+        guards.try_password(user).await?;
         let account = self.ports.reads.account_by_id(user).await?.ok_or(AppError::Unauthenticated)?;
-        if self.ports.hasher.verify(&password, account.password.as_ref()).await? { Ok(account) } else { Err(wrong()) }
+        if !self.ports.hasher.verify(&password, account.password.as_ref()).await? {
+            return Err(wrong());
+        }
+        guards.right_password(user).await;
+        Ok(account)
     }
 
     /// Locks an account whose password was [proved](Self::prove_password), and answers it as it is now.

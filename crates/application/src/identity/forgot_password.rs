@@ -31,9 +31,11 @@ impl Identity {
     /// wish still waits, it changes nothing.
     ///
     /// # Errors
-    /// [`AppError::Validation`] for what is no address; what the store answers.
-    pub async fn forgot_password(&self, email: &str) -> Result<(), AppError> {
+    /// [`AppError::Validation`] for what is no address; [`AppError::RateLimited`], whether it has an account or not; what
+    /// the store answers.
+    pub async fn forgot_password(&self, email: &str, origin: &Origin) -> Result<(), AppError> {
         let email = EmailAddress::parse("email", email)?;
+        self.ports.guards.ask_for_mail(&email, origin).await?;
         let sealed = self.ports.sealer.seal(PURPOSE, email.as_str().as_bytes())?;
         let job = NewJob {
             id: JobId::new(self.ports.ids.uuid()),
@@ -56,12 +58,14 @@ impl Identity {
     /// [`AppError::Unavailable`] when too many passwords wait to be hashed.
     pub async fn reset_password(&self, token: &str, password: &str, origin: &Origin) -> Result<(), AppError> {
         let password = Password::parse_new("password", password)?;
+        self.ports.guards.try_token(origin).await?;
         // Spares the work of a hash; whether the token still holds is decided under the lock.
         let hash = token_hash(token).ok_or_else(invalid_token)?;
         let known = self.ports.reads.mailed_token(&hash).await?.ok_or_else(invalid_token)?;
         if !known.holds(MailedPurpose::ResetPassword, &known.email, self.now()) {
             return Err(invalid_token());
         }
+        self.ports.guards.right_token(origin).await;
         let hashed = self.ports.hasher.hash(&password).await?;
         self.reset_to(token, &hashed, origin).await
     }

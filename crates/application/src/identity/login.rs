@@ -1,20 +1,26 @@
 //! Use case: somebody signs in with his password.
 
 use domain::identity::{Account, Device, Password, PasswordHash, Session};
-use domain::{EmailAddress, SessionId};
+use domain::{EmailAddress, SessionId, UserId};
+use uuid::Uuid;
 
 use crate::error::AppError;
+use crate::guard::LimitKey;
 use crate::identity::service::Identity;
 use crate::identity::tokens::TokenPair;
 use crate::journal::Scribe;
 use crate::origin::Origin;
+
+/// The most sessions that are looked through for a network that an account knows.
+const SESSIONS_MAX: u64 = 100;
 
 impl Identity {
     /// Starts a session. A wrong password and an unknown address answer alike, after the same work; what cannot be an
     /// address or a password of anybody is refused at once. Doing it twice starts two sessions.
     ///
     /// # Errors
-    /// [`AppError::BadCredentials`]; [`AppError::Unavailable`] when too many passwords wait to be hashed.
+    /// [`AppError::BadCredentials`]; [`AppError::RateLimited`] after too many wrong passwords;
+    /// [`AppError::Unavailable`] when too many passwords wait to be hashed.
     pub async fn login(&self, email: &str, password: &str, origin: &Origin) -> Result<TokenPair, AppError> {
         self.login_on(Device::default(), email, password, origin).await
     }
@@ -34,15 +40,38 @@ impl Identity {
         else {
             return Err(AppError::BadCredentials);
         };
+        let guards = &self.ports.guards;
+        let tried = guards.try_login(&email, origin).await?;
         let account = self.ports.reads.account_by_email(&email).await?;
+        if tried.is_of_a_beset_account() && !self.is_known_from(account.as_ref(), origin).await? {
+            guards.try_login_elsewhere(&tried).await?;
+        }
         let kept = account.as_ref().and_then(|account| account.password.as_ref());
-        let is_right = self.ports.hasher.verify(&password, kept).await?;
+        let proved = self.ports.hasher.verify(&password, kept).await;
+        match proved {
+            Ok(true) => guards.right_login(&tried).await,
+            Ok(false) => {}
+            Err(_) => guards.unproved_login(&tried).await,
+        }
+        let is_right = proved?;
         let outcome = if is_right { "succeeded" } else { "failed" };
         metrics::counter!("goticket_logins_total", "outcome" => outcome).increment(1);
         match account {
             Some(account) if is_right => self.start_session(&account, &password, device, origin).await,
             _ => Err(AppError::BadCredentials),
         }
+    }
+
+    /// Whether the account is signed in from this network. The same is looked up where there is no account, so that the
+    /// time tells nothing.
+    async fn is_known_from(&self, account: Option<&Account>, origin: &Origin) -> Result<bool, AppError> {
+        let user = account.map_or(UserId::new(Uuid::nil()), |account| account.user.id);
+        let network = LimitKey::network(origin.address);
+        let sessions = self.ports.reads.sessions_of(user, self.now(), SESSIONS_MAX).await?;
+        let known = |session: &Session| {
+            session.device.address.is_some() && LimitKey::network(session.device.address) == network
+        };
+        Ok(sessions.iter().any(known))
     }
 
     async fn start_session(

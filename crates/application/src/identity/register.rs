@@ -41,7 +41,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`AppError::Validation`]; [`AppError::AlreadyExists`], also for the second of two requests at the same time;
-    /// [`AppError::Unavailable`] when too many passwords wait to be hashed.
+    /// [`AppError::RateLimited`]; [`AppError::Unavailable`] when too many passwords wait to be hashed.
     pub async fn register(&self, new: NewUser<'_>, language: Language, origin: &Origin) -> Result<User, AppError> {
         self.make_account(new, (Role::User, language), Verification::Mailed, origin).await
     }
@@ -62,6 +62,9 @@ impl Identity {
         origin: &Origin,
     ) -> Result<User, AppError> {
         let Checked { email, password, name } = check(new)?;
+        if verification == Verification::Mailed {
+            self.ports.guards.register(&email, origin).await?;
+        }
         // Spares the work of a hash; the last word has the constraint.
         if self.ports.reads.account_by_email(&email).await?.is_some() {
             return Err(ALREADY_EXISTS);

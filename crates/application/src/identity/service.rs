@@ -7,6 +7,7 @@ use domain::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Ids};
+use crate::guard::Guards;
 use crate::identity::key_ring::{KeyRing, KeyRingError, PublicKey, RELOAD_EVERY};
 use crate::identity::revoked::{POLL_EVERY, Reader, Revoked};
 use crate::identity::verified::VerifiedTokens;
@@ -38,6 +39,8 @@ pub struct IdentityPorts {
     pub random: Arc<dyn SecretRandom>,
     /// Mails.
     pub mails: Arc<Mails>,
+    /// Limits.
+    pub guards: Guards,
 }
 
 /// How often it is written down which API keys were used.
@@ -108,6 +111,12 @@ impl Identity {
             tokio::time::sleep(POLL_EVERY).await;
             reader.read_and_tell(&self.revoked, self.ports.reads.as_ref(), self.now()).await;
         }
+    }
+
+    /// The limits of this instance.
+    #[must_use]
+    pub const fn guards(&self) -> &Guards {
+        &self.ports.guards
     }
 
     /// How people are written to.

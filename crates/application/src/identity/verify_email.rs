@@ -14,14 +14,16 @@ impl Identity {
     /// Takes the token of a mail. It works once, while the account has the address that the mail was sent to.
     ///
     /// # Errors
-    /// [`AppError::Validation`] for a token that does not hold.
+    /// [`AppError::Validation`] for a token that does not hold; [`AppError::RateLimited`].
     pub async fn verify_email(&self, token: &str, origin: &Origin) -> Result<User, AppError> {
+        self.ports.guards.try_token(origin).await?;
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
         let (token, before) = self.take_token_in_op(uow.as_mut(), token, &[MailedPurpose::VerifyEmail], now).await?;
         if !token.holds(MailedPurpose::VerifyEmail, &before.email, now) {
             return Err(invalid_token());
         }
+        self.ports.guards.right_token(origin).await;
         let after = match before.verified() {
             Some(after) => {
                 let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.email_verified(&before, &after);

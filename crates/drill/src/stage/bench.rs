@@ -135,9 +135,9 @@ impl Bench {
             ("GOTICKET_DATABASE__URL".to_owned(), url),
             ("GOTICKET_DATA_DIR".to_owned(), dir.path().display().to_string()),
             ("GOTICKET_DEMO__ENABLED".to_owned(), "true".to_owned()),
-            ("GOTICKET_RATE_LIMIT__ENABLED".to_owned(), "false".to_owned()),
+            ("GOTICKET_HTTP__TRUSTED_PROXIES".to_owned(), "127.0.0.1".to_owned()),
         ];
-        let env = own.into_iter().chain(self.server_env.iter().cloned()).collect();
+        let env = own.into_iter().chain(setup.limits.settings()).chain(self.server_env.iter().cloned()).collect();
         let program = Program::new(binary.clone(), env, dir.path().to_path_buf());
         program.run(&["migrate"]).await?;
         let people = People::make(&program, self.buyers).await?;

@@ -6,6 +6,7 @@
 mod bench;
 pub(crate) mod event;
 pub(crate) mod facts;
+mod limits;
 pub(crate) mod memory;
 pub(crate) mod metrics;
 pub(crate) mod people;
@@ -23,6 +24,7 @@ use clap::ValueEnum;
 use crate::wire::Target;
 
 pub(crate) use bench::Bench;
+pub(crate) use limits::Limits;
 pub(crate) use scene::Stage;
 
 /// The database of a server that the drill starts.
@@ -58,11 +60,13 @@ pub(crate) struct Setup {
     pub(crate) replicas: usize,
     /// Whether the database server itself will be killed.
     pub(crate) own_cluster: bool,
+    /// The limits of its servers.
+    pub(crate) limits: Limits,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { replicas: 1, own_cluster: false }
+        Self { replicas: 1, own_cluster: false, limits: Limits::Counting }
     }
 }
 

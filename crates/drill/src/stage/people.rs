@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::program::Program;
 
-/// An account with its token as a header line.
+/// An account with its token, and the address that a proxy would tell of it, as header lines.
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) authorization: Box<[u8]>,
@@ -50,8 +50,8 @@ impl People {
         for line in lines.lines().filter(|line| !line.trim().is_empty()) {
             let Line { role, access_token } = serde_json::from_str(line)
                 .context("a line of the tokens is not as `goticket demo tokens` prints it")?;
-            let person =
-                Person { authorization: format!("Authorization: Bearer {access_token}\r\n").into_bytes().into() };
+            let lines = format!("Authorization: Bearer {access_token}\r\n{}", forwarded_for(buyers.len()));
+            let person = Person { authorization: lines.into_bytes().into() };
             match role.as_str() {
                 "organizer" => organizer = Some(person),
                 _ => buyers.push(person),
@@ -69,6 +69,12 @@ impl People {
     }
 }
 
+/// The header line by which a trusted proxy tells whose request it passes on: each number has its own address.
+pub(crate) fn forwarded_for(number: usize) -> String {
+    let [_, high, middle, low] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
+    format!("X-Forwarded-For: 10.{high}.{middle}.{low}\r\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,8 +86,8 @@ mod tests {
     fn both_roles_are_read_from_one_file() {
         let people = People::read(&format!("{USER}\n{USER}\n\n{ORGANIZER}\n")).unwrap();
         assert_eq!(people.buyers.len(), 2);
-        assert_eq!(&*people.organizer.authorization, b"Authorization: Bearer t2\r\n");
-        assert_eq!(&*people.buyer(7).authorization, b"Authorization: Bearer t1\r\n");
+        assert_eq!(&*people.organizer.authorization, b"Authorization: Bearer t2\r\nX-Forwarded-For: 10.0.0.2\r\n");
+        assert_eq!(&*people.buyer(7).authorization, b"Authorization: Bearer t1\r\nX-Forwarded-For: 10.0.0.1\r\n");
     }
 
     #[test]

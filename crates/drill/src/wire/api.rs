@@ -42,6 +42,16 @@ impl Api {
         Ok((reply.status, String::from_utf8_lossy(reply.body).into_owned()))
     }
 
+    /// One request; its status.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub(crate) async fn send(&mut self, request: &Template, headers: &[u8]) -> Result<u16> {
+        request.write(headers, &mut self.request);
+        let reply = timeout(CALL_TIMEOUT, self.link.exchange(&self.request)).await.context("no answer in time")?;
+        Ok(reply?.status)
+    }
+
     /// One call that has to succeed; its body as JSON.
     ///
     /// # Errors

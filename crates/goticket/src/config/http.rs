@@ -1,4 +1,4 @@
-//! Sections `http`, `ops`, `cors` and `rate_limit`: what listens, and what it bears.
+//! Sections `http`, `ops` and `cors`: what listens, and what it bears.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -156,21 +156,6 @@ impl Cors {
             )),
             None => Ok(()),
         }
-    }
-}
-
-/// Rate limits. None is built yet, so that there is nothing to switch off: the switch is accepted, so that what sets it
-/// today need not change when they come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub struct RateLimit {
-    /// Whether they are on.
-    pub enabled: bool,
-}
-
-impl Default for RateLimit {
-    fn default() -> Self {
-        Self { enabled: true }
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod http;
 mod mail;
 mod privacy;
+mod rate_limit;
 mod secret;
 mod telemetry;
 mod tree;
@@ -26,9 +27,10 @@ pub use booking::{Availability, Booking, Desk};
 pub use database::Database;
 pub use duration::HumanDuration;
 pub use error::ConfigError;
-pub use http::{Cors, Http, Ops, RateLimit};
+pub use http::{Cors, Http, Ops};
 pub use mail::{Mail, Smtp};
 pub use privacy::{Privacy, Retention};
+pub use rate_limit::{HumanRate, RateLimit};
 pub use secret::{MaskedUrl, Secret};
 pub use telemetry::{LogFormat, Telemetry};
 
@@ -139,6 +141,7 @@ impl Settings {
         self.privacy.validate()?;
         self.secrets.validate()?;
         self.demo.validate()?;
+        self.rate_limit.validate()?;
         self.telemetry.validate()
     }
 

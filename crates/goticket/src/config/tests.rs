@@ -132,6 +132,7 @@ fn every_kind_of_value_comes_from_the_environment() {
             ("GOTICKET_TELEMETRY__LOG_FORMAT", "json"),
             ("GOTICKET_DATABASE__URL", "postgres://u:p@h/d"),
             ("GOTICKET_RATE_LIMIT__ENABLED", "false"),
+            ("GOTICKET_RATE_LIMIT__BOOKINGS", "1000/1m"),
             ("GOTICKET_HTTP__TRUSTED_PROXIES", "127.0.0.1, fd00::/8"),
         ],
     )
@@ -144,6 +145,7 @@ fn every_kind_of_value_comes_from_the_environment() {
     assert_eq!(settings.http.https_only_for, Some(HumanDuration::from_secs(365 * 86_400)));
     assert_eq!(settings.telemetry.log_format, LogFormat::Json);
     assert!(!settings.rate_limit.enabled);
+    assert_eq!(settings.rate_limit.bookings.to_string(), "1000/1m");
     assert_eq!(settings.http.trusted_proxies, ["127.0.0.1", "fd00::/8"]);
 }
 
@@ -194,6 +196,9 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[smtp]\npassword = 5", "`smtp.password`"),
         ("[http]\npublic_url = \"tickets.example.com\"", "`http.public_url`"),
         ("[http]\ntrusted_proxies = [\"10.0.0.0/33\"]", "`http.trusted_proxies`"),
+        ("[rate_limit]\nlogin = \"5\"", "`rate_limit.login`"),
+        ("[rate_limit]\nkeys_max = 1", "`rate_limit.keys_max`"),
+        ("[rate_limit]\nlogins = \"5/15m\"", "`rate_limit.logins`"),
         ("[grpc]\naddress = \"127.0.0.1:50051\"", "`grpc.address`"),
         ("[payment.stripe]\nkey = \"k\"", "`payment.stripe.key`"),
     ] {

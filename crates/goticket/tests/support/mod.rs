@@ -78,7 +78,8 @@ impl Server {
         let variables: Vec<_> = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let log = File::create(dir.path().join("log")).unwrap();
         let mut command = goticket(dir.path());
-        command.arg("serve").envs(variables.iter().cloned());
+        // Tests ask oftener than people; those that are about limits switch them on.
+        command.arg("serve").env("GOTICKET_RATE_LIMIT__ENABLED", "false").envs(variables.iter().cloned());
         command.env("GOTICKET_HTTP__ADDRESS", "127.0.0.1:0").env("GOTICKET_OPS__ADDRESS", "127.0.0.1:0");
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));

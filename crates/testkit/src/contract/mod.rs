@@ -12,6 +12,7 @@ pub mod fixture;
 pub mod identity;
 pub mod jobs;
 pub mod lanes;
+pub mod limits;
 pub mod race;
 pub mod unit;
 pub mod upkeep;

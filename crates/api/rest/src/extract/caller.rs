@@ -2,6 +2,7 @@
 
 use application::access::Agent;
 use application::error::AppError;
+use application::guard::Use;
 use application::origin::{Origin, Principal};
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -9,7 +10,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use crate::context::Context;
-use crate::extract::cookie::{ACCESS, cookie};
+use crate::extract::cookie::{ACCESS, cookie, is_safe};
 use crate::extract::web::of_cookie;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -46,6 +47,7 @@ impl FromRequestParts<AppState> for Acting {
             None => Agent::Account(of_cookie(parts, state).await?.ok_or(AppError::Unauthenticated)?),
         };
         context.known_as(agent.actor());
+        admit(&context, &agent, parts, state).await?;
         Ok(Self { agent, origin: context.origin() })
     }
 }
@@ -69,6 +71,26 @@ impl FromRequestParts<AppState> for Visitor {
         let acting = Acting::from_request_parts(parts, state).await?;
         Ok(Self { agent: acting.agent })
     }
+}
+
+/// Lets in who does not ask too often, and remembers what he has left.
+///
+/// # Errors
+/// [`AppError::RateLimited`].
+pub(super) async fn admit(context: &Context, agent: &Agent, parts: &Parts, state: &AppState) -> Result<(), AppError> {
+    let to = if is_safe(&parts.method) { Use::Read } else { Use::Write };
+    context.has_room(state.identity().guards().admit_agent(agent, to).await?);
+    Ok(())
+}
+
+/// Whose credentials these are, as far as that is known without looking anything up.
+pub(crate) fn remembered(headers: &HeaderMap, state: &AppState) -> Option<Principal> {
+    let token = match bearer(headers) {
+        Ok(Some(token)) => token,
+        Ok(None) => cookie(headers, ACCESS)?,
+        Err(_) => return None,
+    };
+    state.identity().remembered(token)
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750); none without that header.

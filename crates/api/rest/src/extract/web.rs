@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::context::Context;
+use crate::extract::caller::admit;
 use crate::extract::cookie::{ACCESS, CSRF, REFRESH, Site, cookie, is_safe, site};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -53,6 +54,7 @@ impl FromRequestParts<AppState> for WebCaller {
         let context = Context::from_request_parts(parts, state).await?;
         let principal = of_cookie(parts, state).await?.ok_or(AppError::Unauthenticated)?;
         context.known_as(Actor::User(principal.user));
+        admit(&context, &principal.into(), parts, state).await?;
         let token = cookie(&parts.headers, ACCESS).unwrap_or_default().to_owned();
         Ok(Self { principal, origin: context.origin(), token })
     }

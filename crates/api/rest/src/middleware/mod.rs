@@ -33,8 +33,11 @@ pub(crate) use meters::Meters;
 
 use crate::Peer;
 use crate::context::{CORRELATION_ID, Context};
+use crate::extract::caller::remembered;
 use crate::forwarded::{Network, caller_address};
 use crate::problem::Problem;
+use crate::rate_limit;
+use crate::state::AppState;
 
 /// The layer; cheap to clone.
 #[derive(Clone)]
@@ -56,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<Network>,
     /// Notes who was refused.
     pub(crate) witness: Option<Arc<Witness>>,
+    /// Whose limits hold; none on the operations address.
+    pub(crate) guarded: Option<AppState>,
 }
 
 impl Surround {
@@ -83,7 +88,7 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Sen
 
 impl<S> Service<Request> for Surrounded<S>
 where
-    S: Service<Request, Error = Infallible>,
+    S: Service<Request, Error = Infallible> + Clone + Send + 'static,
     S::Response: IntoResponse,
     S::Future: Send + 'static,
 {
@@ -103,16 +108,21 @@ where
         let context = Context::of(request.headers(), address, settings.ids.as_ref());
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
-        let served = (bytes_of(request.uri(), request.headers()) <= settings.header_bytes_max).then(|| {
-            request.extensions_mut().insert(context.clone());
-            self.inner.call(request)
-        });
+        // What is ready is called; its copy is asked again before it is.
+        let copy = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, copy);
         Box::pin(async move {
-            let mut response = match served {
-                Some(served) => serve(served, settings.time_limit).await,
-                None => Problem::headers_too_large(settings.header_bytes_max).into_response(),
-            };
             let route = route.as_ref().map_or("", MatchedPath::as_str);
+            let bytes = bytes_of(request.uri(), request.headers());
+            let admitted = settings.admit(&context, request.headers(), bytes, route).await;
+            let mut response = match admitted {
+                Ok(()) => {
+                    request.extensions_mut().insert(context.clone());
+                    serve(inner.call(request), settings.time_limit).await
+                }
+                Err(problem) => problem.into_response(),
+            };
+            settings.count_miss(response.status(), &context, route).await;
             settings.dress(&mut response, &context, route);
             settings.note(response.status(), &context, route);
             settings.tell(&response, &context, &method, route, started.elapsed());
@@ -148,6 +158,37 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Settings {
+    /// Lets a request in whose head is not too large, and whose sender neither asks too often nor has knocked at too many
+    /// doors that are not there. Nothing is looked up for it: who has signed in lately and has not knocked so himself is
+    /// not held responsible for others behind his address.
+    async fn admit(&self, context: &Context, headers: &HeaderMap, bytes: usize, route: &str) -> Result<(), Problem> {
+        if bytes > self.header_bytes_max {
+            return Err(Problem::headers_too_large(self.header_bytes_max));
+        }
+        let Some(state) = self.guards_of(route) else { return Ok(()) };
+        let guards = state.identity().guards();
+        guards.admit(context.address()).await.map_err(AppError::from)?;
+        if let Err(limit) = guards.has_missed(context.address()).await {
+            let known = remembered(headers, state).ok_or(AppError::from(limit))?;
+            guards.account_has_missed(known.user).await.map_err(AppError::from)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what scanners meet.
+    async fn count_miss(&self, status: StatusCode, context: &Context, route: &str) {
+        use StatusCode as S;
+        let is_miss = matches!(status, S::UNAUTHORIZED | S::FORBIDDEN | S::NOT_FOUND | S::METHOD_NOT_ALLOWED);
+        if let Some(state) = self.guards_of(route).filter(|_| is_miss) {
+            state.identity().guards().missed(context.address(), context.actor()).await;
+        }
+    }
+
+    /// Where there are limits. Probes have none: a balancer that is limited would take the instance out.
+    fn guards_of(&self, route: &str) -> Option<&AppState> {
+        self.guarded.as_ref().filter(|state| state.identity().guards().are_on() && !is_probe(route))
+    }
+
     /// Writes the problem out, if it is one, and sets the headers that every answer has.
     fn dress(&self, response: &mut Response, context: &Context, route: &str) {
         let status = response.status();
@@ -162,6 +203,9 @@ impl Settings {
         }
         if let Ok(id) = HeaderValue::from_str(context.correlation_id()) {
             response.headers_mut().insert(CORRELATION_ID, id);
+        }
+        if let Some(room) = context.room().filter(|_| status != StatusCode::TOO_MANY_REQUESTS) {
+            rate_limit::tell(response.headers_mut(), room);
         }
         self.headers.set(response.headers_mut(), route);
     }

@@ -32,6 +32,7 @@ fn router() -> Router {
         header_bytes_max: 1_000,
         trusted_proxies: Vec::new(),
         witness: None,
+        guarded: None,
     });
     Router::new()
         .route("/ok", get(|| async { "fine" }))

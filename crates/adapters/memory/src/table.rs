@@ -1,0 +1,120 @@
+//! The states of one limit by key, bounded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+
+use crate::time::Time;
+
+const SHARDS: usize = 16;
+/// Fewer are never forgotten for want of room.
+const YOUNG_MIN: usize = 64;
+
+/// Until when each key has used up what it has, in nanoseconds.
+type Generation = HashMap<u128, u64>;
+
+/// Two generations: what is asked for moves to the young one; when that is full, whoever has all his units again is
+/// dropped, and if it is still more than half full it becomes the old one, and the old one is dropped. So it is bounded,
+/// and forgets who has asked longest ago, without a list of uses.
+#[derive(Default)]
+struct Shard {
+    young: Generation,
+    old: Generation,
+}
+
+impl Shard {
+    fn get(&mut self, key: u128) -> Option<u64> {
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
+    }
+
+    fn set(&mut self, key: u128, until: u64, young_max: usize, now: u64) {
+        self.old.remove(&key);
+        if self.young.len() >= young_max && !self.young.contains_key(&key) {
+            self.young.retain(|_, until| *until > now);
+            if self.young.len() > young_max / 2 {
+                self.old = std::mem::take(&mut self.young);
+            } else {
+                self.old.retain(|_, until| *until > now);
+            }
+        }
+        self.young.insert(key, until);
+    }
+
+    fn remove(&mut self, key: u128) {
+        self.young.remove(&key);
+        self.old.remove(&key);
+    }
+}
+
+/// The table of one limit.
+pub(crate) struct Table {
+    shards: [Mutex<Shard>; SHARDS],
+    young_max: usize,
+    time: Time,
+}
+
+impl Table {
+    /// For at most so many keys.
+    pub(crate) fn new(keys_max: usize, time: Time) -> Self {
+        Self { shards: Default::default(), young_max: (keys_max / SHARDS / 2).max(YOUNG_MIN), time }
+    }
+
+    /// Until when the key has used up what it has.
+    pub(crate) fn get(&self, key: u128) -> Option<u64> {
+        self.shard(key).get(key)
+    }
+
+    /// Brings that forward.
+    pub(crate) fn bring_forward(&self, key: u128, by: u64) {
+        let mut shard = self.shard(key);
+        if let Some(until) = shard.get(key) {
+            shard.set(key, until.saturating_sub(by), self.young_max, self.time.nanos());
+        }
+    }
+
+    /// Forgets a key.
+    pub(crate) fn remove(&self, key: u128) {
+        self.shard(key).remove(key);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
+        shards.map(|shard| shard.young.len() + shard.old.len()).sum()
+    }
+
+    fn shard(&self, key: u128) -> MutexGuard<'_, Shard> {
+        // Addresses differ at one end or the other, ids at theirs.
+        let bits = (key >> 64) as u64 ^ key as u64;
+        let at = bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
+        self.shards[at as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The table as governor writes in it.
+pub(crate) struct Written(pub(crate) Arc<Table>);
+
+impl StateStore for Written {
+    type Key = u128;
+
+    fn measure_and_replace<T, F, E>(&self, key: &u128, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let table = &self.0;
+        let mut shard = table.shard(*key);
+        let before = shard.get(*key);
+        let decided = decide(before.map(Nanos::new));
+        let until = match &decided {
+            Ok((_, until)) => Some(until.as_u64()),
+            // Who is refused has asked as well, and is not forgotten for it.
+            Err(_) => before,
+        };
+        if let Some(until) = until {
+            shard.set(*key, until, table.young_max, table.time.nanos());
+        }
+        decided.map(|(answer, _)| answer)
+    }
+}

@@ -1,0 +1,39 @@
+//! The header fields that tell of limits, as draft-ietf-httpapi-ratelimit-headers-10 has them: `RateLimit-Policy` with
+//! the quota (`q`) and its window in seconds (`w`), `RateLimit` with what is left (`r`) and after how many seconds there
+//! is more (`t`: all of it where something is left, and enough for the same request where nothing is).
+
+use std::time::Duration;
+
+use application::guard::{LimitClass, Rate, Room, TooMany};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What is left.
+pub(crate) const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// What there is.
+pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Tells what is left.
+pub(crate) fn tell(headers: &mut HeaderMap, room: &Room) {
+    set(headers, (room.class, &room.rate), room.left, room.whole_after);
+}
+
+/// Tells that nothing is left.
+pub(crate) fn refuse(headers: &mut HeaderMap, limit: &TooMany) {
+    set(headers, (limit.class, &limit.rate), 0, limit.retry_after);
+}
+
+fn set(headers: &mut HeaderMap, (class, rate): (LimitClass, &Rate), left: u32, after: Duration) {
+    let name = class.name();
+    let policy = format!("\"{name}\";q={};w={}", rate.count, secs(rate.per));
+    let limit = format!("\"{name}\";r={left};t={}", secs(after));
+    for (field, value) in [(POLICY, policy), (LIMIT, limit)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(field, value);
+        }
+    }
+}
+
+/// Rounded up: whoever comes a moment too early has come in vain.
+fn secs(time: Duration) -> u128 {
+    time.as_millis().div_ceil(1_000)
+}

@@ -1,0 +1,255 @@
+//! Which limits a request has to pass.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use domain::booking::UnitsRequest;
+use domain::{EmailAddress, EventId, OrganizerId, UserId};
+
+use crate::access::Agent;
+use crate::error::AppError;
+use crate::guard::{Ask, LimitClass, LimitKey, RateLimiter, Room, TooMany};
+use crate::origin::{Actor, Origin};
+
+/// What somebody uses the API for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Use {
+    /// He only looks.
+    Read,
+    /// He changes something.
+    Write,
+}
+
+/// The limits of an instance; cheap to clone.
+#[derive(Clone)]
+pub struct Guards {
+    limiter: Option<Arc<dyn RateLimiter>>,
+}
+
+impl Guards {
+    /// With this limiter.
+    #[must_use]
+    pub fn new(limiter: Arc<dyn RateLimiter>) -> Self {
+        Self { limiter: Some(limiter) }
+    }
+
+    /// Without any limit (`rate_limit.enabled = false`).
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { limiter: None }
+    }
+
+    /// Whether there are limits.
+    #[must_use]
+    pub const fn are_on(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// Lets a request in before anything is known of it but where it comes from.
+    ///
+    /// # Errors
+    /// [`TooMany`] where the network sends too many requests.
+    pub async fn admit(&self, address: Option<IpAddr>) -> Result<(), TooMany> {
+        self.take(&[Ask::one(LimitClass::Requests, LimitKey::network(address))]).await.map(drop)
+    }
+
+    /// Whether a network, or an account, has knocked at too many doors that are not there, or not open.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub async fn has_missed(&self, address: Option<IpAddr>) -> Result<(), TooMany> {
+        self.look(Ask::one(LimitClass::Misses, LimitKey::network(address))).await
+    }
+
+    /// The same of an account.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub async fn account_has_missed(&self, user: UserId) -> Result<(), TooMany> {
+        self.look(Ask::one(LimitClass::Misses, LimitKey::account(user))).await
+    }
+
+    /// Counts an answer that something is not there, or not open.
+    pub async fn missed(&self, address: Option<IpAddr>, actor: Actor) {
+        let network = Ask::one(LimitClass::Misses, LimitKey::network(address));
+        let who = match actor {
+            Actor::User(user) => Some(LimitKey::account(user)),
+            Actor::Key(key) => Some(LimitKey::id(key.uuid())),
+            Actor::Anonymous | Actor::System => None,
+        };
+        // Each by itself: one that is used up must not keep the other from counting.
+        let _ = self.take(&[network]).await;
+        if let Some(who) = who {
+            let _ = self.take(&[Ask::one(LimitClass::Misses, who)]).await;
+        }
+    }
+
+    /// Lets somebody use the API whose credentials hold; tells what is left.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub async fn admit_agent(&self, agent: &Agent, to: Use) -> Result<Option<Room>, AppError> {
+        let class = match to {
+            Use::Read => LimitClass::Reads,
+            Use::Write => LimitClass::Writes,
+        };
+        let key = match agent {
+            Agent::Account(principal) => LimitKey::account(principal.user),
+            Agent::Key(key) => LimitKey::id(key.id.uuid()),
+            Agent::Anonymous | Agent::System => return Ok(None),
+        };
+        Ok(self.take(&[Ask::one(class, key)]).await?)
+    }
+
+    /// Lets an account try to book units of an event: so many tries, and so many units within the time of a hold, his
+    /// own and those of his network. What it answers goes to [`give_back_units`](Self::give_back_units) where nothing
+    /// came to be held.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub(crate) async fn book(
+        &self,
+        user: UserId,
+        event: EventId,
+        units: &UnitsRequest,
+        address: Option<IpAddr>,
+    ) -> Result<[Ask; 2], AppError> {
+        let (units, at) = (count(units), |who| LimitKey::at_event(event, who));
+        let own = Ask { class: LimitClass::BuyerUnits, key: at(LimitKey::account(user)), units };
+        let network = Ask { class: LimitClass::NetworkUnits, key: at(LimitKey::network(address)), units };
+        let tries = Ask::one(LimitClass::Bookings, LimitKey::account(user));
+        let taken = self.take(&[tries, own, network]).await;
+        if let Err(TooMany { class: LimitClass::NetworkUnits, .. }) = taken {
+            self.give_back(own).await;
+        }
+        taken?;
+        Ok([own, network])
+    }
+
+    /// Gives back what [`book`](Self::book) took.
+    pub(crate) async fn give_back_units(&self, units: &[Ask; 2]) {
+        for ask in units {
+            self.give_back(*ask).await;
+        }
+    }
+
+    /// Lets an account be made.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many of one address, or from one network.
+    pub(crate) async fn register(&self, email: &EmailAddress, origin: &Origin) -> Result<(), AppError> {
+        let mailbox = Ask::one(LimitClass::Register, LimitKey::mailbox(email));
+        let network = Ask::one(LimitClass::Register, LimitKey::network(origin.address));
+        Ok(self.take(&[mailbox, network]).await.map(drop)?)
+    }
+
+    /// Lets somebody who has not signed in cause a mail.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many to one address, or from one network.
+    pub(crate) async fn ask_for_mail(&self, email: &EmailAddress, origin: &Origin) -> Result<(), AppError> {
+        let mailbox = Ask::one(LimitClass::Mails, LimitKey::mailbox(email));
+        let network = Ask::one(LimitClass::Tokens, LimitKey::network(origin.address));
+        Ok(self.take(&[mailbox, network]).await.map(drop)?)
+    }
+
+    /// Lets somebody who has signed in cause a mail to an address that need not be his own.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many to one address.
+    pub(crate) async fn mail(&self, email: &EmailAddress) -> Result<(), AppError> {
+        Ok(self.take(&[Ask::one(LimitClass::Mails, LimitKey::mailbox(email))]).await.map(drop)?)
+    }
+
+    /// Lets an organizer invite somebody.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many to one address, or of one organizer.
+    pub(crate) async fn invite(&self, organizer: OrganizerId, email: &EmailAddress) -> Result<(), AppError> {
+        let mailbox = Ask::one(LimitClass::Mails, LimitKey::mailbox(email));
+        let own = Ask::one(LimitClass::Invitations, LimitKey::organizer(organizer));
+        Ok(self.take(&[mailbox, own]).await.map(drop)?)
+    }
+
+    /// Lets somebody try a mailed token. One that held is given back by [`right_token`](Self::right_token).
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many from one network.
+    pub(crate) async fn try_token(&self, origin: &Origin) -> Result<(), AppError> {
+        Ok(self.take(&[Ask::one(LimitClass::Tokens, LimitKey::network(origin.address))]).await.map(drop)?)
+    }
+
+    /// The token held.
+    pub(crate) async fn right_token(&self, origin: &Origin) {
+        self.give_back(Ask::one(LimitClass::Tokens, LimitKey::network(origin.address))).await;
+    }
+
+    /// Lets a code be tried for an account, like that of a second factor. After a right one, say
+    /// [`right_code`](Self::right_code).
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many of one account, wherever they come from.
+    pub async fn try_code(&self, user: UserId) -> Result<(), AppError> {
+        Ok(self.take(&[Ask::one(LimitClass::Codes, LimitKey::account(user))]).await.map(drop)?)
+    }
+
+    /// The code was right: the account has all its tries again.
+    pub async fn right_code(&self, user: UserId) {
+        self.forget(LimitClass::Codes, LimitKey::account(user)).await;
+    }
+
+    /// Lets somebody who has signed in be asked for his password. After the right one, say
+    /// [`right_password`](Self::right_password).
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub(crate) async fn try_password(&self, user: UserId) -> Result<(), AppError> {
+        Ok(self.take(&[Ask::one(LimitClass::Login, LimitKey::account(user))]).await.map(drop)?)
+    }
+
+    /// The password was right.
+    pub(crate) async fn right_password(&self, user: UserId) {
+        self.forget(LimitClass::Login, LimitKey::account(user)).await;
+    }
+
+    pub(super) async fn take(&self, asks: &[Ask]) -> Result<Option<Room>, TooMany> {
+        match &self.limiter {
+            Some(limiter) => limiter.take(asks).await.inspect_err(TooMany::tell),
+            None => Ok(None),
+        }
+    }
+
+    async fn look(&self, ask: Ask) -> Result<(), TooMany> {
+        match &self.limiter {
+            Some(limiter) => limiter.look(ask).await.inspect_err(TooMany::tell),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn give_back(&self, ask: Ask) {
+        if let Some(limiter) = &self.limiter {
+            limiter.give_back(ask).await;
+        }
+    }
+
+    pub(super) async fn forget(&self, class: LimitClass, key: LimitKey) {
+        if let Some(limiter) = &self.limiter {
+            limiter.forget(class, key).await;
+        }
+    }
+}
+
+impl TooMany {
+    fn tell(&self) {
+        metrics::counter!("goticket_rate_limited_total", "limit" => self.class.name()).increment(1);
+    }
+}
+
+/// How many units are asked for, at least one.
+fn count(units: &UnitsRequest) -> u32 {
+    let count = match units {
+        UnitsRequest::Only(count) => *count,
+        UnitsRequest::Listed(listed) => listed.iter().fold(0, |sum: u32, units| sum.saturating_add(units.quantity)),
+    };
+    count.max(1)
+}
