@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ANSWER_MAX: u64 = 64 * 1024;
 
 pub(super) async fn run(settings: Settings, arguments: Healthcheck) -> anyhow::Result<ExitCode> {
-    let address = reachable(settings.http.address);
+    // Where the public address speaks TLS, the probes of the operations address are asked, which never does.
+    let has_tls = settings.http.tls_files().is_some();
+    let address = reachable(if has_tls { settings.ops.address } else { settings.http.address });
     let path = if arguments.liveness { "/liveness" } else { "/readiness" };
     let asked = tokio::time::timeout(PATIENCE, ask(address, path)).await;
     let status = asked.unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")));

@@ -18,7 +18,7 @@ use crate::cli::Serve;
 use crate::compose::{Application, Ground};
 use crate::config::{Ops, Settings};
 use crate::lifecycle::{Signals, supervise};
-use crate::server::{self, listen};
+use crate::server::{self, Tls, listen};
 use crate::telemetry::{self, LogWriter, Metrics};
 
 /// How long the desk and the background tasks may take to end, once no request runs any more.
@@ -86,7 +86,11 @@ async fn start(settings: &Settings, metrics: Metrics) -> anyhow::Result<Running>
     let ground = Ground::open(settings, true).await?;
     ground.migrate(settings).await?;
     let application = Application::start(ground, settings).await?;
-    Ok(Running::start(application, settings, public, ops, metrics)?)
+    let tls = match settings.http.tls_files() {
+        Some(files) => Some(Arc::new(Tls::load(files).await.context("TLS (`http.tls`)")?)),
+        None => None,
+    };
+    Ok(Running::start(application, settings, (public, tls), ops, metrics)?)
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
@@ -115,7 +119,8 @@ fn greet(settings: &Settings, running: &Running, took: Duration) {
     let (http, ops) = (running.http, running.ops);
     let url = settings.database.url(&settings.data_dir);
     tracing::info!("GoTicket {} is ready after {} ms", env!("CARGO_PKG_VERSION"), took.as_millis());
-    tracing::info!("Listening on http://{http}: the API is described at http://{http}/docs");
+    let scheme = settings.http.scheme();
+    tracing::info!("Listening on {scheme}://{http}: the API is described at {scheme}://{http}/docs");
     tracing::info!("Metrics and probes are on http://{ops}");
     tracing::info!("Data: {url}; master key: {}", master_key(settings));
     match &settings.smtp.url {
@@ -161,7 +166,7 @@ impl Running {
     fn start(
         application: Application,
         settings: &Settings,
-        public: TcpListener,
+        (public, tls): (TcpListener, Option<Arc<Tls>>),
         ops: TcpListener,
         metrics: Metrics,
     ) -> io::Result<Self> {
@@ -183,16 +188,43 @@ impl Running {
         let state = running.application.rest(settings);
         let text = Arc::new(move || metrics.render());
         let ops_router = api_rest::ops_router(state.clone(), text);
-        running.listen(public, api_rest::router(state), settings.http.limits(), "http");
+        running.follow_certificate(tls.as_ref());
+        running.listen(public, api_rest::router(state), (settings.http.limits(), tls), "http");
         // Probes and metrics are answered to the end.
-        let ops_loop =
-            server::serve(ops, ops_router, Ops::limits(), "ops", running.end.clone(), running.background.clone());
+        let ops_loop = server::serve(
+            ops,
+            ops_router,
+            (Ops::limits(), None),
+            "ops",
+            running.end.clone(),
+            running.background.clone(),
+        );
         running.background.spawn(ops_loop);
         Ok(running)
     }
 
-    fn listen(&self, listener: TcpListener, router: axum::Router, limits: server::Limits, name: &'static str) {
-        let served = server::serve(listener, router, limits, name, self.stop.clone(), self.connections.clone());
+    /// Reads the certificate again when it changes.
+    fn follow_certificate(&self, tls: Option<&Arc<Tls>>) {
+        let Some(tls) = tls.cloned() else { return };
+        supervise(&self.background, &self.end, "tls", move |cancel| {
+            let tls = Arc::clone(&tls);
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = tls.follow() => {}
+                }
+            }
+        });
+    }
+
+    fn listen(
+        &self,
+        listener: TcpListener,
+        router: axum::Router,
+        bears: (server::Limits, Option<Arc<Tls>>),
+        name: &'static str,
+    ) {
+        let served = server::serve(listener, router, bears, name, self.stop.clone(), self.connections.clone());
         self.connections.spawn(served);
     }
 

@@ -1,6 +1,7 @@
 //! Sections `http`, `ops` and `cors`: what listens, and what it bears.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use api_rest::{BodyLimits, Network, RestSettings};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
 use super::{HumanDuration, Settings};
-use crate::server::Limits;
+use crate::server::{Limits, TlsFiles};
 
 /// The public address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,7 +17,9 @@ use crate::server::Limits;
 pub struct Http {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Where people reach it, like `https://tickets.example.com`, for links in mails; by default `http://` and `address`.
+    /// TLS on it.
+    pub tls: HttpTls,
+    /// Where people reach it, like `https://tickets.example.com`, for links in mails; by default `http://` (or `https://`) and `address`.
     pub public_url: Option<String>,
     /// Proxies, as addresses or blocks of them, whose word on where a request comes from is taken.
     pub trusted_proxies: Vec<String>,
@@ -46,6 +49,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: HttpTls::default(),
             public_url: None,
             trusted_proxies: Vec::new(),
             connections_max: 15_000,
@@ -77,6 +81,15 @@ impl Http {
         if self.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
             return Err(Wrong::new("http.public_url", "must be like \"https://tickets.example.com\", without a path"));
         }
+        if self.tls.certificate_path.is_some() != self.tls.key_path.is_some() {
+            let missing = if self.tls.key_path.is_some() { "http.tls.certificate_path" } else { "http.tls.key_path" };
+            return Err(Wrong::new(missing, "must be set where the other file of `http.tls` is"));
+        }
+        if self.https_only_for.is_some() && !self.public_url().starts_with("https://") {
+            let message =
+                "is for instances that are reached by HTTPS: set `http.public_url` to https://…, or `http.tls`";
+            return Err(Wrong::new("http.https_only_for", message));
+        }
         if let Some((wrong, why)) = self.trusted_proxies.iter().find_map(|it| Some((it, it.parse::<Network>().err()?)))
         {
             return Err(Wrong::new("http.trusted_proxies", format!("{wrong:?} {why}")));
@@ -87,10 +100,23 @@ impl Http {
         Ok(())
     }
 
+    /// Where the certificate is, where it speaks TLS.
+    #[must_use]
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let HttpTls { certificate_path, key_path } = &self.tls;
+        Some(TlsFiles { certificate: certificate_path.clone()?, key: key_path.clone()? })
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_files().is_some() { "https" } else { "http" }
+    }
+
     /// Where people reach it.
     #[must_use]
     pub fn public_url(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.address))
+        self.public_url.clone().unwrap_or_else(|| format!("{}://{}", self.scheme(), self.address))
     }
 
     /// What the server goes by.
@@ -102,6 +128,18 @@ impl Http {
             header_bytes_max: self.header_bytes_max as usize,
         }
     }
+}
+
+/// A certificate and its key, for instances without a TLS proxy.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct HttpTls {
+    /// PEM: the certificate, and those that lead to one that browsers know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_path: Option<PathBuf>,
+    /// PEM: its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_path: Option<PathBuf>,
 }
 
 /// Scheme and host, with or without a port, and nothing behind.

@@ -27,7 +27,7 @@ pub use booking::{Availability, Booking, Desk};
 pub use database::Database;
 pub use duration::HumanDuration;
 pub use error::ConfigError;
-pub use http::{Cors, Http, Ops};
+pub use http::{Cors, Http, HttpTls, Ops};
 pub use mail::{Mail, Smtp};
 pub use privacy::{Privacy, Retention};
 pub use rate_limit::{HumanRate, RateLimit};

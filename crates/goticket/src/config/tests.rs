@@ -78,6 +78,8 @@ fn the_example_file_holds_every_key_with_its_default() {
     let optional = [
         "http.https_only_for",
         "http.public_url",
+        "http.tls.certificate_path",
+        "http.tls.key_path",
         "database.url",
         "secrets.master_key",
         "secrets.previous_master_key",
@@ -129,6 +131,8 @@ fn every_kind_of_value_comes_from_the_environment() {
             ("GOTICKET_DATABASE__MIGRATE_ON_START", "false"),
             ("GOTICKET_CORS__ORIGINS", "https://a.example, https://b.example"),
             ("GOTICKET_HTTP__HTTPS_ONLY_FOR", "365d"),
+            ("GOTICKET_HTTP__TLS__CERTIFICATE_PATH", "/etc/tls/cert.pem"),
+            ("GOTICKET_HTTP__TLS__KEY_PATH", "/etc/tls/key.pem"),
             ("GOTICKET_TELEMETRY__LOG_FORMAT", "json"),
             ("GOTICKET_DATABASE__URL", "postgres://u:p@h/d"),
             ("GOTICKET_RATE_LIMIT__ENABLED", "false"),
@@ -143,6 +147,8 @@ fn every_kind_of_value_comes_from_the_environment() {
     assert!(!settings.database.migrate_on_start);
     assert_eq!(settings.cors.origins, ["https://a.example", "https://b.example"]);
     assert_eq!(settings.http.https_only_for, Some(HumanDuration::from_secs(365 * 86_400)));
+    assert_eq!(settings.http.tls_files().unwrap().key, PathBuf::from("/etc/tls/key.pem"));
+    assert_eq!(settings.http.public_url(), "https://127.0.0.1:8080");
     assert_eq!(settings.telemetry.log_format, LogFormat::Json);
     assert!(!settings.rate_limit.enabled);
     assert_eq!(settings.rate_limit.bookings.to_string(), "1000/1m");
@@ -199,6 +205,10 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[rate_limit]\nlogin = \"5\"", "`rate_limit.login`"),
         ("[rate_limit]\nkeys_max = 1", "`rate_limit.keys_max`"),
         ("[rate_limit]\nlogins = \"5/15m\"", "`rate_limit.logins`"),
+        ("[http]\nhttps_only_for = \"1d\"", "`http.https_only_for`"),
+        ("[http.tls]\nkey_path = \"k\"", "`http.tls.certificate_path`"),
+        ("[http.tls]\ncertificate_path = \"c\"", "`http.tls.key_path`"),
+        ("[http.tls]\nkey = \"k\"", "`http.tls.key`"),
         ("[grpc]\naddress = \"127.0.0.1:50051\"", "`grpc.address`"),
         ("[payment.stripe]\nkey = \"k\"", "`payment.stripe.key`"),
     ] {

@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::activity::Activity;
-use super::stream::Watched;
+use super::stream::{Stream, Watched};
+use super::tls::speaks_http_2;
 use super::{Limits, Serving, refusal};
 
 /// What HTTP/2 with prior knowledge begins with; no method of HTTP/1 does.
@@ -44,17 +45,35 @@ pub(super) async fn drive(stream: TcpStream, peer: IpAddr, serving: &Serving) {
     // Answers are written at once and whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     serving.open.increment(1);
-    let version = tokio::select! {
+    let begun = tokio::select! {
         // Nothing was asked yet, so nothing has to be finished.
         () = serving.stop.cancelled() => None,
-        version = version_of(&stream, &serving.limits) => version,
+        begun = begin(stream, serving) => begun,
     };
-    match version {
-        Some(Version::One) => drive_http1(stream, peer, serving).await,
-        Some(Version::Two) => drive_http2(stream, peer, serving).await,
+    match begun {
+        Some((Version::One, stream)) => drive_http1(stream, peer, serving).await,
+        Some((Version::Two, stream)) => drive_http2(stream, peer, serving).await,
         None => {}
     }
     serving.open.decrement(1);
+}
+
+/// Shakes hands, where there is TLS, and finds out what is spoken; none if nothing comes of it.
+async fn begin(stream: TcpStream, serving: &Serving) -> Option<(Version, Stream)> {
+    let Some(tls) = &serving.tls else {
+        let version = version_of(&stream, &serving.limits).await?;
+        return Some((version, Stream::Plain(stream)));
+    };
+    let stream = match tls.accept(stream, serving.limits.header_timeout).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            serving.handshakes_failed.increment(1);
+            tracing::debug!(%error, "A TLS handshake came to nothing");
+            return None;
+        }
+    };
+    let version = if speaks_http_2(&stream) { Version::Two } else { Version::One };
+    Some((version, Stream::Secure(Box::new(stream))))
 }
 
 /// Waits for the first bytes and looks at them, without taking them; none if the connection ends or stays silent.
@@ -76,7 +95,7 @@ async fn version_of(stream: &TcpStream, limits: &Limits) -> Option<Version> {
     }
 }
 
-async fn drive_http1(stream: TcpStream, peer: IpAddr, serving: &Serving) {
+async fn drive_http1(stream: Stream, peer: IpAddr, serving: &Serving) {
     let activity = Arc::new(Activity::new(true));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let (router, noted) = (serving.router.clone(), Arc::clone(&activity));
@@ -90,12 +109,12 @@ async fn drive_http1(stream: TcpStream, peer: IpAddr, serving: &Serving) {
         }
     };
     let end = watch(poll, &activity, &serving.limits, &serving.stop).await;
-    let stream = connection.into_parts().io.into_inner().into_inner();
+    let mut stream = connection.into_parts().io.into_inner().into_inner();
     match end {
         End::Over => linger(stream, &serving.stop).await,
         End::TooSlow if activity.is_reading_head() => {
             // Whoever sends slowly may also read slowly: he gets what goes out at once.
-            let _ = stream.try_write(&refusal::head_too_slow());
+            stream.write_now(&refusal::head_too_slow());
             linger(stream, &serving.stop).await;
         }
         End::TooSlow => {}
@@ -104,7 +123,7 @@ async fn drive_http1(stream: TcpStream, peer: IpAddr, serving: &Serving) {
 
 /// Ends a connection on which the other side may still be sending, as after a body that is too large: what it sends is
 /// read and thrown away for a moment. Closing at once would reset the connection, and the answer would be lost with it.
-async fn linger(mut stream: TcpStream, stop: &CancellationToken) {
+async fn linger(mut stream: Stream, stop: &CancellationToken) {
     let drain = async {
         if stream.shutdown().await.is_err() {
             return;
@@ -127,7 +146,7 @@ async fn linger(mut stream: TcpStream, stop: &CancellationToken) {
     }
 }
 
-async fn drive_http2(stream: TcpStream, peer: IpAddr, serving: &Serving) {
+async fn drive_http2(stream: Stream, peer: IpAddr, serving: &Serving) {
     let activity = Arc::new(Activity::new(false));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let (router, noted) = (serving.router.clone(), Arc::clone(&activity));

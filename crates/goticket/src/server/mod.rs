@@ -1,4 +1,5 @@
-//! Listens, and serves HTTP/1.1 and HTTP/2 (with prior knowledge) on one address.
+//! Listens, and serves HTTP/1.1 and HTTP/2 on one address: with TLS by what the client chooses (ALPN), without it by what
+//! it begins with.
 //!
 //! The loop is our own because `axum::serve` bounds nothing: here are the most connections, the time that a head may
 //! take, the time that a connection may be silent, and the graceful stop.
@@ -7,6 +8,7 @@ mod activity;
 mod connection;
 mod refusal;
 mod stream;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +22,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use tls::{Tls, TlsFiles};
 
 /// What one address bears.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,10 +66,17 @@ pub(crate) struct Serving {
     http2: hyper::server::conn::http2::Builder<TokioExecutor>,
     stop: CancellationToken,
     open: Gauge,
+    tls: Option<Arc<Tls>>,
+    handshakes_failed: Counter,
 }
 
 impl Serving {
-    fn new(router: Router, limits: Limits, name: &'static str, stop: CancellationToken) -> Self {
+    fn new(
+        router: Router,
+        (limits, tls): (Limits, Option<Arc<Tls>>),
+        name: &'static str,
+        stop: CancellationToken,
+    ) -> Self {
         let buffer = limits.header_bytes_max + HEADER_BYTES_SPARE;
         let mut http1 = hyper::server::conn::http1::Builder::new();
         // The time of a head is measured in `activity`: the timer of hyper would also end connections that are idle.
@@ -75,7 +86,9 @@ impl Serving {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(buffer).unwrap_or(u32::MAX));
-        Self { router, limits, http1, http2, stop, open: gauge!("http_connections", "address" => name) }
+        let open = gauge!("http_connections", "address" => name);
+        let handshakes_failed = counter!("http_tls_handshakes_failed_total", "address" => name);
+        Self { router, limits, http1, http2, stop, open, tls, handshakes_failed }
     }
 }
 
@@ -83,14 +96,14 @@ impl Serving {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
+    (limits, tls): (Limits, Option<Arc<Tls>>),
     name: &'static str,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let refused: Counter = counter!("http_connections_refused_total", "address" => name);
-    let serving = Arc::new(Serving::new(router, limits, name, stop.clone()));
+    let serving = Arc::new(Serving::new(router, (limits, tls.clone()), name, stop.clone()));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -108,7 +121,10 @@ pub async fn serve(
                 }
                 Err(_) => {
                     refused.increment(1);
-                    refuse(stream);
+                    // A refusal in the clear is no answer to whoever waits for a handshake.
+                    if tls.is_none() {
+                        refuse(stream);
+                    }
                 }
             },
             Err(error) => bear(&error).await,

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 /// Generous, for machines that do something else as well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+const READINESS: &str = "GET /readiness HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+
 /// The program, with nothing of the environment of the tests.
 pub(crate) fn goticket(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_goticket"));
@@ -84,9 +86,11 @@ impl Server {
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Self { child, dir, http: nowhere, ops: nowhere, variables };
-        server.http = server.told("Listening on http://");
+        let is_secure = server.variables.iter().any(|(name, _)| name.starts_with("GOTICKET_HTTP__TLS__"));
+        server.http = server.told(if is_secure { "Listening on https://" } else { "Listening on http://" });
         server.ops = server.told("probes are on http://");
-        wait_for("readiness", || (server.get("/readiness").status == 200).then_some(()));
+        let probed = if is_secure { server.ops } else { server.http };
+        wait_for("readiness", || (ask(probed, READINESS).status == 200).then_some(()));
         server
     }
 
