@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
+use futures::StreamExt;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, gala, world};
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn operations(ids: &BTreeMap<&str, String>) -> Vec<Operation> {
             operations.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),
                 guarded: security.iter().all(|it| !it.as_object().unwrap().is_empty()),
-                optional: security.len() > 1,
+                optional: security.len() > 1 && security.iter().any(|it| it.as_object().unwrap().is_empty()),
                 body: operation.get("requestBody").map(|_| body(&id)),
                 id,
                 path,
@@ -155,4 +156,29 @@ async fn admins_may_what_organizers_may() {
     assert_eq!(world.admin.act(&format!("/api/v1/events/{event}/pause")).await.status, 200);
     assert_eq!(world.admin.get("/api/v1/users?limit=2").await.expect(200)["items"].as_array().unwrap().len(), 2);
     world.app.stop().await;
+}
+
+#[tokio::test]
+async fn who_watches_a_draft_does_so_for_as_long_as_he_may() {
+    let world = world(Engine::Sqlite).await;
+    let draft = world.draft(0, 5).await["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/events/{draft}/availability/stream");
+    let stream = world.organizer.stream(Method::GET, &path, &[], None).await;
+    assert_eq!(stream.status(), StatusCode::OK);
+    let mut frames = stream.into_body().into_data_stream();
+    frames.next().await.unwrap().unwrap();
+    world.organizer.act("/api/v1/auth/logout").await.expect(204);
+    let ended = async { while frames.next().await.is_some() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.expect("the stream ends with the session");
+    // What everybody may see goes on, whoever has opened it.
+    let public = {
+        let organizer = world.app.sign_in("organizer").await;
+        organizer.act(&format!("/api/v1/events/{draft}/publish")).await.expect(200);
+        let opened = organizer.stream(Method::GET, &path, &[], None).await;
+        organizer.act("/api/v1/auth/logout").await.expect(204);
+        opened
+    };
+    let mut frames = public.into_body().into_data_stream();
+    frames.next().await.unwrap().unwrap();
+    frames.next().await.unwrap().unwrap();
 }

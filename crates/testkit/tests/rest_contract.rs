@@ -426,6 +426,8 @@ async fn the_document_can_be_read() {
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self'") && !policy.contains("http"), "nothing from elsewhere: {policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(!page.text.contains("<style") && !page.text.contains("style="), "which it would not let through");
     for line in page.text.lines().filter(|line| line.contains("src=") || line.contains("href=")) {
         assert!(!line.contains("http"), "{line}");
     }

@@ -179,9 +179,10 @@ async fn cookies_that_are_worth_nothing_are_refused() {
     let access = browser.cookies[0].1.clone();
     let with = async |line: &str, path: &str| app.anybody().send(Method::GET, path, &[("cookie", line)], None).await;
     for line in [format!("{ACCESS}=x"), format!("{ACCESS}="), format!("{ACCESS}={}", browser.cookies[1].1)] {
-        for path in ["/api/v1/auth/me", "/api/v1/auth/web/session", "/api/v1/events"] {
+        for path in ["/api/v1/auth/me", "/api/v1/auth/web/session"] {
             with(&line, path).await.problem(401, "unauthenticated");
         }
+        with(&line, "/api/v1/events").await.expect(200);
     }
     for line in [format!("{ACCESS}={access}; {ACCESS}={access}"), format!("goticket-access={access}"), "=".into()] {
         with(&line, "/api/v1/auth/me").await.problem(401, "unauthenticated");
@@ -192,4 +193,37 @@ async fn cookies_that_are_worth_nothing_are_refused() {
     let both: Vec<(&str, &str)> = both.iter().map(|(name, value)| (*name, value.as_str())).collect();
     app.anybody().send(Method::GET, "/api/v1/auth/me", &both, None).await.problem(401, "unauthenticated");
     app.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_session_that_has_ended_is_forgotten() {
+    let world = world(Engine::Sqlite).await;
+    let app = &world.app;
+    let (browser, other) = (Browser::sign_in(app, "buyer").await, Browser::sign_in(app, "buyer").await);
+    let csrf = [("x-csrf-token", other.csrf.as_str())];
+    other.send(app, Method::DELETE, "/users/me/sessions", &csrf, &Value::Null).await.expect(204);
+    browser.get(app, "/auth/me").await.problem(401, "unauthenticated");
+    // The public is not shut out of public pages by cookies that its browser still sends.
+    browser.get(app, "/events").await.expect(200);
+    let id = world.on_sale(0, 5).await;
+    browser.get(app, &format!("/events/{id}")).await.expect(200);
+    let draft = world.draft(0, 5).await["id"].as_str().unwrap().to_owned();
+    browser.get(app, &format!("/events/{draft}")).await.problem(404, "not_found");
+    let forgets = |reply: &Reply| {
+        let lines: Vec<_> = reply.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("Max-Age=0")), "{lines:?}");
+    };
+    let foreign = [("sec-fetch-site", "cross-site")];
+    let reply = browser.send(app, Method::POST, "/auth/web/logout", &foreign, &Value::Null).await;
+    reply.problem(401, "unauthenticated");
+    let reply = browser.send(app, Method::POST, "/auth/web/logout", &[OWN], &Value::Null).await;
+    forgets(&reply);
+    reply.expect(204);
+    let reply = browser.send(app, Method::POST, "/auth/web/refresh", &[OWN], &Value::Null).await;
+    reply.problem(401, "unauthenticated");
+    forgets(&reply);
+    // A session that is still there does not end without its CSRF token.
+    other.send(app, Method::POST, "/auth/web/logout", &[OWN], &Value::Null).await.problem(401, "unauthenticated");
+    other.get(app, "/auth/me").await.expect(200);
+    app.anybody().act("/api/v1/auth/web/logout").await.problem(401, "unauthenticated");
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use application::guard::{LimitClass, LimitRates, Rate};
 use axum::http::Method;
 use chrono::TimeDelta;
 use goticket_testkit::app::{Caller, Reply, Settings, TestApp};
@@ -338,6 +339,17 @@ async fn unavailable() -> Row {
         .header("retry-after", "1")
 }
 
+/// 429, of an application that lets nobody do anything twice.
+async fn rate_limited() -> Row {
+    let limits = LimitRates::default().with(LimitClass::Requests, Rate::new(1, 60));
+    let app = TestApp::start_with(Engine::Sqlite, Settings { limits: Some(limits), ..Settings::default() }).await;
+    app.anybody().get("/api/v1/events").await.expect(200);
+    let reply = app.anybody().get("/api/v1/events").await;
+    app.stop().await;
+    Row::new(reply, 429, "rate_limited", "Too many requests", "too many requests, try again later")
+        .header("retry-after", "60")
+}
+
 #[tokio::test]
 async fn each_code_has_its_exact_answer() {
     let scene = Scene::set().await;
@@ -346,6 +358,7 @@ async fn each_code_has_its_exact_answer() {
     rows.extend(scene.of_sale().await);
     rows.extend(scene.of_operation().await);
     rows.push(unavailable().await);
+    rows.push(rate_limited().await);
     rows.iter().for_each(Row::check);
     let seen: BTreeSet<&str> = rows.iter().map(|row| row.code).collect();
     let known = codes();

@@ -3,9 +3,12 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use application::access::Agent;
 use application::booking::{Frame, Watcher};
-use application::catalog::{SeenEvent, SeenSale};
+use application::catalog::{EventRef, SeenEvent, SeenSale};
+use application::error::AppError;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -13,6 +16,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use futures::stream::{self, Stream};
 use serde::Serialize;
+use tokio::time::{Interval, MissedTickBehavior};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -128,7 +132,7 @@ async fn get_availability(
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the caller got."),
     ),
     responses((
-        status = 200, description = "The stream; it ends when the instance stops.",
+        status = 200, description = "The stream; it ends when the instance stops, and that of a draft with the credentials.",
         body = String, content_type = "text/event-stream",
     )),
     security((), ("bearer" = [])),
@@ -140,10 +144,12 @@ async fn watch_availability(
     event: EventPath,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let SeenEvent { seen, .. } = state.catalog().event(&visitor.agent, &event.0).await?;
+    let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
+    let is_public = state.catalog().event(&Agent::Anonymous, &event.0).await.is_ok();
     let watcher = state.availability().watch(seen)?;
+    let insider = (inside && !is_public).then(|| Insider::new(state.clone(), visitor, event.0));
     let known = request.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
-    let mut response = Response::new(Body::from_stream(frames(watcher, known)));
+    let mut response = Response::new(Body::from_stream(frames(watcher, known, insider)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -159,19 +165,51 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": still here\n\n");
 /// What one watcher keeps: his subscription and the version that he knows.
 struct Watching {
     watcher: Watcher,
+    insider: Option<Insider>,
     known: Option<u64>,
     greeted: bool,
 }
 
-fn frames(watcher: Watcher, known: Option<u64>) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(Watching { watcher, known, greeted: false }, |mut watching| async move {
+/// Somebody who watches what not everybody may see: he sees it for as long as he may.
+struct Insider {
+    state: AppState,
+    visitor: Visitor,
+    event: EventRef,
+    look_again: Interval,
+}
+
+/// How often it is asked whether he still may.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+impl Insider {
+    fn new(state: AppState, visitor: Visitor, event: EventRef) -> Self {
+        let mut look_again = tokio::time::interval(LOOK_AGAIN);
+        look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { state, visitor, event, look_again }
+    }
+
+    /// Whether his credentials still hold and still open the event. What cannot be asked at the moment is asked again.
+    async fn may(&self) -> bool {
+        let holds = self.visitor.still_holds(&self.state).await;
+        let seen = self.state.catalog().event(&self.visitor.agent, &self.event).await;
+        holds && !matches!(seen, Err(AppError::NotFound(_) | AppError::Forbidden | AppError::Unauthenticated))
+    }
+}
+
+fn frames(
+    watcher: Watcher,
+    known: Option<u64>,
+    insider: Option<Insider>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let watching = Watching { watcher, insider, known, greeted: false };
+    stream::unfold(watching, |mut watching| async move {
         let bytes = watching.next().await?;
         Some((Ok(bytes), watching))
     })
 }
 
 impl Watching {
-    /// The next bytes; none when the instance stops.
+    /// The next bytes; none when the instance stops, or he may not see them any more.
     async fn next(&mut self) -> Option<Bytes> {
         if !self.greeted {
             self.greeted = true;
@@ -180,7 +218,21 @@ impl Watching {
         if let Some(frame) = self.news() {
             return Some(frame);
         }
-        self.watcher.signals.changed().await.ok()?;
+        loop {
+            let Some(insider) = &mut self.insider else {
+                self.watcher.signals.changed().await.ok()?;
+                break;
+            };
+            tokio::select! {
+                changed = self.watcher.signals.changed() => {
+                    changed.ok()?;
+                    break;
+                }
+                _ = insider.look_again.tick() => if !insider.may().await {
+                    return None;
+                },
+            }
+        }
         Some(self.news().unwrap_or(HEARTBEAT))
     }
 

@@ -12,7 +12,9 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
@@ -165,7 +167,20 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
     [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
+/// Cookies count wherever a bearer token does.
+fn complete_security(operation: &mut Operation) {
+    let bearer = SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []);
+    let cookie = SecurityRequirement::new::<_, [&str; 0], &str>("cookie", []);
+    if let Some(schemes) = &mut operation.security
+        && schemes.contains(&bearer)
+        && !schemes.contains(&cookie)
+    {
+        schemes.push(cookie);
+    }
+}
+
 fn complete_operation(operation: &mut Operation) {
+    complete_security(operation);
     let has_key = has_key(operation);
     for (status, answer) in &mut operation.responses.responses {
         let RefOr::T(answer) = answer else { continue };

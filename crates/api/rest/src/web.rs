@@ -1,10 +1,12 @@
 //! `/auth/web`: signing in from pages of this instance, whose tokens lie in cookies that no script reads.
 
+use application::error::AppError;
 use application::identity::TokenPair;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +18,7 @@ use crate::context::Context;
 use crate::extract::Json;
 use crate::extract::client::Client;
 use crate::extract::cookie::{ACCESS, REFRESH, kept};
-use crate::extract::web::{OwnPage, WebCaller};
+use crate::extract::web::{Leaver, OwnPage, WebCaller};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -71,7 +73,8 @@ async fn web_login(
 
 /// Changes the refresh token of the cookie for a new pair
 ///
-/// As `/auth/refresh`, with cookies. Taken from pages of this origin alone.
+/// As `/auth/refresh`, with cookies, which the browser forgets where they are of no use any more. Taken from pages of this
+/// origin alone.
 #[utoipa::path(
     post, path = "/auth/web/refresh", operation_id = "webRefresh", tag = "Identity",
     responses((
@@ -81,9 +84,17 @@ async fn web_login(
     security(()),
     extensions(("x-problems" = json!(["unauthenticated", "forbidden"]))),
 )]
-async fn web_refresh(State(state): State<AppState>, context: Context, page: OwnPage) -> Result<Answered, Problem> {
-    let pair = state.identity().refresh(page.refresh_token()?, &context.origin()).await?;
-    answer(&state, &pair)
+async fn web_refresh(State(state): State<AppState>, context: Context, page: OwnPage) -> Result<Response, Problem> {
+    let refreshed = match page.refresh_token() {
+        Ok(token) => state.identity().refresh(token, &context.origin()).await,
+        Err(missing) => Err(missing),
+    };
+    match refreshed {
+        Ok(pair) => Ok(answer(&state, &pair)?.into_response()),
+        // Nothing will come of these cookies any more.
+        Err(AppError::Unauthenticated) => Ok((forgotten()?, Problem::from(AppError::Unauthenticated)).into_response()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Tells a page of its session
@@ -101,7 +112,7 @@ async fn web_session(State(state): State<AppState>, caller: WebCaller) -> Result
 
 /// Signs out with cookies
 ///
-/// The session ends, and the browser forgets both cookies.
+/// The session ends, and the browser forgets both cookies; also those of a session that has ended already.
 #[utoipa::path(
     post, path = "/auth/web/logout", operation_id = "webLogout", tag = "Identity",
     responses((
@@ -110,9 +121,16 @@ async fn web_session(State(state): State<AppState>, caller: WebCaller) -> Result
     )),
     security(("cookie" = [])),
 )]
-async fn web_logout(State(state): State<AppState>, caller: WebCaller) -> Result<(StatusCode, HeaderMap), Problem> {
-    state.identity().logout(&caller.principal, &caller.origin).await?;
-    Ok((StatusCode::NO_CONTENT, cookies(("", 0), ("", 0))?))
+async fn web_logout(State(state): State<AppState>, leaver: Leaver) -> Result<(StatusCode, HeaderMap), Problem> {
+    if let Leaver::SignedIn(caller) = leaver {
+        state.identity().logout(&caller.principal, &caller.origin).await?;
+    }
+    Ok((StatusCode::NO_CONTENT, forgotten()?))
+}
+
+/// Makes the browser forget both cookies.
+fn forgotten() -> Result<HeaderMap, Problem> {
+    cookies(("", 0), ("", 0))
 }
 
 fn answer(state: &AppState, pair: &TokenPair) -> Result<Answered, Problem> {
@@ -127,7 +145,7 @@ fn answer(state: &AppState, pair: &TokenPair) -> Result<Answered, Problem> {
 fn cookies(access: (&str, u64), refresh: (&str, u64)) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::new();
     for line in [kept(ACCESS, access.0, access.1, "Lax"), kept(REFRESH, refresh.0, refresh.1, "Strict")] {
-        let line = HeaderValue::try_from(line).map_err(|_| application::error::AppError::Internal)?;
+        let line = HeaderValue::try_from(line).map_err(|_| AppError::Internal)?;
         headers.append(SET_COOKIE, line);
     }
     Ok(headers)

@@ -5,7 +5,7 @@
 
 use chrono::TimeDelta;
 use domain::catalog::{Invitation, InvitationRefusal, NewInvitation, TeamRefusal};
-use domain::{InvitationId, Language, Limit, OrganizerId, Problems, Timestamp};
+use domain::{EmailAddress, InvitationId, Language, Limit, OrganizerId, Problems, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -45,6 +45,11 @@ impl Catalog {
     ) -> Result<Answer<Invitation>, AppError> {
         let _running = key.map(|key| self.in_flight.enter(key)).transpose()?;
         let token = self.ports.identity.new_token("")?;
+        if let Ok(email) = EmailAddress::parse("email", new.email) {
+            // Of who may not invite nothing is counted; who may is asked again under the lock.
+            self.access.require(agent, Operation::ChangeMembers, &Subject::organizer(organizer), "organizer").await?;
+            self.guards().invite(organizer, &email).await?;
+        }
         let mut uow = self.ports.store.begin().await?;
         self.team_in_op(uow.as_mut(), agent, Operation::ChangeMembers, organizer).await?;
         if let Some(snapshot) = self.kept_in_op(uow.as_mut(), key).await? {
@@ -53,7 +58,6 @@ impl Catalog {
         let (by, now) = (agent.account()?.user, self.now());
         let id = InvitationId::new(self.ports.ids.uuid());
         let invitation = Invitation::try_new(id, organizer, new, token.hash, by, now)?;
-        self.ports.identity.guards().invite(organizer, &invitation.email).await?;
         self.check_events_in_op(uow.as_mut(), organizer, &invitation.reach).await?;
         self.replace_in_op(uow.as_mut(), &invitation, now, origin).await?;
         if uow.count_invitations(organizer, now).await? >= INVITATIONS_MAX {
@@ -135,7 +139,7 @@ impl Catalog {
     /// [`AppError::Forbidden`] for an account of another address; [`AppError::AlreadyExists`] for a member.
     pub async fn accept_invitation(&self, agent: &Agent, token: &str, origin: &Origin) -> Result<SeenMember, AppError> {
         let principal = require_on_platform(agent, PlatformOperation::AcceptInvitations, false)?;
-        self.ports.identity.guards().try_token(origin).await?;
+        self.guards().try_token(origin).await?;
         let hash = token_hash(token).ok_or_else(over)?;
         let mut uow = self.ports.store.begin().await?;
         let found = uow.invitation_by_hash(&hash).await?.ok_or_else(over)?;
@@ -146,7 +150,6 @@ impl Catalog {
         let found = uow.invitation(found.organizer, found.id).await?.ok_or_else(over)?;
         let now = self.now();
         let accepted = found.accept(&user.email, now)?;
-        self.ports.identity.guards().right_token(origin).await;
         if uow.membership(team.organizer, user.id).await?.is_some() {
             return Err(TeamRefusal::AlreadyMember.into());
         }
@@ -158,6 +161,7 @@ impl Catalog {
         uow.save_team(&team).await?;
         uow.commit().await?;
         self.access.forget(team.organizer, user.id).await;
+        self.guards().right_token(origin).await;
         Ok(SeenMember { member, user })
     }
 

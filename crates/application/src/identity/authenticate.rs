@@ -1,5 +1,7 @@
 //! Use case: whose access token is this?
 
+use domain::SigningKeyId;
+
 use crate::error::AppError;
 use crate::identity::AccessClaims;
 use crate::identity::service::Identity;
@@ -28,11 +30,22 @@ impl Identity {
         self.revoked.present(principal).ok_or(AppError::Unauthenticated)
     }
 
-    /// Whose token this is, if it was verified lately; nothing is looked up for it, and nothing verified.
+    /// Whom a token speaks of, as far as this process can tell by itself: nothing is looked up for it, so that it may be
+    /// asked of whoever sends what he likes.
     #[must_use]
-    pub fn remembered(&self, token: &str) -> Option<Principal> {
-        let verified = self.verified.get(TokenDigest::of(token), self.now().timestamp())?;
-        self.revoked.present(verified.principal).filter(|_| self.key_ring.verifies(verified.key))
+    pub fn recognise(&self, token: &str) -> Option<Principal> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let digest = TokenDigest::of(token);
+        let principal = match self.verified.get(digest, self.now().timestamp()) {
+            Some(verified) if self.key_ring.verifies(verified.key) => verified.principal,
+            _ => {
+                let key = self.ports.tokens.key_id(token)?;
+                self.verify_by(token, digest, (key, self.key_ring.known(key)?))?
+            }
+        };
+        self.revoked.present(principal)
     }
 
     /// For how many seconds more a token holds that was [authenticated](Self::authenticate) just now.
@@ -46,6 +59,15 @@ impl Identity {
     async fn verify(&self, token: &str, digest: TokenDigest) -> Option<Principal> {
         let key = self.ports.tokens.key_id(token)?;
         let public_key = self.key_ring.public_key(&self.ports, key).await?;
+        self.verify_by(token, digest, (key, public_key))
+    }
+
+    fn verify_by(
+        &self,
+        token: &str,
+        digest: TokenDigest,
+        (key, public_key): (SigningKeyId, [u8; 32]),
+    ) -> Option<Principal> {
         let claims = self.ports.tokens.verify(token, &public_key)?;
         if !claims.holds(&self.settings, self.now()) {
             return None;

@@ -95,14 +95,15 @@ impl Identity {
         if !token.holds(token.purpose, speaks_of, now) {
             return Err(invalid_token());
         }
-        self.ports.guards.right_token(origin).await;
         let change = change.agreed_by(token.purpose);
         if !change.is_agreed() {
             uow.save_email_change(&change).await?;
             uow.commit().await?;
+            self.ports.guards.right_token(origin).await;
             return Ok(EmailAgreement::Waiting);
         }
         self.move_account(uow, &before, change.new_email, origin).await?;
+        self.ports.guards.right_token(origin).await;
         Ok(EmailAgreement::Changed)
     }
 

@@ -150,7 +150,7 @@ impl KeyRing {
         self.known(id).is_some()
     }
 
-    fn known(&self, id: SigningKeyId) -> Option<[u8; 32]> {
+    pub(super) fn known(&self, id: SigningKeyId) -> Option<[u8; 32]> {
         self.keys().public.iter().find(|key| key.id == id).map(|key| key.bytes)
     }
 

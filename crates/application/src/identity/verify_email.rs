@@ -23,7 +23,6 @@ impl Identity {
         if !token.holds(MailedPurpose::VerifyEmail, &before.email, now) {
             return Err(invalid_token());
         }
-        self.ports.guards.right_token(origin).await;
         let after = match before.verified() {
             Some(after) => {
                 let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.email_verified(&before, &after);
@@ -35,6 +34,7 @@ impl Identity {
             None => before,
         };
         uow.commit().await?;
+        self.ports.guards.right_token(origin).await;
         Ok(after)
     }
 

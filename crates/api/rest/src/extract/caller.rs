@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::Context;
 use crate::extract::cookie::{ACCESS, cookie, is_safe};
@@ -31,10 +32,24 @@ pub(crate) struct Acting {
     pub(crate) origin: Origin,
 }
 
-/// Anybody. Who sends a token that does not hold is refused all the same, so that he learns of it.
+/// Anybody. Who sends a token that does not hold is refused all the same, so that he learns of it; a browser sends its
+/// cookies unasked, and those of a session that has ended count as none.
 pub(crate) struct Visitor {
     /// He.
     pub(crate) agent: Agent,
+    /// What he has shown, if anything.
+    token: Option<SecretString>,
+}
+
+impl Visitor {
+    /// Somebody who has shown nothing.
+    const ANONYMOUS: Self = Self { agent: Agent::Anonymous, token: None };
+
+    /// Whether what he has shown still holds.
+    pub(crate) async fn still_holds(&self, state: &AppState) -> bool {
+        let Some(token) = &self.token else { return true };
+        !matches!(state.identity().identify(token.expose_secret()).await, Err(AppError::Unauthenticated))
+    }
 }
 
 impl FromRequestParts<AppState> for Acting {
@@ -66,10 +81,22 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         if !parts.headers.contains_key(AUTHORIZATION) && cookie(&parts.headers, ACCESS).is_none() {
-            return Ok(Self { agent: Agent::Anonymous });
+            return Ok(Self::ANONYMOUS);
+        }
+        if !parts.headers.contains_key(AUTHORIZATION) && remains(of_cookie(parts, state).await)?.is_none() {
+            return Ok(Self::ANONYMOUS);
         }
         let acting = Acting::from_request_parts(parts, state).await?;
-        Ok(Self { agent: acting.agent })
+        let token = bearer(&parts.headers)?.or_else(|| cookie(&parts.headers, ACCESS));
+        Ok(Self { agent: acting.agent, token: token.map(SecretString::from) })
+    }
+}
+
+/// Who is left of cookies: nobody, where they are of no use.
+fn remains(known: Result<Option<Principal>, AppError>) -> Result<Option<Principal>, AppError> {
+    match known {
+        Err(AppError::Unauthenticated) => Ok(None),
+        known => known,
     }
 }
 
@@ -83,14 +110,14 @@ pub(super) async fn admit(context: &Context, agent: &Agent, parts: &Parts, state
     Ok(())
 }
 
-/// Whose credentials these are, as far as that is known without looking anything up.
-pub(crate) fn remembered(headers: &HeaderMap, state: &AppState) -> Option<Principal> {
+/// Whose credentials these are, as far as that can be told without looking anything up.
+pub(crate) fn recognised(headers: &HeaderMap, state: &AppState) -> Option<Principal> {
     let token = match bearer(headers) {
         Ok(Some(token)) => token,
         Ok(None) => cookie(headers, ACCESS)?,
         Err(_) => return None,
     };
-    state.identity().remembered(token)
+    state.identity().recognise(token)
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750); none without that header.

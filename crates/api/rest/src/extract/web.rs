@@ -26,6 +26,14 @@ pub(crate) struct WebCaller {
     pub(crate) token: String,
 }
 
+/// Somebody who signs out with cookies; 401 where there are none.
+pub(crate) enum Leaver {
+    /// His session is still there.
+    SignedIn(WebCaller),
+    /// His session has ended: cookies are all that is left of it.
+    Gone,
+}
+
 impl OwnPage {
     /// The token of the cookie.
     ///
@@ -57,6 +65,20 @@ impl FromRequestParts<AppState> for WebCaller {
         admit(&context, &principal.into(), parts, state).await?;
         let token = cookie(&parts.headers, ACCESS).unwrap_or_default().to_owned();
         Ok(Self { principal, origin: context.origin(), token })
+    }
+}
+
+impl FromRequestParts<AppState> for Leaver {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let token = cookie(&parts.headers, ACCESS).ok_or(AppError::Unauthenticated)?;
+        let is_foreign = site(parts, state.settings().public_origin.as_deref()) == Site::Foreign;
+        match state.identity().authenticate(token).await {
+            Err(AppError::Unauthenticated) if !is_foreign => Ok(Self::Gone),
+            // A session that is still there ends by a page's own request alone.
+            _ => Ok(Self::SignedIn(WebCaller::from_request_parts(parts, state).await?)),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue};
 
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
-/// The pages of the documentation: their own scripts and images, styles also within the page, and calls to this server.
-const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+/// The pages of the documentation: their own scripts, styles and images, and calls to this server.
+const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                     font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// The pages that the links of mails lead to: their own script and style, and calls to this server.

@@ -33,7 +33,7 @@ pub(crate) use meters::Meters;
 
 use crate::Peer;
 use crate::context::{CORRELATION_ID, Context};
-use crate::extract::caller::remembered;
+use crate::extract::caller::recognised;
 use crate::forwarded::{Network, caller_address};
 use crate::problem::Problem;
 use crate::rate_limit;
@@ -159,7 +159,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 impl Settings {
     /// Lets a request in whose head is not too large, and whose sender neither asks too often nor has knocked at too many
-    /// doors that are not there. Nothing is looked up for it: who has signed in lately and has not knocked so himself is
+    /// doors that are not there. Nothing is looked up for it: who has signed in and has not knocked so himself is
     /// not held responsible for others behind his address.
     async fn admit(&self, context: &Context, headers: &HeaderMap, bytes: usize, route: &str) -> Result<(), Problem> {
         if bytes > self.header_bytes_max {
@@ -169,7 +169,7 @@ impl Settings {
         let guards = state.identity().guards();
         guards.admit(context.address()).await.map_err(AppError::from)?;
         if let Err(limit) = guards.has_missed(context.address()).await {
-            let known = remembered(headers, state).ok_or(AppError::from(limit))?;
+            let known = recognised(headers, state).ok_or(AppError::from(limit))?;
             guards.account_has_missed(known.user).await.map_err(AppError::from)?;
         }
         Ok(())
