@@ -39,6 +39,7 @@ async fn identity(database: &Database, sealer: Arc<dyn Sealer>) -> Result<Identi
         tokens: Arc::new(EdDsaTokens),
         sealer: sealer.clone(),
         random: Arc::new(SystemRandom),
+        guards: application::guard::Guards::off(),
         mails: Arc::new(Mails::new(sealer, ids, "https://tickets.example.com")),
     };
     Identity::start(ports, IdentitySettings::default()).await
@@ -49,7 +50,7 @@ async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) {
     let identity = identity(database, sealer.clone()).await.unwrap();
     let new = NewUser { email: "ana@example.com", password: "correct horse battery", name: None };
     identity.register(new, domain::Language::English, &Origin::system("test")).await.unwrap();
-    identity.forgot_password("ana@example.com").await.unwrap();
+    identity.forgot_password("ana@example.com", &Origin::system("test")).await.unwrap();
     identity.create_user(NewUser { email: "b@example.com", ..new }, Role::User, &Origin::system("test")).await.unwrap();
     let ports = AuditPorts {
         seals: Arc::new(database.clone()),
