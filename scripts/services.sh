@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The services that tests and drill need: today one PostgreSQL, on loopback, with its own data folder.
+# The services that tests and drill need, on loopback: one PostgreSQL with its own data folder, and one provider of
+# OpenID Connect (npm's certified oidc-provider, see scripts/oidc).
 #
 #   up       start it (installing it first, if it is missing) and print its URL; twice is fine
 #   down     stop it and throw its data away
@@ -161,6 +162,76 @@ up() {
     die "PostgreSQL does not start; its log is $home/log"
 }
 
+# The provider -------------------------------------------------------------------------------------
+
+oidc=$services/oidc
+
+oidc_processes() { find /proc/[0-9]*/cwd -prune -lname "$oidc" 2>/dev/null | cut -d / -f 3; }
+
+oidc_running() { [[ -f $oidc/port && -n $(oidc_processes) ]]; }
+
+oidc_url() { echo "http://127.0.0.1:$(<"$oidc/port")"; }
+
+oidc_install() {
+    local source=$root/scripts/oidc
+    mkdir -p "$oidc"
+    if ! { command -v node && command -v npm; } >/dev/null; then
+        command -v apt-get >/dev/null || die "Node.js is missing: please install it (any version from 18 on)"
+        say "installing Node.js"
+        local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+        as_admin "${apt[@]}" update >&2
+        as_admin "${apt[@]}" install -y --no-install-recommends nodejs npm >&2
+    fi
+    cp "$source/provider.mjs" "$oidc/"
+    cmp -s "$source/package-lock.json" "$oidc/installed" && return
+    cp "$source/package.json" "$source/package-lock.json" "$oidc/"
+    (cd "$oidc" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2) || die "npm could not install the provider"
+    cp "$source/package-lock.json" "$oidc/installed"
+}
+
+oidc_up() {
+    if oidc_running; then return; fi
+    oidc_install
+    local port
+    port=$(pick_port)
+    # A session of its own: whoever ends the tests does not end it. The lock must not live on in it, hence 9>&-.
+    (cd "$oidc" && exec setsid node provider.mjs "$port" >log 2>&1 </dev/null 9>&-) &
+    for _ in {1..300}; do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port" >"$oidc/port"
+            return
+        fi
+        sleep 0.1
+    done
+    tail -n 20 "$oidc/log" >&2 || true
+    die "the OpenID Connect provider does not start; its log is $oidc/log"
+}
+
+oidc_down() {
+    rm -f "$oidc/port"
+    local left
+    for _ in {1..100}; do
+        left=$(oidc_processes)
+        [[ -n $left ]] || return 0
+        # shellcheck disable=SC2086 # a list of numbers
+        kill $left 2>/dev/null || true
+        sleep 0.1
+    done
+    die "the OpenID Connect provider does not end"
+}
+
+# Both ---------------------------------------------------------------------------------------------
+
+all_up() {
+    up
+    oidc_up
+}
+
+all_down() {
+    down
+    oidc_down
+}
+
 stop() {
     if ! running; then return; fi
     as_owner "$bin/pg_ctl" -D "$home/data" -m fast -W stop >/dev/null 2>&1 || true # fails on a killed one
@@ -201,20 +272,20 @@ locked() {
 # Each command stands alone on its line: behind `&&` or `if` bash would ignore failures inside it.
 case ${1:-} in
 up)
-    locked up
+    locked all_up
     url
     ;;
-down) locked down ;;
+down) locked all_down ;;
 restart)
     locked restart
     url
     ;;
 kill) locked crash ;;
 status)
-    if running; then
+    if running && oidc_running; then
         echo "PostgreSQL is up at $(url), data in $home"
     else
-        echo "PostgreSQL is down"
+        echo "PostgreSQL, or the OpenID Connect provider, is down"
         exit 1
     fi
     ;;
@@ -225,6 +296,7 @@ url)
 env)
     running || die "not running: say up first"
     echo "export GOTICKET_TEST_POSTGRES_URL=$(url)"
+    if oidc_running; then echo "export GOTICKET_TEST_OIDC_URL=$(oidc_url)"; fi
     ;;
 -h | --help | help) usage 0 ;;
 *) usage 2 >&2 ;;

@@ -50,6 +50,7 @@ pub trait Store: Send + Sync {
 pub trait UnitOfWork:
     crate::identity::IdentityRepository
     + crate::identity::ApiKeyRepository
+    + crate::identity::ExternalIdentityRepository
     + crate::catalog::CatalogRepository
     + crate::catalog::InvitationRepository
     + Journal

@@ -34,6 +34,8 @@ ids! {
     UserId,
     /// One sign-in of an account; the claim `sid` of its access tokens.
     SessionId,
+    /// Who an account is at a provider elsewhere.
+    ExternalIdentityId,
     /// A key that signs access tokens; the `kid` of a token.
     SigningKeyId,
     /// A tenant.

@@ -20,8 +20,8 @@ mod problem;
 mod text;
 
 pub use ids::{
-    ApiKeyId, BookingId, EventId, InvitationId, JobId, OrganizerId, OutboxId, PoolId, SessionId, SigningKeyId,
-    TicketTypeId, UserId,
+    ApiKeyId, BookingId, EventId, ExternalIdentityId, InvitationId, JobId, OrganizerId, OutboxId, PoolId, SessionId,
+    SigningKeyId, TicketTypeId, UserId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

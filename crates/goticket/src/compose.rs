@@ -84,6 +84,7 @@ impl Ground {
             random: Arc::new(SystemRandom),
             guards: settings.guards(Arc::clone(&self.clock)),
             mails: Arc::new(Mails::new(sealer, Arc::clone(&self.ids), &settings.http.public_url())),
+            providers: settings.sign_in_providers(&self.clock, &self.ids)?,
         };
         let started = Identity::start(ports, settings.identity()).await;
         if settings.database.migrate_on_start {

@@ -20,7 +20,7 @@ use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
 use application::guard::{Guards, LimitRates};
 use application::identity::{
-    Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer,
+    Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer, SignInProvider,
 };
 use application::jobs::Worker;
 use application::mail::{Mails, SendMail};
@@ -58,6 +58,8 @@ pub struct Settings {
     pub limits: Option<LimitRates>,
     /// How many passwords are hashed at a time, and how many more wait.
     pub hashing: BcryptLimits,
+    /// Who else signs people in.
+    pub providers: Vec<Arc<dyn SignInProvider>>,
 }
 
 impl Default for Settings {
@@ -69,6 +71,7 @@ impl Default for Settings {
             rest: RestSettings::default(),
             limits: None,
             hashing: BcryptLimits { running: 2, waiting: 100 },
+            providers: Vec::new(),
         }
     }
 }
@@ -126,7 +129,8 @@ impl TestApp {
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
         let limiter = |rates| MemoryRateLimiter::new(&rates, MemoryRateLimiter::KEYS_MAX, shared_clock.clone());
         let guards = settings.limits.map_or(Guards::off(), |rates| Guards::new(Arc::new(limiter(rates))));
-        let ports = IdentityPorts { guards, ..identity_ports(&port, &shared_clock, &ids, settings.hashing) };
+        let ports = identity_ports(&port, &shared_clock, &ids, settings.hashing);
+        let ports = IdentityPorts { guards, providers: settings.providers, ..ports };
         let identity = Identity::start(ports, settings.identity).await;
         let identity = Arc::new(identity.expect("identity starts"));
         let post = SmtpServer::start().await;
@@ -350,6 +354,7 @@ fn identity_ports(
         random: Arc::new(SystemRandom),
         guards: Guards::off(),
         mails: Arc::new(Mails::new(sealer(), ids.clone(), "https://tickets.example.com")),
+        providers: Vec::new(),
     }
 }
 

@@ -56,6 +56,8 @@ editTicketType     401    404   404   403     200     404     200   404     200 
 endOtherSessions   401    204   204   204     204     204     204   204     204   401     401     403    403     403    403     403
 endSession         401    204   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 exportAccount      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
+exchangeCode       401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
+finishSignIn       404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
 forgotPassword     202    202   202   202     202     202     202   202     202   202     202     202    202     202    202     202
 getApiKey          401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 getAvailability    404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
@@ -72,13 +74,16 @@ holdTickets        401    201   201   201     201     201     201   201     201 
 inviteMember       401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
 jwks               200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listAudit          401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
+linkIdentity       401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 listApiKeys        401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listEventBookings  401    404   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listEvents         200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
+listIdentities     401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listInvitations    401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listMembers        401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 listMyBookings     401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listOrganizers     401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
+listProviders      200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listSessions       401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listUsers          401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 liveness           200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
@@ -96,8 +101,11 @@ resetPassword      422    422   422   422     422     422     422   422     422 
 resumeEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 revokeApiKey       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 revokeInvitation   401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
+startSignIn        404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
+unlinkIdentity     401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 verifyEmail        422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability  404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
+webExchangeCode    403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
 webLogin           403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
 webLogout          401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
 webRefresh         403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
@@ -188,6 +196,8 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "createOrganizer" => json!({ "name": "Club" }),
         "deleteAccount" => json!({ "password": wrong }),
         "forgotPassword" => json!({ "email": "nobody@example.com" }),
+        "exchangeCode" | "webExchangeCode" => json!({ "code": token }),
+        "linkIdentity" => json!({ "provider": "nobody" }),
         "handOver" => json!({ "userId": ids["userId"] }),
         "inviteMember" => json!({ "email": format!("{}@example.com", fresh()), "role": "scanner" }),
         "login" => json!({ "email": "nobody@example.com", "password": wrong }),
@@ -297,6 +307,9 @@ impl Scene {
             let invitations = format!("/api/v1/organizers/{}/invitations", self.organizer);
             ids.insert("invitationId", text(&owner.post(&invitations, &wish).await.expect(201)["id"]));
         }
+        // There is no provider, and whose an identity is shows `rest_oauth`.
+        ids.insert("provider", "nobody".to_owned());
+        ids.insert("identityId", fresh().to_string());
         // Somebody who may be changed.
         let name = format!("colleague-{}", fresh().simple());
         let colleague = match operation {

@@ -70,6 +70,7 @@ impl World {
                 Arc::new(SystemIds::default()),
                 "https://tickets.example.com",
             )),
+            providers: Vec::new(),
         }
     }
 

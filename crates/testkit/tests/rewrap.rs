@@ -41,6 +41,7 @@ async fn identity(database: &Database, sealer: Arc<dyn Sealer>) -> Result<Identi
         random: Arc::new(SystemRandom),
         guards: application::guard::Guards::off(),
         mails: Arc::new(Mails::new(sealer, ids, "https://tickets.example.com")),
+        providers: Vec::new(),
     };
     Identity::start(ports, IdentitySettings::default()).await
 }

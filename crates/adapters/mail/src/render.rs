@@ -39,11 +39,13 @@ const BUTTON: (&str, &str) = ("button.html", include_str!("../templates/button.h
 
 const TEMPLATES: &[(&str, &str)] = templates! {
     "en": [
-        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use", "layout",
+        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use",
+        "identity_linked", "identity_unlinked", "layout",
         "organizer_invitation", "password_changed", "reset_password", "verify_email",
     ],
     "pl": [
-        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use", "layout",
+        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use",
+        "identity_linked", "identity_unlinked", "layout",
         "organizer_invitation", "password_changed", "reset_password", "verify_email",
     ],
 };

@@ -26,6 +26,8 @@ fn contents(name: &str) -> Vec<MailContent> {
         MailContent::PasswordChanged { when: when.clone() },
         MailContent::ConfirmOldEmail { new_email: "new@example.com".to_owned(), link: link.clone() },
         MailContent::ConfirmNewEmail { link },
+        MailContent::IdentityLinked { provider: "Google".into(), when: "2027-01-15 09:00 UTC".into() },
+        MailContent::IdentityUnlinked { provider: "Google".into(), when: "2027-01-15 09:00 UTC".into() },
         MailContent::EmailInUse {},
         MailContent::EmailChanged { when: when.clone() },
         MailContent::AccountDeleted { when },
@@ -133,6 +135,9 @@ fn values(content: &MailContent) -> Vec<&str> {
         MailContent::PasswordChanged { when }
         | MailContent::EmailChanged { when }
         | MailContent::AccountDeleted { when } => vec![when],
+        MailContent::IdentityLinked { provider, when } | MailContent::IdentityUnlinked { provider, when } => {
+            vec![provider, when]
+        }
         MailContent::EmailInUse {} => Vec::new(),
     }
 }

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::entity::{
-    api_key, booking, booking_attendee, email_change, idempotency_key, mailed_token, member, organizer, refresh_token,
-    seal_check, session, signing_key, user,
+    api_key, booking, booking_attendee, email_change, external_identity, idempotency_key, mailed_token, member,
+    organizer, refresh_token, seal_check, session, sign_in_code, signing_key, user,
 };
 use crate::error::{orm, saved};
 use crate::lane::among;
@@ -86,6 +86,17 @@ impl IdentityRepository for SqlUnit {
         saved("account", user, update.exec(&self.0).await.map_err(orm)?.rows_affected)
     }
 
+    async fn has_password(&mut self, user: UserId) -> Result<bool, StoreError> {
+        let row = user::Entity::find_by_id(user.uuid()).one(&self.0).await.map_err(orm)?;
+        Ok(row.is_some_and(|row| row.password_hash.is_some()))
+    }
+
+    async fn drop_password(&mut self, user: UserId) -> Result<(), StoreError> {
+        let row = user::ActiveModel { password_hash: ActiveValue::Set(None), ..Default::default() };
+        let update = user::Entity::update_many().set(row).filter(user::Column::Id.eq(user.uuid()));
+        saved("account", user, update.exec(&self.0).await.map_err(orm)?.rows_affected)
+    }
+
     async fn save_email(&mut self, user: &User) -> Result<(), StoreError> {
         let row = user::ActiveModel {
             email: ActiveValue::Set(user.email.as_str().to_owned()),
@@ -103,6 +114,10 @@ impl IdentityRepository for SqlUnit {
         let row = user::ActiveModel { id: ActiveValue::NotSet, ..row.into_active_model().reset_all() };
         let update = user::Entity::update_many().set(row).filter(user::Column::Id.eq(id));
         saved("account", user.id, update.exec(&self.0).await.map_err(orm)?.rows_affected)?;
+        let identities = external_identity::Entity::delete_many().filter(external_identity::Column::UserId.eq(id));
+        identities.exec(&self.0).await.map_err(orm)?;
+        let codes = sign_in_code::Entity::delete_many().filter(sign_in_code::Column::UserId.eq(id));
+        codes.exec(&self.0).await.map_err(orm)?;
         let members = member::Entity::delete_many().filter(member::Column::UserId.eq(id));
         members.exec(&self.0).await.map_err(orm)?;
         let his = Query::select()

@@ -28,6 +28,7 @@ mod catalog;
 mod connect;
 mod entity;
 mod error;
+mod external_identities;
 mod identity;
 mod invitations;
 mod jobs;

@@ -24,6 +24,7 @@ mod forwarded;
 mod invitations;
 mod members;
 mod middleware;
+mod oauth;
 mod openapi;
 mod operation;
 mod organizers;
@@ -87,6 +88,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(auth::routes())
         .merge(account::routes())
         .merge(web::routes())
+        .merge(oauth::routes())
         .merge(users::routes())
         .merge(organizers::routes())
         .merge(members::routes())

@@ -43,7 +43,7 @@ pub(crate) struct WebSessionBody {
     expires_in: u64,
 }
 
-type Answered = (StatusCode, HeaderMap, Answer<WebSessionBody>);
+pub(crate) type Answered = (StatusCode, HeaderMap, Answer<WebSessionBody>);
 
 /// Signs in with cookies
 ///
@@ -133,7 +133,8 @@ fn forgotten() -> Result<HeaderMap, Problem> {
     cookies(("", 0), ("", 0))
 }
 
-fn answer(state: &AppState, pair: &TokenPair) -> Result<Answered, Problem> {
+/// The session of these tokens, which go into cookies.
+pub(crate) fn answer(state: &AppState, pair: &TokenPair) -> Result<Answered, Problem> {
     let access = (pair.access_token.expose_secret(), pair.expires_in_secs);
     let headers = cookies(access, (pair.refresh_token.expose_secret(), pair.session_expires_in_secs))?;
     let csrf_token = state.identity().csrf_token(pair.session)?.expose_secret().to_owned();

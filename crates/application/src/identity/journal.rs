@@ -61,6 +61,25 @@ impl Scribe<'_> {
         self.by_owner(before, after, "goticket.user.deleted.v1", "user.deleted", json!({}))
     }
 
+    /// `goticket.user.identity_linked.v1`
+    pub(super) fn identity_linked(&self, before: &User, after: &User, provider: &str) -> Entry {
+        let facts = json!({ "provider": provider });
+        self.by_owner(before, after, "goticket.user.identity_linked.v1", "user.identity_linked", facts)
+    }
+
+    /// `goticket.user.identity_unlinked.v1`
+    pub(super) fn identity_unlinked(&self, before: &User, after: &User, provider: &str) -> Entry {
+        let facts = json!({ "provider": provider });
+        self.by_owner(before, after, "goticket.user.identity_unlinked.v1", "user.identity_unlinked", facts)
+    }
+
+    /// `goticket.user.claimed.v1`: who reads the mails of its address, which nobody had verified, has come by way of a
+    /// provider; the identity is linked by that too.
+    pub(super) fn claimed(&self, before: &User, after: &User, provider: &str) -> Entry {
+        let facts = json!({ "provider": provider });
+        self.by_owner(before, after, "goticket.user.claimed.v1", "user.claimed", facts)
+    }
+
     /// A line of the audit log: a wish concerns no other program.
     pub(super) fn email_change_asked(&self, user: &User) -> AuditRow {
         self.noted(self.origin.actor, "user.email_change_asked", ("user", user.id.uuid()), None, None)

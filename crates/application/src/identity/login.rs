@@ -1,6 +1,6 @@
 //! Use case: somebody signs in with his password.
 
-use domain::identity::{Account, Device, Password, PasswordHash, Session};
+use domain::identity::{Account, Device, Password, PasswordHash, Session, User};
 use domain::{EmailAddress, SessionId, UserId};
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::identity::service::Identity;
 use crate::identity::tokens::TokenPair;
 use crate::journal::Scribe;
 use crate::origin::Origin;
+use crate::store::UnitOfWork;
 
 /// The most sessions that are looked through for a network that an account knows.
 const SESSIONS_MAX: u64 = 100;
@@ -82,21 +83,34 @@ impl Identity {
         origin: &Origin,
     ) -> Result<TokenPair, AppError> {
         let rehashed = self.rehash(account, password).await;
-        let (user, now) = (&account.user, self.now());
-        let session = Session::start(SessionId::new(self.ports.ids.uuid()), user.id, &self.settings.session, now);
-        let session = session.on(device);
-        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.session_started(&session);
+        let user = &account.user;
         let mut uow = self.ports.store.begin().await?;
         // The password was proved a moment ago; what has changed about the account since then ends that proof.
         self.lock_proved_in_op(uow.as_mut(), account).await?;
         if let Some(password) = rehashed {
             uow.save_password(user.id, &password).await?;
         }
+        let pair = self.start_session_in_op(uow.as_mut(), user, device, origin).await?;
+        uow.commit().await?;
+        Ok(pair)
+    }
+
+    /// Starts a session of an account that this transaction has locked, however its owner has proved to be he.
+    pub(super) async fn start_session_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        user: &User,
+        device: Device,
+        origin: &Origin,
+    ) -> Result<TokenPair, AppError> {
+        let now = self.now();
+        let session = Session::start(SessionId::new(self.ports.ids.uuid()), user.id, &self.settings.session, now);
+        let session = session.on(device);
+        let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.session_started(&session);
         uow.insert_sessions(std::slice::from_ref(&session)).await?;
-        let pair = self.issue_in_op(uow.as_mut(), &session, user.role, now).await?;
+        let pair = self.issue_in_op(uow, &session, user.role, now).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
-        uow.commit().await?;
         Ok(pair)
     }
 

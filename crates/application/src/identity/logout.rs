@@ -21,13 +21,14 @@ impl Identity {
         }
     }
 
-    /// Deletes mailed tokens and wishes for another address that are worth nothing any more.
+    /// Deletes mailed tokens, one-time codes and wishes for another address that are worth nothing any more.
     ///
     /// # Errors
     /// What the store answers.
     pub async fn delete_lapsed_tokens(&self) -> Result<(), AppError> {
         let mut uow = self.ports.store.begin().await?;
         uow.delete_lapsed_mailed_tokens(self.now()).await?;
+        uow.delete_lapsed_sign_in_codes(self.now()).await?;
         uow.commit().await?;
         Ok(())
     }

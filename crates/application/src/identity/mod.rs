@@ -22,6 +22,7 @@ mod key_ring;
 mod login;
 mod logout;
 mod mailed;
+mod oauth;
 mod refresh;
 mod register;
 mod repository;
@@ -45,6 +46,10 @@ pub use crypto::{CryptoError, HashError, KeyPair, PasswordHasher, SealError, Sea
 pub use demo::{DEMO_ACCOUNTS_MAX, DemoAccount};
 pub use forgot_password::MailPasswordResets;
 pub use key_ring::{KeyRingError, PublicKey};
+pub use oauth::{
+    AuthorizationAnswer, AuthorizationWish, ExternalIdentityReads, ExternalIdentityRepository, OfferedProvider,
+    ProviderError, ProviderReply, SignInFailure, SignInProvider, SignInStep,
+};
 pub use register::NewUser;
 pub use repository::{
     ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,

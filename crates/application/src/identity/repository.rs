@@ -27,7 +27,7 @@ use domain::identity::{
 };
 use domain::{EmailAddress, Limit, SessionId, SigningKeyId, Timestamp, UserId};
 
-use crate::identity::{ApiKeyReads, RevokedKey};
+use crate::identity::{ApiKeyReads, ExternalIdentityReads, RevokedKey};
 use crate::store::StoreError;
 
 /// What became of a new account.
@@ -131,6 +131,15 @@ pub trait IdentityRepository {
     /// [`StoreError::Defect`] where there is no such account.
     async fn save_password(&mut self, user: UserId, password: &PasswordHash) -> Result<(), StoreError>;
 
+    /// Whether something is kept of a password.
+    async fn has_password(&mut self, user: UserId) -> Result<bool, StoreError>;
+
+    /// Forgets what is kept of the password: nobody signs in by one.
+    ///
+    /// # Errors
+    /// [`StoreError::Defect`] where there is no such account.
+    async fn drop_password(&mut self, user: UserId) -> Result<(), StoreError>;
+
     /// Saves `email`, `email_verified` and `version` of an account that this transaction has locked.
     ///
     /// # Errors
@@ -138,7 +147,7 @@ pub trait IdentityRepository {
     async fn save_email(&mut self, user: &User) -> Result<(), StoreError>;
 
     /// Saves a deleted account that this transaction has locked: all of the account, without a password; its memberships,
-    /// the names of those it has booked for, and its kept answers go.
+    /// its external identities, the names of those it has booked for, and its kept answers go.
     async fn erase_user(&mut self, user: &User) -> Result<(), StoreError>;
 
     /// Whether there is an organizer that the account alone owns. From here on to the end of this transaction nobody
@@ -238,7 +247,7 @@ pub trait IdentityRepository {
 
 /// Reads that need no transaction. Each sees what was committed before it began.
 #[async_trait]
-pub trait IdentityReads: ApiKeyReads + Send + Sync {
+pub trait IdentityReads: ApiKeyReads + ExternalIdentityReads + Send + Sync {
     /// The account with this address, with what is kept of its password.
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
 

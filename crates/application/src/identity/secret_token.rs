@@ -43,7 +43,8 @@ pub(crate) fn token_hash_behind(prefix: &str, token: &str) -> Option<TokenHash> 
     is_ours.then(|| digest(token))
 }
 
-fn digest(token: &str) -> TokenHash {
+/// What is kept of any secret of enough bits.
+pub(super) fn digest(token: &str) -> TokenHash {
     TokenHash::new(Sha256::digest(token.as_bytes()).into())
 }
 

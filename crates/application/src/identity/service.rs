@@ -13,7 +13,7 @@ use crate::identity::revoked::{POLL_EVERY, Reader, Revoked};
 use crate::identity::verified::VerifiedTokens;
 use crate::identity::verified_keys::VerifiedKeys;
 use crate::identity::{
-    ChangedRole, IdentityReads, IdentitySettings, PasswordHasher, Sealer, SecretRandom, TokenFormat,
+    ChangedRole, IdentityReads, IdentitySettings, PasswordHasher, Sealer, SecretRandom, SignInProvider, TokenFormat,
 };
 use crate::mail::Mails;
 use crate::store::Store;
@@ -41,6 +41,8 @@ pub struct IdentityPorts {
     pub mails: Arc<Mails>,
     /// Limits.
     pub guards: Guards,
+    /// Who else knows who people are; each with a name of its own.
+    pub providers: Vec<Arc<dyn SignInProvider>>,
 }
 
 /// How often it is written down which API keys were used.

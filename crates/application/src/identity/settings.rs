@@ -18,6 +18,10 @@ pub struct IdentitySettings {
     pub session: SessionLifetimes,
     /// Whether a buyer who makes an organizer becomes an organizer himself (`auth.self_service_organizers`).
     pub self_service_organizers: bool,
+    /// Where people reach the instance, like `https://tickets.example.com`: providers send them back there.
+    pub public_url: String,
+    /// The pages at which signing in by a provider may end; the first one where none is wished for.
+    pub sign_in_pages: Vec<String>,
     /// Where the instance is marked as a demo: how long its demo tokens live. `None` (the default) makes none, and
     /// refuses every access token that lives longer than `access_ttl`.
     pub demo_token_ttl: Option<TimeDelta>,
@@ -31,6 +35,8 @@ impl Default for IdentitySettings {
             access_ttl: TimeDelta::minutes(15),
             session: SessionLifetimes::default(),
             self_service_organizers: false,
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            sign_in_pages: vec!["http://127.0.0.1:8080/account/sign-in".to_owned()],
             demo_token_ttl: None,
         }
     }

@@ -65,6 +65,20 @@ pub enum MailContent {
     },
     /// Another account was to get the address of this one.
     EmailInUse {},
+    /// Somebody can sign in by a provider from now on.
+    IdentityLinked {
+        /// What people call the provider.
+        provider: String,
+        /// Since when.
+        when: String,
+    },
+    /// Nobody signs in by a provider any more.
+    IdentityUnlinked {
+        /// What people call the provider.
+        provider: String,
+        /// Since when.
+        when: String,
+    },
     /// The account has another address now: to the one it had.
     EmailChanged {
         /// Since when.
@@ -89,6 +103,8 @@ impl MailContent {
             Self::ConfirmOldEmail { .. } => "confirm_old_email",
             Self::ConfirmNewEmail { .. } => "confirm_new_email",
             Self::EmailInUse {} => "email_in_use",
+            Self::IdentityLinked { .. } => "identity_linked",
+            Self::IdentityUnlinked { .. } => "identity_unlinked",
             Self::EmailChanged { .. } => "email_changed",
             Self::AccountDeleted { .. } => "account_deleted",
         }

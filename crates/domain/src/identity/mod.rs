@@ -5,6 +5,7 @@
 //! decided by [`User::change_role`]. Hashing, signing and randomness are ports of the application.
 
 mod api_key;
+mod external_identity;
 mod mailed_token;
 mod password;
 mod role;
@@ -12,6 +13,10 @@ mod session;
 mod user;
 
 pub use api_key::{ApiKey, NewApiKey, Scope, Scopes};
+pub use external_identity::{
+    EXTERNAL_IDENTITIES_MAX, ExternalIdentity, ExternalProfile, ExternalRefusal, ExternalSignIn, ExternalSubject,
+    SignInCode, decide_external_sign_in, may_unlink,
+};
 pub use mailed_token::{EmailChange, MailedPurpose, MailedToken, UnknownMailedPurpose};
 pub use password::{Password, PasswordHash};
 pub use role::{Role, UnknownRole};

@@ -81,12 +81,20 @@ pub enum EndReason {
     PasswordChanged,
     /// Its account was deleted.
     AccountDeleted,
+    /// The owner of its address, which nobody had verified before, has come by way of a provider.
+    Claimed,
 }
 
 impl EndReason {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Logout, Self::TokenReuse, Self::EndedByOwner, Self::PasswordChanged, Self::AccountDeleted];
+    pub const ALL: [Self; 6] = [
+        Self::Logout,
+        Self::TokenReuse,
+        Self::EndedByOwner,
+        Self::PasswordChanged,
+        Self::AccountDeleted,
+        Self::Claimed,
+    ];
 
     /// The word for stores and journals.
     #[must_use]
@@ -97,6 +105,7 @@ impl EndReason {
             Self::EndedByOwner => "ended_by_owner",
             Self::PasswordChanged => "password_changed",
             Self::AccountDeleted => "account_deleted",
+            Self::Claimed => "claimed",
         }
     }
 }

@@ -121,6 +121,12 @@ impl User {
         (!self.email_verified).then(|| Self { email_verified: true, ..self.changed() })
     }
 
+    /// After an external identity was linked to it, or taken away.
+    #[must_use]
+    pub fn with_other_identities(&self) -> Self {
+        self.changed()
+    }
+
     /// After its password was changed, of which it knows nothing but that it happened.
     #[must_use]
     pub fn with_new_password(&self) -> Self {

@@ -8,7 +8,7 @@ use domain::identity::SessionLifetimes;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
-use super::{HumanDuration, Secret, Settings};
+use super::{HumanDuration, OauthProviders, Secret, Settings, oauth};
 
 /// Accounts and sign-ins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +28,15 @@ pub struct Auth {
     pub session_absolute: HumanDuration,
     /// The cost of a password hash.
     pub bcrypt_cost: u32,
+    /// The pages at which signing in by a provider may end; by default the one of this instance.
+    pub sign_in_pages: Vec<String>,
+    /// How long one call to a provider may take.
+    pub oauth_timeout: HumanDuration,
+    /// How often a call to a provider that changes nothing is tried.
+    pub oauth_tries: u32,
+    /// Who else signs people in, by name.
+    #[serde(skip_serializing_if = "OauthProviders::is_empty")]
+    pub oauth: OauthProviders,
 }
 
 impl Default for Auth {
@@ -40,6 +49,10 @@ impl Default for Auth {
             session_idle: HumanDuration::from_secs(30 * 86_400),
             session_absolute: HumanDuration::from_secs(90 * 86_400),
             bcrypt_cost: BcryptHasher::COST_MIN,
+            sign_in_pages: Vec::new(),
+            oauth_timeout: HumanDuration::from_secs(5),
+            oauth_tries: 3,
+            oauth: OauthProviders::new(),
         }
     }
 }
@@ -55,7 +68,8 @@ impl Auth {
         check_range("auth.access_ttl", &self.access_ttl, second..=HumanDuration::from_secs(86_400))?;
         check_range("auth.session_idle", &self.session_idle, self.access_ttl..=year)?;
         check_range("auth.session_absolute", &self.session_absolute, self.session_idle..=year)?;
-        check_range("auth.bcrypt_cost", &self.bcrypt_cost, BcryptHasher::COST_MIN..=BcryptHasher::COST_MAX)
+        check_range("auth.bcrypt_cost", &self.bcrypt_cost, BcryptHasher::COST_MIN..=BcryptHasher::COST_MAX)?;
+        oauth::validate(self)
     }
 }
 
@@ -129,13 +143,19 @@ impl Settings {
     /// What accounts and sign-ins go by.
     #[must_use]
     pub fn identity(&self) -> IdentitySettings {
-        let auth = &self.auth;
+        let (auth, public_url) = (&self.auth, self.http.public_url().trim_end_matches('/').to_owned());
+        let mut sign_in_pages = auth.sign_in_pages.clone();
+        if sign_in_pages.is_empty() {
+            sign_in_pages.push(format!("{public_url}/account/sign-in"));
+        }
         IdentitySettings {
             issuer: auth.issuer.as_str().into(),
             audience: auth.audience.as_str().into(),
             access_ttl: auth.access_ttl.delta(),
             session: SessionLifetimes { idle: auth.session_idle.delta(), absolute: auth.session_absolute.delta() },
             self_service_organizers: auth.self_service_organizers,
+            public_url,
+            sign_in_pages,
             demo_token_ttl: self.demo.enabled.then(|| self.demo.token_ttl.delta()),
         }
     }

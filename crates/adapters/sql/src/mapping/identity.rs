@@ -3,13 +3,15 @@
 use application::identity::StoredSigningKey;
 use application::store::StoreError;
 use domain::identity::{
-    Account, ApiKey, Device, EmailChange, EndReason, MailedToken, RefreshToken, Scope, Scopes, Session, SessionEnd,
-    TokenHash, User, UserName,
+    Account, ApiKey, Device, EmailChange, EndReason, ExternalIdentity, ExternalSubject, MailedToken, RefreshToken,
+    Scope, Scopes, Session, SessionEnd, SignInCode, TokenHash, User, UserName,
 };
-use domain::{ApiKeyId, EmailAddress, OrganizerId, SessionId, SigningKeyId, Text, UserId};
+use domain::{ApiKeyId, EmailAddress, ExternalIdentityId, OrganizerId, SessionId, SigningKeyId, Text, UserId};
 
 use super::{count, instant, instant_if, integer, micros};
-use crate::entity::{api_key, email_change, mailed_token, refresh_token, session, signing_key, user};
+use crate::entity::{
+    api_key, email_change, external_identity, mailed_token, refresh_token, session, sign_in_code, signing_key, user,
+};
 use crate::error::bad_row;
 
 /// An account of its row.
@@ -93,9 +95,11 @@ pub(crate) fn session_row(session: &Session) -> session::Model {
 const fn known_before(reason: EndReason) -> EndReason {
     match reason {
         EndReason::TokenReuse => EndReason::TokenReuse,
-        EndReason::Logout | EndReason::EndedByOwner | EndReason::PasswordChanged | EndReason::AccountDeleted => {
-            EndReason::Logout
-        }
+        EndReason::Logout
+        | EndReason::EndedByOwner
+        | EndReason::PasswordChanged
+        | EndReason::AccountDeleted
+        | EndReason::Claimed => EndReason::Logout,
     }
 }
 
@@ -213,5 +217,54 @@ pub(crate) fn api_key_row(key: &ApiKey) -> api_key::Model {
         expires_at: key.expires_at.map(micros),
         last_used_at: key.last_used_at.map(micros),
         revoked_at: key.revoked_at.map(micros),
+    }
+}
+
+/// An external identity of its row.
+pub(crate) fn external_identity(row: external_identity::Model) -> Result<ExternalIdentity, StoreError> {
+    Ok(ExternalIdentity {
+        id: ExternalIdentityId::new(row.id),
+        user: UserId::new(row.user_id),
+        provider: row.provider,
+        who: ExternalSubject { issuer: row.issuer, subject: row.subject },
+        linked_at: instant(row.linked_at)?,
+    })
+}
+
+/// The row of an external identity.
+pub(crate) fn external_identity_row(identity: &ExternalIdentity) -> external_identity::Model {
+    external_identity::Model {
+        id: identity.id.uuid(),
+        user_id: identity.user.uuid(),
+        provider: identity.provider.clone(),
+        issuer: identity.who.issuer.clone(),
+        subject: identity.who.subject.clone(),
+        linked_at: micros(identity.linked_at),
+    }
+}
+
+/// A one-time code of its row.
+pub(crate) fn sign_in_code(row: &sign_in_code::Model) -> Result<SignInCode, StoreError> {
+    let hash = |bytes: &[u8]| {
+        let digest = bytes.try_into().map_err(|_| bad_row("digest of a code", bytes.len()))?;
+        Ok::<_, StoreError>(TokenHash::new(digest))
+    };
+    Ok(SignInCode {
+        hash: hash(&row.hash)?,
+        user: UserId::new(row.user_id),
+        user_version: count(row.user_version)?,
+        binding: hash(&row.binding)?,
+        expires_at: instant(row.expires_at)?,
+    })
+}
+
+/// The row of a one-time code.
+pub(crate) fn sign_in_code_row(code: &SignInCode) -> sign_in_code::Model {
+    sign_in_code::Model {
+        hash: code.hash.as_bytes().to_vec(),
+        user_id: code.user.uuid(),
+        user_version: integer(code.user_version),
+        binding: code.binding.as_bytes().to_vec(),
+        expires_at: micros(code.expires_at),
     }
 }

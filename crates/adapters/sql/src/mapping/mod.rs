@@ -13,8 +13,9 @@ pub(crate) use catalog::{
     organizer_row, pool_row, sales, ticket_type_row,
 };
 pub(crate) use identity::{
-    account_row, api_key, api_key_row, email_change, email_change_row, mailed_token, mailed_token_row, refresh_token,
-    refresh_token_row, session, session_row, signing_key, user,
+    account_row, api_key, api_key_row, email_change, email_change_row, external_identity, external_identity_row,
+    mailed_token, mailed_token_row, refresh_token, refresh_token_row, session, session_row, sign_in_code,
+    sign_in_code_row, signing_key, user,
 };
 
 use application::store::StoreError;

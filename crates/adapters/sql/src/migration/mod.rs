@@ -9,6 +9,7 @@ mod m20261121_000002_access;
 mod m20261121_000003_accounts;
 mod m20261121_000004_holds;
 mod m20261121_000012_invitations;
+mod m20261121_000013_external_identities;
 mod m20261121_000015_audit_chain;
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261121_000003_accounts", steps: m20261121_000003_accounts::STEPS },
     Migration { name: "m20261121_000004_holds", steps: m20261121_000004_holds::STEPS },
     Migration { name: "m20261121_000012_invitations", steps: m20261121_000012_invitations::STEPS },
+    Migration { name: "m20261121_000013_external_identities", steps: m20261121_000013_external_identities::STEPS },
     Migration { name: "m20261121_000015_audit_chain", steps: m20261121_000015_audit_chain::STEPS },
 ];
 

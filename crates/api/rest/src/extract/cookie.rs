@@ -1,5 +1,8 @@
 //! Cookies of the browser, and what guards them against requests that other sites make it send (docs/adr/0015).
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method};
@@ -8,9 +11,22 @@ use axum::http::{HeaderMap, HeaderName, Method};
 pub(crate) const ACCESS: &str = "__Host-goticket-access";
 /// The cookie with the refresh token.
 pub(crate) const REFRESH: &str = "__Host-goticket-refresh";
+/// The cookie by which a browser that was sent to a provider is known when it comes back.
+pub(crate) const OAUTH: &str = "__Host-goticket-oauth";
 /// Bears the CSRF token.
 pub(crate) const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What the browser keeps of a sign-in by a provider.
+pub(crate) struct OauthCookie(pub(crate) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for OauthCookie {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(cookie(&parts.headers, OAUTH).map(str::to_owned)))
+    }
+}
 
 /// The value of a cookie; none where it is not there, or there more than once, which no browser of ours makes.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

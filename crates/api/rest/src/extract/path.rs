@@ -28,6 +28,19 @@ impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Ids<N> {
     }
 }
 
+/// A name in the path, its first parameter.
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = raw(parts, state).await?;
+        let (_, value) = params.iter().next().ok_or_else(Problem::no_route)?;
+        Ok(Self(value.to_owned()))
+    }
+}
+
 /// An event by its id or its slug, the first parameter of the path.
 pub(crate) struct EventPath(pub(crate) EventRef);
 

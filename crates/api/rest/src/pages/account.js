@@ -8,6 +8,8 @@ const WORDS = {
     "reset-password": ["Choose a new password", "All sessions of the account will end.", "Set the password", "Done: sign in with the new password."],
     "confirm-email": ["Another e-mail address", "Press the button to agree to the change of the address.", "Agree", "Thank you. The address changes once both the old and the new one have agreed."],
     invitation: ["An invitation", "Sign in with the account of the address that the invitation was sent to, and accept it there with this code:", "", ""],
+    "sign-in": ["Signing in", "", "", "You are signed in."],
+    linked: "From now on you can sign in that way.",
     password: "New password, 8 to 72 bytes",
     invalid: "This link is not valid any more: ask for another one.",
     failed: "That did not work. Please try again in a moment.",
@@ -17,6 +19,8 @@ const WORDS = {
     "reset-password": ["Ustawienie nowego hasła", "Wszystkie sesje konta zostaną zakończone.", "Ustaw hasło", "Gotowe: można się zalogować nowym hasłem."],
     "confirm-email": ["Zmiana adresu e-mail", "Naciśnij przycisk, aby zgodzić się na zmianę adresu.", "Zgadzam się", "Dziękujemy. Adres zmieni się, gdy potwierdzą go stary i nowy adres."],
     invitation: ["Zaproszenie", "Zaloguj się na konto z adresem, na który wysłano zaproszenie, i przyjmij je tam tym kodem:", "", ""],
+    "sign-in": ["Logowanie", "", "", "Zalogowano."],
+    linked: "Od teraz można logować się w ten sposób.",
     password: "Nowe hasło, od 8 do 72 bajtów",
     invalid: "Ten odnośnik jest już nieważny: poproś o kolejny.",
     failed: "Nie udało się. Spróbuj ponownie za chwilę.",
@@ -53,15 +57,33 @@ async function send() {
   else answer(field ? words.invalid : words.failed, false);
 }
 
+// The end of a sign-in by a provider: the code works once, for this browser.
+async function signIn(told) {
+  if (told.has("linked")) return answer(words.linked, true);
+  if (!told.has("code")) return answer(`${words.failed} (${told.get("error")})`, false);
+  const reply = await fetch("/api/v1/auth/web/oauth/exchange", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ code: told.get("code") }),
+  });
+  if (reply.ok) answer(words[page][3], true);
+  else answer(words.failed, false);
+}
+
 function show() {
   document.documentElement.lang = language;
   const [title, text, button] = words[page] ?? [];
   if (!title) return;
+  const told = new URLSearchParams(location.search);
   // The address bar and the history need not keep it.
   history.replaceState(null, "", location.pathname);
   document.title = `${title} · GoTicket`;
   by("title").textContent = title;
   by("text").textContent = text;
+  if (page === "sign-in") {
+    signIn(told).catch(() => answer(words.failed, false));
+    return;
+  }
   if (!CALLS[page]) {
     by("answer").textContent = token;
     return;
