@@ -10,8 +10,7 @@ PROFILE ?= dev
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# `--bin` rather than `-p` keeps the features of the whole workspace, so that run, build and test
-# share what they compile.
+# Tests ask some dependencies for more (a clock that tests move), so that `make test` compiles those again.
 run: ## start GoTicket on this machine (SQLite, no configuration)
 	cargo run --profile $(PROFILE) --bin goticket -- serve
 
