@@ -64,6 +64,8 @@ fn body(operation: &str) -> Value {
         "handOver" => json!({ "userId": Uuid::nil() }),
         "acceptInvitation" => json!({ "token": "x" }),
         "inviteMember" => json!({ "email": "a@example.com", "role": "scanner" }),
+        "exchangeCode" | "webExchangeCode" => json!({ "code": "x" }),
+        "linkIdentity" => json!({ "provider": "google", "password": "wrong password" }),
         "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
         "refresh" => json!({ "refreshToken": "x" }),
         "register" => json!({ "email": "new@example.com", "password": "long enough" }),
@@ -88,6 +90,8 @@ async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
         ("userId", world.buyer.user().to_string()),
         ("apiKeyId", Uuid::nil().to_string()),
         ("invitationId", Uuid::nil().to_string()),
+        ("provider", "google".to_owned()),
+        ("identityId", Uuid::nil().to_string()),
         ("eventId", event),
     ])
 }
