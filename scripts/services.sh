@@ -118,9 +118,12 @@ load() {
     bin=$(find_bin)
 }
 
+# Who works in this folder. A process that ends while we look makes find fail, which says nothing.
+working_in() { { find /proc/[0-9]*/cwd -prune -lname "$1" 2>/dev/null || true; } | cut -d / -f 3; }
+
 # The ids of all processes of the cluster: each has its data folder as working folder. Better than the pid
 # file, which outlives a killed server, and than `kill -0`, which takes a zombie for alive.
-processes() { find /proc/[0-9]*/cwd -prune -lname "$home/data" 2>/dev/null | cut -d / -f 3; }
+processes() { working_in "$home/data"; }
 
 running() { load && [[ -n $(processes) ]]; }
 
@@ -166,7 +169,7 @@ up() {
 
 oidc=$services/oidc
 
-oidc_processes() { find /proc/[0-9]*/cwd -prune -lname "$oidc" 2>/dev/null | cut -d / -f 3; }
+oidc_processes() { working_in "$oidc"; }
 
 oidc_running() { [[ -f $oidc/port && -n $(oidc_processes) ]]; }
 
