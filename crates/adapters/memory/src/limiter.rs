@@ -120,14 +120,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
-
-    struct Set(AtomicI64);
-
-    impl Clock for Set {
-        fn now(&self) -> chrono::DateTime<chrono::Utc> {
-            chrono::DateTime::from_timestamp_micros(self.0.load(Ordering::Relaxed)).unwrap()
-        }
-    }
+    use crate::time::tests::Set;
 
     fn ask(bits: u128) -> Ask {
         Ask::one(LimitClass::Requests, LimitKey::of_bits(bits))

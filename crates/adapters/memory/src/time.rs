@@ -59,12 +59,13 @@ impl governor::clock::Clock for Time {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::AtomicI64;
 
     use super::*;
 
-    struct Set(AtomicI64);
+    /// A clock that says what it is set to, in microseconds.
+    pub(crate) struct Set(pub(crate) AtomicI64);
 
     impl Clock for Set {
         fn now(&self) -> chrono::DateTime<chrono::Utc> {

@@ -145,9 +145,9 @@ async fn watch_availability(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
-    let is_public = state.catalog().event(&Agent::Anonymous, &event.0).await.is_ok();
     let watcher = state.availability().watch(seen)?;
-    let insider = (inside && !is_public).then(|| Insider::new(state.clone(), visitor, event.0));
+    let hidden = inside && state.catalog().event(&Agent::Anonymous, &event.0).await.is_err();
+    let insider = hidden.then(|| Insider::new(state.clone(), visitor, event.0));
     let known = request.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
     let mut response = Response::new(Body::from_stream(frames(watcher, known, insider)));
     let headers = response.headers_mut();

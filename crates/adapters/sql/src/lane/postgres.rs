@@ -326,8 +326,7 @@ fn is_one(changes: &LaneChanges) -> bool {
 
 /// Writes the batch, and refuses it if not exactly the rows changed that should.
 pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
-    let query = sqlx::query(if is_one(changes) { AssertSqlSafe(WRITE_ONE.as_str()) } else { AssertSqlSafe(WRITE) });
-    let query = bind_stock(query, changes);
+    let query = bind_stock(sqlx::query(if is_one(changes) { &WRITE_ONE } else { WRITE }), changes);
     let query = bind_bookings(query, &changes.new_bookings);
     let query = bind_holds(bind_journals(query, changes), &standing(&changes.new_bookings));
     let counts: Vec<(i64, i64, i64)> = slot.fetch(query).await.map_err(raw)?;
