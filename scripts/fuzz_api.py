@@ -47,21 +47,10 @@ DEADLINE_SECS = 900
 def main(goticket: str, schemathesis: str) -> int:
     with tempfile.TemporaryDirectory(prefix="goticket-fuzz-") as folder:
         home = pathlib.Path(folder)
-        address = f"127.0.0.1:{free_port()}"
-        environment = os.environ | {
-            "GOTICKET_HTTP__ADDRESS": address,
-            "GOTICKET_OPS__ADDRESS": f"127.0.0.1:{free_port()}",
-            "GOTICKET_DATA_DIR": folder,
-            "GOTICKET_RATE_LIMIT__ENABLED": "false",
-            "GOTICKET_DATABASE__URL": f"sqlite://{home / 'goticket.db'}",
-        }
-        with open(home / "log", "w") as log:
-            server = subprocess.Popen(
-                [goticket, "serve"], env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        url, environment = instance(home)
+        server = serve(goticket, environment, home, home / "log")
         passed = False
         try:
-            url = f"http://{address}"
             await_ready(url, server)
             create_admin(goticket, environment, home)
             passed = fuzz(schemathesis, url, home)
@@ -75,6 +64,26 @@ def main(goticket: str, schemathesis: str) -> int:
         if not verified:
             print("`goticket verify` found differences.")
         return 0 if passed and softly and verified else 1
+
+
+def instance(home: pathlib.Path) -> tuple[str, dict[str, str]]:
+    """Where an instance of its own in this folder will listen, and its settings."""
+    address = f"127.0.0.1:{free_port()}"
+    return f"http://{address}", os.environ | {
+        "GOTICKET_HTTP__ADDRESS": address,
+        "GOTICKET_OPS__ADDRESS": f"127.0.0.1:{free_port()}",
+        "GOTICKET_DATA_DIR": str(home),
+        "GOTICKET_DATABASE__URL": f"sqlite://{home / 'goticket.db'}",
+        # Else there would only ever be 429 to see: the limits have tests of their own.
+        "GOTICKET_RATE_LIMIT__ENABLED": "false",
+    }
+
+
+def serve(goticket: str, environment: dict[str, str], home: pathlib.Path, log: pathlib.Path) -> subprocess.Popen:
+    with open(log, "w") as output:
+        return subprocess.Popen(
+            [goticket, "serve"], env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
 
 
 def fuzz(schemathesis: str, url: str, home: pathlib.Path) -> bool:

@@ -10,7 +10,6 @@ Usage: scan.py GOTICKET WAPITI FOLDER (two programs, and where the report goes)
 """
 
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -18,7 +17,7 @@ import sys
 import tempfile
 import urllib.request
 
-from fuzz_api import await_ready, create_admin, free_port, login, seed, stop
+from fuzz_api import await_ready, create_admin, instance, login, seed, serve, stop
 
 # Everything but what asks other machines (DNS, external endpoints), what guesses passwords (limited, tested in Rust),
 # and what looks for other programs' files and flaws at great length.
@@ -39,23 +38,11 @@ def main(goticket: str, wapiti: str, out: str) -> int:
     reports.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="goticket-scan-") as folder:
         home = pathlib.Path(folder)
-        address = f"127.0.0.1:{free_port()}"
-        environment = os.environ | {
-            "GOTICKET_HTTP__ADDRESS": address,
-            "GOTICKET_OPS__ADDRESS": f"127.0.0.1:{free_port()}",
-            "GOTICKET_DATA_DIR": folder,
-            "GOTICKET_DATABASE__URL": f"sqlite://{home / 'goticket.db'}",
-            # Else it would only ever see 429: the limits have tests of their own.
-            "GOTICKET_RATE_LIMIT__ENABLED": "false",
-            "GOTICKET_TELEMETRY__LOG_FORMAT": "json",
-        }
+        url, environment = instance(home)
+        environment["GOTICKET_TELEMETRY__LOG_FORMAT"] = "json"
         log_path = reports / "server.log"
-        with open(log_path, "w") as log:
-            server = subprocess.Popen(
-                [goticket, "serve"], env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        server = serve(goticket, environment, home, log_path)
         try:
-            url = f"http://{address}"
             await_ready(url, server)
             create_admin(goticket, environment, home)
             token = login(url)
