@@ -5,6 +5,7 @@
 //! `booking` holds the desk, the hot path that all stock moves through.
 
 pub mod access;
+pub mod admission;
 pub mod audit;
 pub mod booking;
 pub mod catalog;

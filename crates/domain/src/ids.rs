@@ -52,6 +52,8 @@ ids! {
     PoolId,
     /// A booking: hold and order in one.
     BookingId,
+    /// The right to enter with one unit of a confirmed booking.
+    TicketId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

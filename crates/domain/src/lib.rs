@@ -6,8 +6,9 @@
 //!
 //! Each folder is a bounded context. Its `mod.rs` is its published face: other contexts use what is re-exported there
 //! and cannot reach further in, because the files behind it are private modules.
-//! `identity` ← `catalog` ← `booking`: an arrow shows who may know whom.
+//! `identity` ← `catalog` ← `booking` ← `admission`: an arrow shows who may know whom.
 
+pub mod admission;
 pub mod booking;
 pub mod catalog;
 pub mod identity;
@@ -21,7 +22,7 @@ mod text;
 
 pub use ids::{
     ApiKeyId, BookingId, EventId, ExternalIdentityId, InvitationId, JobId, OrganizerId, OutboxId, PoolId, SessionId,
-    SigningKeyId, TicketTypeId, UserId,
+    SigningKeyId, TicketId, TicketTypeId, UserId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

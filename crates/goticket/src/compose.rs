@@ -9,6 +9,7 @@ use adapter_system::{
 };
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Health, Services};
+use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
 use application::catalog::{Catalog, CatalogPorts};
@@ -116,6 +117,8 @@ pub struct Application {
     pub catalog: Arc<Catalog>,
     /// Bookings.
     pub bookings: Arc<Bookings>,
+    /// Tickets.
+    pub tickets: Arc<Tickets>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
     /// What readiness and health look at.
@@ -156,6 +159,18 @@ impl Application {
             catalog: Arc::clone(&catalog),
         };
         let bookings = Arc::new(Bookings::new(ports));
+        let ports = TicketPorts {
+            desk: desk.clone(),
+            bookings: database.clone(),
+            events: database.clone(),
+            store: database.clone(),
+            catalog: catalog.clone(),
+            signer: Arc::new(Ed25519Signer),
+            sealer: Arc::clone(&sealer),
+            clock: Arc::clone(&ground.clock),
+            ids: Arc::clone(&ground.ids),
+        };
+        let tickets = Arc::new(Tickets::new(ports));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
         let health = Arc::new(Health::new(components(&ground, &desk, settings)));
         let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?);
@@ -182,6 +197,7 @@ impl Application {
             desk,
             catalog,
             bookings,
+            tickets,
             availability,
             health,
             send_mail,
@@ -198,6 +214,7 @@ impl Application {
             identity: Arc::clone(&self.identity),
             catalog: Arc::clone(&self.catalog),
             bookings: Arc::clone(&self.bookings),
+            tickets: Arc::clone(&self.tickets),
             availability: Arc::clone(&self.availability),
             audit: Arc::clone(&self.audit_log),
             health: Arc::clone(&self.health),

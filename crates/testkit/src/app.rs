@@ -14,6 +14,7 @@ use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom,
 };
 use api_rest::{AppState, Component, Health, Peer, RestSettings, Services};
+use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, SealAudit, Witness};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
@@ -88,6 +89,8 @@ pub struct TestApp {
     pub catalog: Arc<Catalog>,
     /// Bookings.
     pub bookings: Arc<Bookings>,
+    /// Tickets.
+    pub tickets: Arc<Tickets>,
     /// Watchers.
     pub availability: Arc<Availability>,
     /// The lanes.
@@ -148,6 +151,18 @@ impl TestApp {
         let booking_ports =
             BookingPorts { desk: desk.clone(), reads: port.clone(), ids: ids.clone(), catalog: catalog.clone() };
         let bookings = Arc::new(Bookings::new(booking_ports));
+        let ticket_ports = TicketPorts {
+            desk: desk.clone(),
+            bookings: port.clone(),
+            events: port.clone(),
+            store: port.clone(),
+            catalog: catalog.clone(),
+            signer: Arc::new(Ed25519Signer),
+            sealer: sealer(),
+            clock: Arc::new(clock.clone()),
+            ids: ids.clone(),
+        };
+        let tickets = Arc::new(Tickets::new(ticket_ports));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let health = Arc::new(Health::new(vec![component(&port)]));
         let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
@@ -156,6 +171,7 @@ impl TestApp {
             identity: identity.clone(),
             catalog: catalog.clone(),
             bookings: bookings.clone(),
+            tickets: tickets.clone(),
             availability: availability.clone(),
             audit: audit.clone(),
             health: health.clone(),
@@ -175,6 +191,7 @@ impl TestApp {
             identity,
             catalog,
             bookings,
+            tickets,
             availability,
             desk,
             ids,

@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::proxy::Proxy;
 
@@ -126,6 +127,15 @@ impl TestDatabase {
                 let mut connection = PgConnection::connect(&self.settings.url).await.expect("a connection");
                 connection.execute(sqlx::raw_sql(sql)).await.expect("the statement runs");
             }
+        }
+    }
+
+    /// An id as a statement of [`tamper`](Self::tamper) names it.
+    #[must_use]
+    pub fn literal(&self, id: Uuid) -> String {
+        match self.engine {
+            Engine::Sqlite => format!("x'{}'", id.simple()),
+            Engine::Postgres => format!("'{id}'"),
         }
     }
 

@@ -85,6 +85,7 @@ listMyBookings     401    200   200   200     200     200     200   200     200 
 listOrganizers     401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 listProviders      200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listSessions       401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
+listTickets        401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listUsers          401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 liveness           200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 login              401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
@@ -95,13 +96,16 @@ publishEvent       401    404   404   403     200     404     200   404     200 
 readiness          200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 refresh            401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
 register           201    201   201   201     201     201     201   201     201   201     201     201    201     201    201     201
+reissueTicket      401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 removeMember       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 renewBooking       401    200   404   403     403     404     403   404     403   401     401     403    403     403    403     404
 resetPassword      422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 resumeEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 revokeApiKey       401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 revokeInvitation   401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
+showQr             401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 startSignIn        404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
+transferTicket     401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 unlinkIdentity     401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 verifyEmail        422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability  404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
@@ -200,6 +204,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "linkIdentity" => json!({ "provider": "nobody" }),
         "handOver" => json!({ "userId": ids["userId"] }),
         "inviteMember" => json!({ "email": format!("{}@example.com", fresh()), "role": "scanner" }),
+        "transferTicket" => json!({ "name": "Ben" }),
         "login" => json!({ "email": "nobody@example.com", "password": wrong }),
         "resetPassword" => json!({ "token": token, "password": "another long one" }),
         "webLogin" => json!({ "email": "nobody@example.com", "password": wrong }),
@@ -283,7 +288,8 @@ impl Scene {
             ids.insert("poolId", text(&pool["id"]));
         }
         let on_sale = ["cancelEvent", "holdTickets", "pauseEvent", "resumeEvent"];
-        let about_booking = operation.ends_with("Booking");
+        let about_ticket = ["Ticket", "Tickets", "Qr"].iter().any(|end| operation.ends_with(end));
+        let about_booking = about_ticket || operation.ends_with("Booking");
         if about_booking || on_sale.contains(&operation) {
             owner.act(&format!("{path}/publish")).await.expect(200);
         }
@@ -292,6 +298,12 @@ impl Scene {
         }
         if about_booking {
             ids.insert("bookingId", text(&self.world.book(&ids["eventId"], 1).await["id"]));
+        }
+        if about_ticket {
+            let booking = format!("/api/v1/bookings/{}", ids["bookingId"]);
+            owner.act(&format!("{booking}/confirm")).await.expect(200);
+            let tickets = owner.get(&format!("{booking}/tickets")).await.expect(200);
+            ids.insert("ticketId", text(&tickets[0]["id"]));
         }
         if operation.ends_with("ApiKey") {
             ids.insert("apiKeyId", key(&self.world, owner, &self.organizer, &["events:read"]).await.1);

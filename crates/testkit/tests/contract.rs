@@ -92,6 +92,15 @@ on_both_engines! {
         old_answers_are_purged,
         kinds_have_their_places_apart,
     ],
+    tickets: [
+        tickets_are_read_as_they_were_written,
+        a_unit_has_one_ticket,
+        an_issue_never_comes_back,
+        attendees_are_put_in_their_place,
+        ticket_keys_are_numbered,
+        wrong_tickets_are_found,
+        old_bookings_get_their_tickets,
+    ],
     unit: [dropping_rolls_back, messages_are_appended, answers_are_kept_once],
     upkeep: [
         migrations_run_once,

@@ -8,15 +8,18 @@ use adapter_sql::Database;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom,
 };
+use application::admission::{AdmissionStore, KEY_PURPOSE, StoredTicketKey};
 use application::audit::{AuditPorts, SealAudit, VerifyAudit};
 use application::identity::{
     Identity, IdentityPorts, IdentitySettings, KeyRingError, NewUser, Rewrap, Rewrapped, SEALED, Sealer,
 };
 use application::mail::Mails;
 use application::origin::Origin;
+use domain::SigningKeyId;
 use domain::identity::Role;
 use goticket_testkit::clock::TestClock;
 use goticket_testkit::contract::audit::run;
+use goticket_testkit::contract::fixture::{id, now, stored_concert};
 use goticket_testkit::databases::{Engine, TestDatabase};
 
 fn sealer(now: u8, before: Option<u8>) -> Arc<dyn Sealer> {
@@ -64,6 +67,20 @@ async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) {
     run(&SealAudit { ports }).await;
 }
 
+/// The key of an event.
+async fn fill_ticket_key(db: &TestDatabase, sealer: &Arc<dyn Sealer>) {
+    let sale = stored_concert(db, None, None).await;
+    let key = StoredTicketKey {
+        id: SigningKeyId::new(id()),
+        event: sale.event.id,
+        number: 1,
+        public_key: [7; 32],
+        sealed_private_key: sealer.seal(KEY_PURPOSE, b"private key").unwrap(),
+        created_at: now(),
+    };
+    assert!(db.database.insert_ticket_key(&key).await.unwrap());
+}
+
 async fn rewrap(database: &Database, sealer: Arc<dyn Sealer>) -> Rewrapped {
     Rewrap { values: Arc::new(database.clone()), sealer }.run().await.unwrap()
 }
@@ -72,6 +89,7 @@ async fn everything_moves_to_the_new_key(engine: Engine) {
     let db = TestDatabase::create(engine).await;
     let (old, both, new) = (sealer(1, None), sealer(2, Some(1)), sealer(2, None));
     fill(&db.database, &old).await;
+    fill_ticket_key(&db, &old).await;
     assert!(matches!(identity(&db.database, new.clone()).await, Err(KeyRingError::OtherMasterKey)));
     identity(&db.database, both.clone()).await.unwrap();
     identity(&db.database, sealer(1, Some(2))).await.unwrap();

@@ -11,7 +11,7 @@
 //! | which tables, which constraints, and why so few indexes? | `migration` |
 //! | which SQL runs for a booking? | `lane/postgres`, `lane/sqlite`; loads: `lane/load` |
 //! | which error of a driver means what? | `error` |
-//! | accounts, catalog, lists of bookings, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `jobs`, `verify` |
+//! | accounts, catalog, lists of bookings, tickets, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `tickets`, `jobs`, `verify` |
 //! | how are audit lines sealed, and read as evidence? | `audit` |
 //!
 //! Times are integers, microseconds since 1970 in UTC, on both engines: what is read equals what was written, they sort
@@ -38,6 +38,7 @@ mod migration;
 mod rewrap;
 mod settings;
 mod sqlite_lock;
+mod tickets;
 mod unit_of_work;
 mod verify;
 

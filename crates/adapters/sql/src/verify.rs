@@ -79,11 +79,12 @@ async fn unreadable_answers(snapshot: &DatabaseTransaction) -> Result<Vec<Differ
     Ok(found)
 }
 
-const COUNTS: [(&str, &str); 7] = [
+const COUNTS: [(&str, &str); 8] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
     ("booking items", "SELECT count(*) AS n FROM booking_items"),
+    ("tickets", "SELECT count(*) AS n FROM tickets"),
     ("outbox rows", "SELECT count(*) AS n FROM outbox"),
     ("audit lines", "SELECT count(*) AS n FROM audit_log"),
     ("kept answers", "SELECT count(*) AS n FROM idempotency_keys"),
@@ -220,5 +221,23 @@ const CHECKS: &[Check] = &[
             GROUP BY booking_id, ticket_type_id) AS a
         LEFT JOIN booking_items AS i ON i.booking_id = a.booking_id AND i.ticket_type_id = a.ticket_type_id
         WHERE i.booking_id IS NULL OR a.people > i.quantity",
+    },
+    Check {
+        // The number of its units is unique within a booking, and a ticket has one issue.
+        invariant: "tickets_of_booking",
+        sql: "SELECT b.id AS subject, 'the booking is confirmed with ' || i.quantity || ' units of a type and has '
+            || coalesce(t.tickets, 0) || ' valid tickets of it' AS detail
+        FROM bookings AS b JOIN booking_items AS i ON i.booking_id = b.id
+        LEFT JOIN (SELECT booking_id, ticket_type_id, count(*) AS tickets FROM tickets WHERE status = 0
+            GROUP BY booking_id, ticket_type_id) AS t
+            ON t.booking_id = i.booking_id AND t.ticket_type_id = i.ticket_type_id
+        WHERE b.status = 1 AND coalesce(t.tickets, 0) <> i.quantity",
+    },
+    Check {
+        invariant: "stray_tickets",
+        sql: "SELECT t.id AS subject, 'a valid ticket of what is not confirmed, or not of its booking' AS detail
+        FROM tickets AS t LEFT JOIN bookings AS b ON b.id = t.booking_id
+        LEFT JOIN booking_items AS i ON i.booking_id = t.booking_id AND i.ticket_type_id = t.ticket_type_id
+        WHERE t.status = 0 AND (b.id IS NULL OR b.status <> 1 OR b.event_id <> t.event_id OR i.booking_id IS NULL)",
     },
 ];

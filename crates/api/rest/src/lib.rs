@@ -37,6 +37,7 @@ mod rate_limit;
 mod rendered;
 mod state;
 mod ticket_types;
+mod tickets;
 mod time;
 mod users;
 mod web;
@@ -100,7 +101,8 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(ticket_types::routes())
         .merge(pools::routes())
         .merge(availability::routes())
-        .merge(bookings::routes());
+        .merge(bookings::routes())
+        .merge(tickets::routes());
     OpenApiRouter::with_openapi(openapi::blank())
         .nest("/api/v1", api)
         .merge(auth::root_routes())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::admission::Tickets;
 use application::audit::{AuditLog, Witness};
 use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
@@ -56,6 +57,8 @@ pub struct Services {
     pub catalog: Arc<Catalog>,
     /// Bookings.
     pub bookings: Arc<Bookings>,
+    /// Tickets.
+    pub tickets: Arc<Tickets>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
     /// The audit log for people.
@@ -99,6 +102,10 @@ impl AppState {
 
     pub(crate) fn bookings(&self) -> &Bookings {
         &self.0.services.bookings
+    }
+
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.0.services.tickets
     }
 
     pub(crate) fn availability(&self) -> &Availability {

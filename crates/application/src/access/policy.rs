@@ -31,6 +31,10 @@ pub enum Operation {
     CancelBooking,
     /// Hold the tickets of a booking for longer.
     RenewBooking,
+    /// See the tickets of a booking, with the codes that let in.
+    SeeTickets,
+    /// Issue tickets anew, and pass them on.
+    ChangeTickets,
     /// See who the members are.
     SeeMembers,
     /// Change and remove members, and invite others.
@@ -102,6 +106,8 @@ const fn row(operation: Operation) -> Row {
         O::ConfirmBooking => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
         O::CancelBooking  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
         O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
+        O::SeeTickets     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
+        O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
         O::SeeMembers     => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::ChangeMembers  => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
         O::Leave          => of([NO,   YES,  YES,    YES,    YES,  NO],  No),
@@ -228,7 +234,7 @@ mod tests {
     use crate::access::ActingKey;
     use crate::origin::Principal;
 
-    const ALL: [Operation; 14] = [
+    const ALL: [Operation; 16] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -238,6 +244,8 @@ mod tests {
         Operation::ConfirmBooking,
         Operation::CancelBooking,
         Operation::RenewBooking,
+        Operation::SeeTickets,
+        Operation::ChangeTickets,
         Operation::SeeMembers,
         Operation::ChangeMembers,
         Operation::Leave,
@@ -335,7 +343,14 @@ mod tests {
         let agent = account(Role::User);
         let mine = Standing { is_buyer: true, ..standing(&agent, None, Some(event(1))) };
         for operation in ALL {
-            let his = [Operation::SeeBooking, Operation::CancelBooking, Operation::RenewBooking].contains(&operation);
+            let his = [
+                Operation::SeeBooking,
+                Operation::CancelBooking,
+                Operation::RenewBooking,
+                Operation::SeeTickets,
+                Operation::ChangeTickets,
+            ];
+            let his = his.contains(&operation);
             let expected = if his { Verdict::Allowed } else { Verdict::Forbidden };
             assert_eq!(decide(&mine, operation), expected, "{operation:?}");
         }

@@ -4,7 +4,7 @@
 //! version of the type.
 
 use domain::Timestamp;
-use domain::booking::{Booking, BookingStatus, Buyer, Decided, FactKind, Sale};
+use domain::booking::{BookingStatus, Buyer, Decided, FactKind, Sale};
 use domain::catalog::{Event, EventStatus};
 use serde::Serialize;
 use uuid::Uuid;
@@ -29,6 +29,8 @@ struct BookingData<'a> {
     currency: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_id: Option<Uuid>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +61,8 @@ struct BookingState {
     total: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_id: Option<Uuid>,
 }
 
 /// The message and the audit line of what happened to a booking; `note` is what the organizer wrote to it.
@@ -71,7 +75,7 @@ pub(super) fn of_booking(
     let Decided { booking, before, fact, .. } = decided;
     let scribe = Scribe { ids, origin, at: fact.at };
     let id = booking.id.uuid();
-    let outbox = scribe.message(id, fact.sequence, booking_type(fact.kind), json(&booking_data(booking)));
+    let outbox = scribe.message(id, fact.sequence, booking_type(fact.kind), json(&booking_data(decided)));
     // What GoTicket does by itself in the course of somebody's request is not that person's doing.
     let actor = if fact.kind == FactKind::Expired { Actor::System } else { origin.actor };
     let state = |status: BookingStatus, whole: bool| BookingState {
@@ -79,6 +83,7 @@ pub(super) fn of_booking(
         units: whole.then(|| booking.units()),
         total: whole.then_some(booking.total.minor),
         expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
+        ticket_id: fact.kind.ticket().filter(|_| whole).map(domain::TicketId::uuid),
     };
     let deed = Deed {
         organizer: Some(booking.organizer),
@@ -94,7 +99,8 @@ pub(super) fn of_booking(
     (outbox, audit)
 }
 
-fn booking_data(booking: &Booking) -> BookingData<'_> {
+fn booking_data(decided: &Decided) -> BookingData<'_> {
+    let Decided { booking, fact, .. } = decided;
     let item = |item: &domain::booking::BookingItem| ItemData {
         ticket_type_id: item.ticket_type.uuid(),
         quantity: item.quantity,
@@ -115,6 +121,7 @@ fn booking_data(booking: &Booking) -> BookingData<'_> {
         total: booking.total.minor,
         currency: booking.total.currency.code(),
         expires_at: booking.hold.filter(|_| booking.status == BookingStatus::Pending).map(|hold| hold.expires_at),
+        ticket_id: fact.kind.ticket().map(domain::TicketId::uuid),
     }
 }
 
@@ -125,6 +132,8 @@ const fn booking_type(kind: FactKind) -> &'static str {
         FactKind::Renewed => "goticket.booking.renewed.v1",
         FactKind::Cancelled => "goticket.booking.cancelled.v1",
         FactKind::Expired => "goticket.booking.expired.v1",
+        FactKind::TicketReissued(_) => "goticket.ticket.reissued.v1",
+        FactKind::TicketTransferred(_) => "goticket.ticket.transferred.v1",
     }
 }
 
@@ -135,6 +144,8 @@ const fn booking_action(kind: FactKind) -> &'static str {
         FactKind::Renewed => "booking.renewed",
         FactKind::Cancelled => "booking.cancelled",
         FactKind::Expired => "booking.expired",
+        FactKind::TicketReissued(_) => "ticket.reissued",
+        FactKind::TicketTransferred(_) => "ticket.transferred",
     }
 }
 

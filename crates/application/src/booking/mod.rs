@@ -12,8 +12,8 @@ pub use availability::{Availability, AvailabilitySettings, Frame, Signal, Watche
 pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use ports::{
-    BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges, LaneKey, LaneMark,
-    LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
+    AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
+    LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
 };
 pub use sweep::{SweepLapsed, WindDownCancelled};
 

@@ -1,9 +1,12 @@
 //! What the booking desk and the reading of bookings need of a store.
 
 use async_trait::async_trait;
-use domain::booking::{Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
+use domain::admission::Ticket;
+use domain::booking::{Attendee, Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
 use domain::catalog::{Event, TicketType};
-use domain::{BookingId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
+use domain::{
+    BookingId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp, UserId,
+};
 
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
 use crate::journal::{AuditRow, OutboxRow};
@@ -81,6 +84,9 @@ pub trait LaneTransaction: Send {
     /// These bookings; those that do not exist are left out.
     async fn bookings(&mut self, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError>;
 
+    /// These tickets; those that do not exist are left out.
+    async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError>;
+
     /// The oldest pending bookings of the lane whose `release_at` is not after `now`.
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
@@ -142,6 +148,14 @@ pub struct LaneChanges {
     pub new_bookings: Vec<Booking>,
     /// Bookings that change.
     pub bookings: Vec<BookingChange>,
+    /// Tickets of bookings that are confirmed by this commit.
+    pub new_tickets: Vec<Ticket>,
+    /// Tickets that are issued anew: valid ones, with a higher issue than they have until this commit.
+    pub tickets: Vec<Ticket>,
+    /// Who comes, at these places of bookings, whether somebody is named there or not.
+    pub attendees: Vec<AttendeeChange>,
+    /// Bookings all of whose valid tickets are revoked, after all else of this commit.
+    pub revoked: Vec<BookingId>,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
     /// Audit lines.
@@ -150,7 +164,8 @@ pub struct LaneChanges {
     pub answers: Vec<KeptAnswer>,
 }
 
-/// A booking whose status, hold, sequence and `updated_at` change; nothing else of a booking ever does.
+/// A booking whose status, hold, sequence and `updated_at` change; of all else, only who comes ever does
+/// ([`AttendeeChange`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BookingChange {
     /// As it will be.
@@ -158,6 +173,17 @@ pub struct BookingChange {
     /// The `release_at` that it has until this commit, if it is pending until then: its place in the order in which
     /// holds lapse.
     pub release_before: Option<Timestamp>,
+}
+
+/// Somebody who comes with a booking in the place of somebody else, or of nobody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AttendeeChange {
+    /// Which booking.
+    pub booking: BookingId,
+    /// His place among its attendees.
+    pub place: u16,
+    /// Who.
+    pub attendee: Attendee,
 }
 
 /// A lane that was decided on.

@@ -35,6 +35,7 @@ pub const SEALED: &[SealedColumn] = &[
     bytes("seal_checks", "sealed", "master key check"),
     bytes("signing_keys", "sealed_private_key", "access token signing key"),
     bytes("audit_keys", "sealed_private_key", "audit signing key"),
+    bytes("ticket_keys", "sealed_private_key", crate::admission::KEY_PURPOSE),
     jobs(crate::mail::KIND, "mail"),
     jobs(forgot_password::KIND, "password.forgot"),
 ];

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::booking::{Reference, StockMove};
-use crate::{BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, Timestamp, UserId};
+use crate::{
+    BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketId, TicketTypeId, Timestamp, UserId,
+};
 
 /// A booking as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,6 +135,21 @@ pub enum FactKind {
     Cancelled,
     /// Its hold lapsed.
     Expired,
+    /// One of its tickets has another code.
+    TicketReissued(TicketId),
+    /// One of its tickets has another code, and is somebody else's.
+    TicketTransferred(TicketId),
+}
+
+impl FactKind {
+    /// The ticket that it is about, where it is about one.
+    #[must_use]
+    pub const fn ticket(self) -> Option<TicketId> {
+        match self {
+            Self::TicketReissued(ticket) | Self::TicketTransferred(ticket) => Some(ticket),
+            Self::Held | Self::Confirmed | Self::Renewed | Self::Cancelled | Self::Expired => None,
+        }
+    }
 }
 
 /// What a decision changes: the booking as it is now, the stock that moves, and the fact.
@@ -178,6 +195,11 @@ impl Booking {
             BookingStatus::Pending => !self.has_lapsed(now),
             BookingStatus::Cancelled | BookingStatus::Expired => false,
         }
+    }
+
+    /// The same state with a fact of something that hangs on the booking.
+    pub(crate) fn told(&self, kind: FactKind, now: Timestamp) -> Decided {
+        self.moved(self.status, kind, now)
     }
 
     /// The next state with its fact; the stock moves by what a unit of `before` and one of `after` occupy.

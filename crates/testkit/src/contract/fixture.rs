@@ -9,10 +9,13 @@ use application::journal::{AuditRow, OutboxRow};
 use application::origin::Actor;
 use application::store::{Store, StoreError};
 use chrono::TimeDelta;
+use domain::admission::{Ticket, issue};
 use domain::booking::{Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Reference, Sale, StockMove};
 use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer, Reach};
 use domain::identity::{Account, Role, User};
-use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketTypeId, Timestamp, UserId};
+use domain::{
+    BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp, UserId,
+};
 use uuid::Uuid;
 
 use crate::databases::{TestDatabase, still};
@@ -217,6 +220,7 @@ pub fn holds(sale: &Sale, bookings: &[Booking]) -> LaneChanges {
         told(&mut changes, booking);
     }
     changes.new_bookings = bookings.to_vec();
+    changes.new_tickets = bookings.iter().flat_map(tickets).collect();
     changes
 }
 
@@ -229,7 +233,14 @@ pub fn moved(sale: &Sale, booking: &Booking, status: BookingStatus) -> (Booking,
     told(&mut changes, &after);
     let release_before = booking.hold.map(|hold| hold.release_at);
     changes.bookings = vec![BookingChange { booking: after.clone(), release_before }];
+    changes.new_tickets = tickets(&after);
     (after, changes)
+}
+
+/// The tickets of a booking that is confirmed.
+#[must_use]
+pub fn tickets(booking: &Booking) -> Vec<Ticket> {
+    if booking.status == BookingStatus::Confirmed { issue(booking, || TicketId::new(id())) } else { Vec::new() }
 }
 
 /// The lane, decided on now.

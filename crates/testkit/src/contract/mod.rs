@@ -14,5 +14,6 @@ pub mod jobs;
 pub mod lanes;
 pub mod limits;
 pub mod race;
+pub mod tickets;
 pub mod unit;
 pub mod upkeep;

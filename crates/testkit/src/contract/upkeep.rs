@@ -112,6 +112,7 @@ pub async fn verify_finds_what_is_wrong(db: TestDatabase) {
         "orphan_items",
         "outbox_sequence",
         "pool_counters",
+        "stray_tickets",
     ];
     assert_eq!(found, expected, "{report:#?}");
     assert!(report.looked_at.contains(&("bookings", 4)), "{:?}", report.looked_at);

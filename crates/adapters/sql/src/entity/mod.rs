@@ -6,6 +6,7 @@ mod catalog;
 mod identity;
 mod journal;
 mod sealing;
+mod tickets;
 
 pub(crate) use bookings::{booking, booking_attendee, booking_item, hold};
 pub(crate) use catalog::{
@@ -17,3 +18,4 @@ pub(crate) use identity::{
 };
 pub(crate) use journal::{audit, idempotency_key, job, outbox};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
+pub(crate) use tickets::{ticket, ticket_key};

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use application::booking::{Holding, LaneKey};
 use application::store::StoreError;
+use domain::admission::Ticket;
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
-use domain::{BookingId, PoolId, TicketTypeId, Timestamp};
+use domain::{BookingId, PoolId, TicketId, TicketTypeId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -14,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entity::{
-    booking, booking_attendee, booking_item, event, hold, outbox, pool, ticket_type, ticket_type_pool,
+    booking, booking_attendee, booking_item, event, hold, outbox, pool, ticket, ticket_type, ticket_type_pool,
 };
 use crate::error::orm;
 use crate::mapping::{self, count, instant, micros, status_code};
@@ -101,6 +102,13 @@ async fn pools_of_types(
         pools.entry(row.ticket_type_id).or_default().push(PoolId::new(row.pool_id));
     }
     Ok(pools)
+}
+
+/// These tickets, in no order.
+pub(super) async fn tickets(connection: &impl ConnectionTrait, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = ticket::Entity::find().filter(among(connection, ticket::Column::Id, &ids));
+    rows.all(connection).await.map_err(orm)?.into_iter().map(mapping::ticket).collect()
 }
 
 /// The oldest lapsed holds of the lane.

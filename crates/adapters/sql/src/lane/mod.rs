@@ -26,8 +26,9 @@ use application::idempotency::{CallerId, IdempotencyKey, KeptAnswer};
 use application::origin::Actor;
 use application::store::StoreError;
 use async_trait::async_trait;
+use domain::admission::Ticket;
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
-use domain::{BookingId, OutboxId, Timestamp};
+use domain::{BookingId, OutboxId, TicketId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
@@ -96,6 +97,10 @@ impl LaneTransaction for OpenLanes {
 
     async fn bookings(&mut self, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError> {
         load::bookings(&self.0, ids).await
+    }
+
+    async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError> {
+        load::tickets(&self.0, ids).await
     }
 
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use application::booking::{BookingChange, CommitError, LaneChanges, LaneKey, LaneWait, LockedLane};
 use application::idempotency::{IdempotencyKey, KEPT_FOR};
 use application::store::StoreError;
+use domain::admission::Ticket;
 use domain::booking::{Booking, BookingItem, Buyer};
 use domain::{EmailAddress, PoolId};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow};
@@ -24,7 +25,7 @@ use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_la
 use crate::audit::unsealed;
 use crate::bounded::within;
 use crate::error::{self, NoAnswer, raw};
-use crate::mapping::{channel_code, integer, micros, status_code};
+use crate::mapping::{channel_code, integer, micros, status_code, ticket_status_code};
 use crate::settings::DatabaseSettings;
 
 /// The desk's own connections.
@@ -300,6 +301,18 @@ WITH booking AS (
 )
 SELECT (SELECT count(*) FROM booking), (SELECT count(*) FROM ended)";
 
+const TICKETS: &str = "
+INSERT INTO tickets (id, booking_id, event_id, ticket_type_id, unit, issue, attendee, status)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::integer[],
+    $8::smallint[])";
+
+const REISSUED: &str = "
+UPDATE tickets SET issue = d.issue, attendee = d.attendee
+FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS d (id, issue, attendee)
+WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0";
+
+const REVOKED: &str = "UPDATE tickets SET status = 1 WHERE booking_id = ANY($1::uuid[]) AND status = 0";
+
 /// [`WRITE`] for a batch with one row at most for each table. To take rows out of arrays is dear where there is but one:
 /// it made up half of what such a batch cost the database.
 static WRITE_ONE: LazyLock<String> = LazyLock::new(|| {
@@ -334,9 +347,24 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     check_changed("lanes", changes.lanes.len(), lanes.unsigned_abs())?;
     check_changed("pools", changes.pools.len(), pools.unsigned_abs())?;
     check_changed("idempotency_keys", changes.answers.len(), answers.unsigned_abs())?;
-    if changes.bookings.is_empty() {
-        return Ok(());
+    if !changes.bookings.is_empty() {
+        write_changed(slot, changes).await?;
     }
+    if !changes.new_tickets.is_empty() {
+        slot.execute(bind_tickets(sqlx::query(TICKETS), &changes.new_tickets)).await.map_err(raw)?;
+    }
+    if !changes.tickets.is_empty() {
+        let done = slot.execute(bind_reissued(sqlx::query(REISSUED), &changes.tickets)).await.map_err(raw)?;
+        check_changed("tickets", changes.tickets.len(), done.rows_affected())?;
+    }
+    if !changes.revoked.is_empty() {
+        let revoked = sqlx::query(REVOKED).bind(column(&changes.revoked, |booking| booking.uuid()));
+        slot.execute(revoked).await.map_err(raw)?;
+    }
+    Ok(())
+}
+
+async fn write_changed(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
     let (ended, renewed) = (ended(&changes.bookings), standing(changes.bookings.iter().map(|change| &change.booking)));
     let query = bind_changed(sqlx::query(CHANGE), &changes.bookings);
     let query = bind_holds(bind_holds(query, &ended), &renewed);
@@ -440,6 +468,25 @@ fn bind_changed<'q>(query: WriteQuery<'q>, changes: &'q [BookingChange]) -> Writ
         .bind(column(changes, |row| row.booking.hold.map(|hold| micros(hold.ends_at))))
         .bind(column(changes, |row| integer(row.booking.sequence)))
         .bind(column(changes, |row| micros(row.booking.updated_at)))
+}
+
+fn bind_tickets<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<'q> {
+    query
+        .bind(column(tickets, |row| row.id.uuid()))
+        .bind(column(tickets, |row| row.booking.uuid()))
+        .bind(column(tickets, |row| row.event.uuid()))
+        .bind(column(tickets, |row| row.ticket_type.uuid()))
+        .bind(column(tickets, |row| integer(row.unit)))
+        .bind(column(tickets, |row| integer(row.issue)))
+        .bind(column(tickets, |row| row.attendee.map(i32::from)))
+        .bind(column(tickets, |row| ticket_status_code(row.status)))
+}
+
+fn bind_reissued<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<'q> {
+    query
+        .bind(column(tickets, |row| row.id.uuid()))
+        .bind(column(tickets, |row| integer(row.issue)))
+        .bind(column(tickets, |row| row.attendee.map(i32::from)))
 }
 
 fn bind_holds<'q>(query: WriteQuery<'q>, holds: &[HoldRow]) -> WriteQuery<'q> {

@@ -1,15 +1,18 @@
 //! What few batches write: settings of events, ticket types and pools, attendees. Ordinary statements, sent only where
 //! there is something to write.
 
-use application::booking::LaneChanges;
+use application::booking::{AttendeeChange, LaneChanges};
 use application::store::StoreError;
+use domain::BookingId;
+use domain::booking::Attendee;
 use domain::catalog::TicketType;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::{among, check_changed};
 use crate::entity::{booking_attendee, event, pool, ticket_type, ticket_type_pool};
-use crate::error::orm;
+use crate::error::{bad_row, orm};
 use crate::mapping::{event_row, pool_row, ticket_type_row};
 
 /// Within the limit of binds of a statement on either engine, for every table here.
@@ -40,6 +43,9 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     for chunk in attendees.chunks(CHUNK) {
         let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
         booking_attendee::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
+    }
+    for change in &changes.attendees {
+        put_attendee(connection, change).await?;
     }
     if changes.deleted_events.is_empty() {
         return Ok(());
@@ -86,12 +92,28 @@ async fn update_type(connection: &impl ConnectionTrait, known: &TicketType) -> R
 
 fn attendee_rows(changes: &LaneChanges) -> impl Iterator<Item = booking_attendee::Model> + '_ {
     changes.new_bookings.iter().flat_map(|booking| {
-        booking.attendees.iter().zip(0_i16..).map(|(attendee, position)| booking_attendee::Model {
-            booking_id: booking.id.uuid(),
-            ticket_type_id: attendee.ticket_type.uuid(),
-            position,
-            name: attendee.name.as_ref().map(|name| name.as_str().to_owned()),
-            email: attendee.email.as_ref().map(|email| email.as_str().to_owned()),
-        })
+        booking.attendees.iter().zip(0_i16..).map(|(attendee, position)| attendee_row(booking.id, position, attendee))
     })
+}
+
+fn attendee_row(booking: BookingId, position: i16, attendee: &Attendee) -> booking_attendee::Model {
+    booking_attendee::Model {
+        booking_id: booking.uuid(),
+        ticket_type_id: attendee.ticket_type.uuid(),
+        position,
+        name: attendee.name.as_ref().map(|name| name.as_str().to_owned()),
+        email: attendee.email.as_ref().map(|email| email.as_str().to_owned()),
+    }
+}
+
+/// Somebody comes in the place of somebody else, or of nobody.
+async fn put_attendee(connection: &impl ConnectionTrait, change: &AttendeeChange) -> Result<(), StoreError> {
+    use booking_attendee::Column;
+    let position = i16::try_from(change.place).map_err(|_| bad_row("place of an attendee", change.place))?;
+    let row = attendee_row(change.booking, position, &change.attendee);
+    let instead = OnConflict::columns([Column::BookingId, Column::Position])
+        .update_columns([Column::Name, Column::Email])
+        .to_owned();
+    let insert = booking_attendee::Entity::insert(row.into_active_model()).on_conflict(instead);
+    insert.exec_without_returning(connection).await.map(drop).map_err(orm)
 }

@@ -7,6 +7,7 @@ use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane};
 use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::StoreError;
+use domain::admission::Ticket;
 use domain::booking::{Booking, BookingItem, Buyer};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool};
@@ -18,7 +19,7 @@ use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_la
 use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
 use crate::error::{self, raw};
-use crate::mapping::{channel_code, integer, micros, status_code};
+use crate::mapping::{channel_code, integer, micros, status_code, ticket_status_code};
 
 /// Begins a transaction, which holds the only writer's lock and so every lane's.
 pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
@@ -100,7 +101,11 @@ pub(super) async fn write(
     let gone = writer.send(&ENDED, &ended, bind_hold).await?;
     check_changed("holds", ended.len(), gone)?;
     let changed = changes.bookings.iter().map(|change| &change.booking);
-    writer.send(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold).await.map(drop)
+    writer.send(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold).await?;
+    writer.send(&TICKETS, &changes.new_tickets, bind_ticket).await?;
+    let reissued = writer.send(&REISSUED, &changes.tickets, bind_reissued).await?;
+    check_changed("tickets", changes.tickets.len(), reissued)?;
+    writer.send(&REVOKED, &changes.revoked, |query, booking| query.bind(booking.uuid())).await.map(drop)
 }
 
 /// A statement around rows of values: what stands before and behind them, and how many values a row has.
@@ -181,6 +186,25 @@ const CHANGED: Rows = Rows {
     behind: ") UPDATE bookings SET status = d.status, expires_at = d.expires_at, release_at = d.release_at,
         ends_at = d.ends_at, sequence = d.sequence, updated_at = d.updated_at
         FROM d WHERE bookings.id = d.id AND bookings.sequence < d.sequence",
+};
+
+const TICKETS: Rows = Rows {
+    before: "INSERT INTO tickets (id, booking_id, event_id, ticket_type_id, unit, issue, attendee, status) VALUES ",
+    width: 8,
+    behind: "",
+};
+
+const REISSUED: Rows = Rows {
+    before: "WITH d (id, issue, attendee) AS (VALUES ",
+    width: 3,
+    behind: ") UPDATE tickets SET issue = d.issue, attendee = d.attendee
+        FROM d WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0",
+};
+
+const REVOKED: Rows = Rows {
+    before: "WITH d (booking_id) AS (VALUES ",
+    width: 1,
+    behind: ") UPDATE tickets SET status = 1 FROM d WHERE tickets.booking_id = d.booking_id AND tickets.status = 0",
 };
 
 /// The most rows of one statement.
@@ -303,6 +327,22 @@ fn bind_answer<'q>(query: WriteQuery<'q>, row: &'q KeptAnswer) -> WriteQuery<'q>
 
 fn bind_hold<'q>(query: WriteQuery<'q>, row: &'q HoldRow) -> WriteQuery<'q> {
     query.bind(row.0).bind(row.1).bind(row.2)
+}
+
+fn bind_ticket<'q>(query: WriteQuery<'q>, row: &'q Ticket) -> WriteQuery<'q> {
+    query
+        .bind(row.id.uuid())
+        .bind(row.booking.uuid())
+        .bind(row.event.uuid())
+        .bind(row.ticket_type.uuid())
+        .bind(integer(row.unit))
+        .bind(integer(row.issue))
+        .bind(row.attendee.map(i32::from))
+        .bind(ticket_status_code(row.status))
+}
+
+fn bind_reissued<'q>(query: WriteQuery<'q>, row: &'q Ticket) -> WriteQuery<'q> {
+    query.bind(row.id.uuid()).bind(integer(row.issue)).bind(row.attendee.map(i32::from))
 }
 
 fn bind_changed<'q>(query: WriteQuery<'q>, change: &'q BookingChange) -> WriteQuery<'q> {

@@ -6,6 +6,7 @@
 mod booking;
 mod catalog;
 mod identity;
+mod ticket;
 
 pub(crate) use booking::{bookings_of, buyer, channel_code, status_code, types_of};
 pub(crate) use catalog::{
@@ -17,6 +18,7 @@ pub(crate) use identity::{
     mailed_token, mailed_token_row, refresh_token, refresh_token_row, session, session_row, sign_in_code,
     sign_in_code_row, signing_key, user,
 };
+pub(crate) use ticket::{ticket, ticket_key, ticket_key_row, ticket_status_code};
 
 use application::store::StoreError;
 use domain::Timestamp;

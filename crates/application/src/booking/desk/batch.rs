@@ -171,6 +171,14 @@ impl Inner {
                 }
             }
         }
+        let tickets: Vec<_> = submissions().filter_map(|submission| submission.command.ticket()).collect();
+        if !tickets.is_empty() {
+            for ticket in transaction.tickets(&tickets).await? {
+                if let Some(work) = works.iter_mut().find(|work| work.key == ticket.event) {
+                    work.tickets.insert(ticket.id, ticket);
+                }
+            }
+        }
         let keys: Vec<_> = submissions().filter_map(|submission| submission.key.clone()).collect();
         if !keys.is_empty() {
             let kept = transaction.kept_answers(&keys).await?;
@@ -438,6 +446,7 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
         Ok(answer) if answer.replayed => "replayed",
         Ok(answer) => match &answer.value {
             Outcome::Booking(booking) => booking.status.as_str(),
+            Outcome::Ticket(..) => "issued",
             Outcome::Expired(_) => "expired",
             Outcome::Sale(_) => "changed",
             Outcome::Deleted => "deleted",

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::admission::{Ticket, TicketChange};
 use domain::booking::{Booking, Canceller, HoldRequest, SaleChange, UnitsRequest};
-use domain::{BookingId, Text};
+use domain::{BookingId, Text, TicketId};
 use tokio::sync::oneshot;
 
 use crate::booking::LaneKey;
@@ -29,6 +30,16 @@ pub enum Command {
     Cancel(BookingId, Canceller),
     /// A longer hold.
     Renew(BookingId),
+    /// Issue a ticket anew. It moves no stock, and is decided here all the same: who cancels its booking comes before it
+    /// or after it, so that no ticket is valid whose booking is not.
+    ChangeTicket {
+        /// Its booking.
+        booking: BookingId,
+        /// Which.
+        ticket: TicketId,
+        /// What is wanted.
+        change: TicketChange,
+    },
     /// Expire lapsed holds, oldest first, at most so many.
     Expire(u32),
     /// Another status, text, price, limit or capacity.
@@ -49,8 +60,19 @@ impl Command {
     /// The booking that it is about, where that exists already.
     pub(super) const fn booking(&self) -> Option<BookingId> {
         match self {
-            Self::Confirm { booking: id, .. } | Self::Cancel(id, _) | Self::Renew(id) => Some(*id),
+            Self::Confirm { booking: id, .. }
+            | Self::ChangeTicket { booking: id, .. }
+            | Self::Cancel(id, _)
+            | Self::Renew(id) => Some(*id),
             Self::Hold(_) | Self::Expire(_) | Self::Change { .. } | Self::Delete { .. } => None,
+        }
+    }
+
+    /// The ticket that it is about.
+    pub(super) const fn ticket(&self) -> Option<TicketId> {
+        match self {
+            Self::ChangeTicket { ticket, .. } => Some(*ticket),
+            _ => None,
         }
     }
 
@@ -72,6 +94,8 @@ impl Command {
 pub enum Outcome {
     /// The booking as it is now.
     Booking(Box<Booking>),
+    /// The ticket as it is now, and its booking.
+    Ticket(Box<Ticket>, Box<Booking>),
     /// So many holds expired; if it is the most that was asked for, more may be due.
     Expired(u32),
     /// The sale as it is now.

@@ -1,20 +1,21 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use domain::admission::{Issue, Ticket, TicketChange, change_ticket, issue, revoke};
 use domain::booking::{
-    Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange, StockMove,
-    Verdict, cancel, change_sale, confirm, expire, hold, reclaim, renew,
+    Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange,
+    StockMove, Verdict, cancel, change_sale, confirm, expire, hold, reclaim, renew,
 };
-use domain::{BookingId, TicketTypeId, Timestamp};
+use domain::{BookingId, TicketId, TicketTypeId, Timestamp};
 
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
 use crate::booking::journal::{self, SaleFact};
-use crate::booking::{BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
+use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -33,6 +34,8 @@ pub(super) struct LaneWork {
     pub(super) sale: Sale,
     /// What was there before: what commands refer to, and what they changed, in its newest state.
     pub(super) bookings: HashMap<BookingId, Booking>,
+    /// What commands refer to, in its newest state.
+    pub(super) tickets: HashMap<TicketId, Ticket>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
     pub(super) booked: Booked,
     pub(super) kept: Vec<KeptAnswer>,
@@ -44,6 +47,11 @@ pub(super) struct LaneWork {
     pub(super) next_release: Option<Timestamp>,
     /// Those of `bookings` that changed, with the `release_at` that they had as pending ones before.
     changed: BTreeMap<BookingId, Option<Timestamp>>,
+    new_tickets: Vec<Ticket>,
+    /// Those of `tickets` that were issued anew.
+    reissued: BTreeSet<TicketId>,
+    attendees: BTreeMap<(BookingId, u16), Attendee>,
+    revoked: Vec<BookingId>,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -102,6 +110,7 @@ impl LaneWork {
             before,
             sale,
             bookings: HashMap::new(),
+            tickets: HashMap::new(),
             holdings: HashMap::new(),
             booked: Booked::default(),
             kept: Vec::new(),
@@ -110,6 +119,10 @@ impl LaneWork {
             new: Vec::new(),
             next_release: None,
             changed: BTreeMap::new(),
+            new_tickets: Vec::new(),
+            reissued: BTreeSet::new(),
+            attendees: BTreeMap::new(),
+            revoked: Vec::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -136,6 +149,9 @@ impl LaneWork {
             Command::Renew(booking) => self.transition(*booking, None, origin, rules, renew),
             Command::Cancel(booking, by) => {
                 self.transition(*booking, None, origin, rules, |sale, booking, now| cancel(sale, booking, *by, now))
+            }
+            Command::ChangeTicket { booking, ticket, change } => {
+                self.change_ticket(*booking, *ticket, change, origin, rules)
             }
             Command::Change { change, expected_version } => self.change(change, *expected_version, origin, rules),
             Command::Delete { expected_version } => self.delete(*expected_version, origin, rules),
@@ -165,7 +181,7 @@ impl LaneWork {
             let snapshot = match &outcome {
                 Outcome::Booking(booking) => snapshot::booking(booking),
                 Outcome::Sale(seen) => snapshot::sale(&seen.sale),
-                Outcome::Expired(_) | Outcome::Deleted => return Answer::fresh(outcome),
+                Outcome::Ticket(..) | Outcome::Expired(_) | Outcome::Deleted => return Answer::fresh(outcome),
             };
             self.answers.push(KeptAnswer { key: key.clone(), snapshot, at: self.now });
         }
@@ -314,13 +330,37 @@ impl LaneWork {
         Ok(Outcome::Booking(Box::new(decided.booking)))
     }
 
+    fn change_ticket(
+        &mut self,
+        booking: BookingId,
+        ticket: TicketId,
+        change: &TicketChange,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let (Some(booking), Some(ticket)) = (self.bookings.get(&booking), self.tickets.get(&ticket)) else {
+            return Err(AppError::NotFound("ticket"));
+        };
+        let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, change, self.now)?;
+        self.take(&decided, None, origin, rules)?;
+        let booking = decided.booking;
+        if let (TicketChange::Transfer(_), Some(place)) = (change, ticket.attendee) {
+            let attendee = booking.attendees.get(usize::from(place)).cloned();
+            self.attendees.extend(attendee.map(|attendee| ((booking.id, place), attendee)));
+        }
+        self.reissued.insert(ticket.id);
+        self.tickets.insert(ticket.id, ticket.clone());
+        self.change_booking(booking.clone(), None);
+        Ok(Outcome::Ticket(Box::new(ticket), Box::new(booking)))
+    }
+
     fn change_booking(&mut self, booking: Booking, release_before: Option<Timestamp>) {
         // What counts is how the transaction found it.
         self.changed.entry(booking.id).or_insert(release_before);
         self.bookings.insert(booking.id, booking);
     }
 
-    /// Takes over what was decided: stock and journals.
+    /// Takes over what was decided: stock, journals, and the tickets that come or go with the booking.
     fn take(
         &mut self,
         decided: &Decided,
@@ -332,6 +372,11 @@ impl LaneWork {
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
+        if decided.booking.status == BookingStatus::Confirmed && decided.before != Some(BookingStatus::Confirmed) {
+            self.new_tickets.extend(issue(&decided.booking, || TicketId::new(rules.ids.uuid())));
+        } else if revoke(decided) {
+            self.revoked.push(decided.booking.id);
+        }
         Ok(())
     }
 
@@ -407,6 +452,14 @@ impl LaneWork {
             let booking = self.bookings.remove(&id);
             changes.bookings.extend(booking.map(|booking| BookingChange { booking, release_before }));
         }
+        changes.new_tickets.append(&mut self.new_tickets);
+        for ticket in std::mem::take(&mut self.reissued) {
+            changes.tickets.extend(self.tickets.remove(&ticket));
+        }
+        let attendees = std::mem::take(&mut self.attendees).into_iter();
+        let change = |((booking, place), attendee)| AttendeeChange { booking, place, attendee };
+        changes.attendees.extend(attendees.map(change));
+        changes.revoked.append(&mut self.revoked);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);

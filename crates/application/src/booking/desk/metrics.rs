@@ -60,6 +60,7 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Confirm { .. } => "confirm",
         Command::Cancel(..) => "cancel",
         Command::Renew(_) => "renew",
+        Command::ChangeTicket { .. } => "change_ticket",
         Command::Expire(_) => "expire",
         Command::Change { .. } => "change",
         Command::Delete { .. } => "delete",

@@ -1,0 +1,47 @@
+//! Tickets, and the keys that sign their codes.
+
+/// A ticket.
+pub(crate) mod ticket {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "tickets")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) booking_id: Uuid,
+        pub(crate) event_id: Uuid,
+        pub(crate) ticket_type_id: Uuid,
+        pub(crate) unit: i32,
+        pub(crate) issue: i32,
+        pub(crate) attendee: Option<i32>,
+        pub(crate) status: i16,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A key of an event.
+pub(crate) mod ticket_key {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "ticket_keys")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) event_id: Uuid,
+        pub(crate) number: i32,
+        pub(crate) public_key: Vec<u8>,
+        pub(crate) sealed_private_key: Vec<u8>,
+        pub(crate) created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,45 @@
+//! Tickets outside of the desk, and the keys of their codes.
+
+use application::admission::{AdmissionStore, StoredTicketKey};
+use application::store::StoreError;
+use async_trait::async_trait;
+use domain::admission::Ticket;
+use domain::{BookingId, EventId, TicketId};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+
+use crate::connect::Database;
+use crate::entity::{ticket, ticket_key};
+use crate::error::orm;
+use crate::mapping;
+
+#[async_trait]
+impl AdmissionStore for Database {
+    async fn tickets_of(&self, booking: BookingId) -> Result<Vec<Ticket>, StoreError> {
+        let rows = ticket::Entity::find().filter(ticket::Column::BookingId.eq(booking.uuid()));
+        let rows = rows.order_by_asc(ticket::Column::Unit).all(self.reads()).await.map_err(orm)?;
+        rows.into_iter().map(mapping::ticket).collect()
+    }
+
+    async fn ticket(&self, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+        let row = ticket::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
+        row.map(mapping::ticket).transpose()
+    }
+
+    async fn ticket_keys(&self, event: EventId) -> Result<Vec<StoredTicketKey>, StoreError> {
+        let rows = ticket_key::Entity::find().filter(ticket_key::Column::EventId.eq(event.uuid()));
+        let rows = rows.order_by_asc(ticket_key::Column::Number).all(self.reads()).await.map_err(orm)?;
+        rows.into_iter().map(mapping::ticket_key).collect()
+    }
+
+    async fn insert_ticket_key(&self, key: &StoredTicketKey) -> Result<bool, StoreError> {
+        let number = [ticket_key::Column::EventId, ticket_key::Column::Number];
+        let taken = OnConflict::columns(number).do_nothing().to_owned();
+        let row = mapping::ticket_key_row(key).into_active_model();
+        let insert = ticket_key::Entity::insert(row).on_conflict(taken);
+        let transaction = self.begin_orm().await?;
+        let inserted = insert.exec_without_returning(&transaction).await.map_err(orm)?;
+        transaction.commit().await.map_err(orm)?;
+        Ok(inserted == 1)
+    }
+}

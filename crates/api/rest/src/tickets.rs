@@ -1,0 +1,224 @@
+//! `/bookings/{bookingId}/tickets` and `/tickets`: tickets with their codes, issued anew, passed on.
+
+use application::admission::IssuedTicket;
+use application::error::AppError;
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use domain::admission::{CodeText, TicketStatus};
+use domain::booking::Attendee;
+use domain::{BookingId, TicketId};
+use qrcode::render::svg;
+use qrcode::{EcLevel, QrCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::extract::{Acting, Ids, Json};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// The routes under `/api/v1`.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(list_tickets))
+        .routes(routes!(show_qr))
+        .routes(routes!(reissue_ticket))
+        .routes(routes!(transfer_ticket))
+}
+
+/// Codes let in whoever has them: no cache keeps them.
+const NOT_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "private, no-store")];
+
+/// The right to enter with one unit of a confirmed booking.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Ticket)]
+pub(crate) struct TicketBody {
+    /// Its id.
+    id: Uuid,
+    /// Its booking.
+    booking_id: Uuid,
+    /// The event that it opens.
+    event_id: Uuid,
+    /// The type of its unit.
+    ticket_type_id: Uuid,
+    /// Which unit of the booking, from 1.
+    #[schema(minimum = 1, example = 1)]
+    unit: u32,
+    /// Whether it lets in.
+    status: TicketStatusBody,
+    /// Counts its issues from 1; only the code of the last one lets in.
+    #[schema(minimum = 1, example = 1)]
+    issue: u32,
+    /// What lets in whoever shows it: signed by a key of the event, for a QR code; null where the ticket is revoked.
+    #[schema(required, pattern = "^GT1:[0-9A-Z $%*+./:-]{194}$", min_length = 198, max_length = 198)]
+    code: Option<String>,
+    /// Who comes with it; null where nobody said so.
+    #[schema(required)]
+    attendee: Option<HolderBody>,
+    /// Where its QR code is; null where the ticket is revoked.
+    #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/qr.svg")]
+    qr: Option<String>,
+}
+
+/// Whether a ticket lets in.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = TicketStatus)]
+pub(crate) enum TicketStatusBody {
+    /// Its code does.
+    Valid,
+    /// It does not, and will not again.
+    Revoked,
+}
+
+/// Who comes with a ticket.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Holder)]
+pub(crate) struct HolderBody {
+    /// His name.
+    #[schema(required, example = "Ana Kowalska")]
+    name: Option<String>,
+    /// His address.
+    #[schema(required, format = Email, example = "ana@example.com")]
+    email: Option<String>,
+}
+
+impl From<TicketStatus> for TicketStatusBody {
+    fn from(status: TicketStatus) -> Self {
+        match status {
+            TicketStatus::Valid => Self::Valid,
+            TicketStatus::Revoked => Self::Revoked,
+        }
+    }
+}
+
+impl From<Attendee> for HolderBody {
+    fn from(attendee: Attendee) -> Self {
+        Self {
+            name: attendee.name.map(|name| name.as_str().to_owned()),
+            email: attendee.email.map(|email| email.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<IssuedTicket> for TicketBody {
+    fn from(IssuedTicket { ticket, attendee, code }: IssuedTicket) -> Self {
+        let id = ticket.id.uuid();
+        Self {
+            id,
+            booking_id: ticket.booking.uuid(),
+            event_id: ticket.event.uuid(),
+            ticket_type_id: ticket.ticket_type.uuid(),
+            unit: ticket.unit,
+            status: ticket.status.into(),
+            issue: ticket.issue,
+            qr: code.is_some().then(|| format!("/api/v1/tickets/{id}/qr.svg")),
+            code: code.map(|code| code.expose().to_owned()),
+            // Whose name was erased is told like who was never named.
+            attendee: attendee.map(HolderBody::from).filter(|holder| holder.name.is_some() || holder.email.is_some()),
+        }
+    }
+}
+
+/// Shows the tickets of a booking
+///
+/// All of them, by their units: none before it is confirmed, revoked ones after it is cancelled. For its buyer and its
+/// organizer.
+#[utoipa::path(
+    get, path = "/bookings/{bookingId}/tickets", operation_id = "listTickets", tag = "Tickets",
+    params(("bookingId" = Uuid, Path, description = "The booking.")),
+    responses((status = 200, description = "The tickets.", body = [TicketBody])),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found"]))),
+)]
+async fn list_tickets(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
+    let Ids([booking]) = ids;
+    let tickets = state.tickets().tickets(&acting.agent, BookingId::new(booking)).await?;
+    let tickets: Vec<TicketBody> = tickets.into_iter().map(Into::into).collect();
+    Ok((NOT_KEPT, Answer(tickets)).into_response())
+}
+
+/// Shows the QR code of a ticket
+///
+/// For its buyer and its organizer.
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}/qr.svg", operation_id = "showQr", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((status = 200, description = "The code as a QR code.", body = String, content_type = "image/svg+xml")),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn show_qr(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
+    let Ids([ticket]) = ids;
+    let issued = state.tickets().ticket(&acting.agent, TicketId::new(ticket)).await?;
+    let Some(code) = issued.code else { return Err(AppError::InvalidState("the ticket is revoked".into()).into()) };
+    Ok((NOT_KEPT, [(CONTENT_TYPE, "image/svg+xml")], drawn(&code)?).into_response())
+}
+
+/// The code in the alphanumeric mode of QR, which its characters fit, so that its squares are as large as can be.
+fn drawn(code: &CodeText) -> Result<String, Problem> {
+    let drawn = QrCode::with_error_correction_level(code.expose(), EcLevel::M).map_err(|error| {
+        tracing::error!(%error, "A code does not fit a QR code");
+        AppError::Internal
+    })?;
+    Ok(drawn.render::<svg::Color<'_>>().min_dimensions(240, 240).build())
+}
+
+/// Issues a ticket anew
+///
+/// For the same person, as when a code was lost or seen by others: from now on only the new code lets in. Sent twice it is
+/// done twice. For its buyer and its organizer.
+#[utoipa::path(
+    post, path = "/tickets/{ticketId}/reissue", operation_id = "reissueTicket", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((status = 200, description = "The ticket with its new code.", body = TicketBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn reissue_ticket(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
+    let (Acting { agent, origin }, Ids([ticket])) = (acting, ids);
+    let issued = state.tickets().reissue(&agent, TicketId::new(ticket), origin).await?;
+    Ok((NOT_KEPT, Answer(TicketBody::from(issued))).into_response())
+}
+
+/// Who shall come with a ticket.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TransferTicket)]
+pub(crate) struct TransferBody {
+    /// His name.
+    #[schema(min_length = 1, max_length = 200, example = "Ben Nowak")]
+    name: String,
+    /// His address.
+    #[schema(format = Email, max_length = 254, example = "ben@example.com")]
+    email: Option<String>,
+}
+
+/// Passes a ticket on to somebody else
+///
+/// From now on only the new code lets in. For its buyer and its organizer.
+#[utoipa::path(
+    post, path = "/tickets/{ticketId}/transfer", operation_id = "transferTicket", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    request_body = TransferBody,
+    responses((status = 200, description = "The ticket with its new code.", body = TicketBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state", "validation_failed"]))),
+)]
+async fn transfer_ticket(
+    State(state): State<AppState>,
+    acting: Acting,
+    ids: Ids<1>,
+    Json(to): Json<TransferBody>,
+) -> Result<Response, Problem> {
+    let (Acting { agent, origin }, Ids([ticket])) = (acting, ids);
+    let (id, email) = (TicketId::new(ticket), to.email.as_deref());
+    let issued = state.tickets().transfer(&agent, id, &to.name, email, origin).await?;
+    Ok((NOT_KEPT, Answer(TicketBody::from(issued))).into_response())
+}

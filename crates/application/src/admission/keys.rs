@@ -1,0 +1,91 @@
+//! The keys that sign the codes of an event: Ed25519, sealed by the master key, numbered within the event.
+//!
+//! The first is made when a code is read first. The newest signs; all verify, since a code that was printed holds for as
+//! long as its ticket. Replicas that make one at the same time find that the number is taken, and use the other's.
+
+use std::sync::Arc;
+
+use domain::admission::{CodeClaims, CodeText, Ticket, Validity};
+use domain::{EventId, SigningKeyId, Timestamp};
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::tickets::{TicketPorts, Tickets};
+use crate::error::AppError;
+
+/// What a sealed key is for, so that nothing else opens as one.
+pub const KEY_PURPOSE: &str = "ticket signing key";
+
+/// A key as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredTicketKey {
+    /// Its id.
+    pub id: SigningKeyId,
+    /// Whose tickets it signs.
+    pub event: EventId,
+    /// Its number within the event, from 1: what a code names it by.
+    pub number: u16,
+    /// The raw Ed25519 public key.
+    pub public_key: [u8; 32],
+    /// The private key as PKCS#8, sealed.
+    pub sealed_private_key: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// The keys of an event, ready for use.
+pub(super) struct EventKeys {
+    number: u16,
+    private_key: SecretSlice<u8>,
+}
+
+impl EventKeys {
+    /// The code of the present issue of a ticket.
+    pub(super) fn code(&self, ports: &TicketPorts, ticket: &Ticket, validity: Validity) -> Result<CodeText, AppError> {
+        let claims = CodeClaims::of(ticket, self.number, validity);
+        let signature = ports.signer.sign(&self.private_key, &claims.bytes())?;
+        let signature = signature.as_slice().try_into().map_err(|_| {
+            tracing::error!(key = self.number, "An Ed25519 signature has not 64 bytes");
+            AppError::Internal
+        })?;
+        Ok(claims.signed(signature))
+    }
+}
+
+impl Tickets {
+    /// The keys of the event, of which there is one at least.
+    pub(super) async fn keys(&self, event: EventId) -> Result<Arc<EventKeys>, AppError> {
+        let read = async {
+            let mut stored = self.ports.store.ticket_keys(event).await?;
+            if stored.is_empty() {
+                let key = self.make_key(event, 1)?;
+                // Whoever was faster has made the one that counts.
+                self.ports.store.insert_ticket_key(&key).await?;
+                stored = self.ports.store.ticket_keys(event).await?;
+            }
+            self.open(&stored).map(Arc::new)
+        };
+        self.keys.try_get_with(event, read).await.map_err(|error: Arc<AppError>| AppError::clone(&error))
+    }
+
+    fn make_key(&self, event: EventId, number: u16) -> Result<StoredTicketKey, AppError> {
+        let pair = self.ports.signer.make_keys()?;
+        Ok(StoredTicketKey {
+            id: SigningKeyId::new(self.ports.ids.uuid()),
+            event,
+            number,
+            public_key: pair.public_key,
+            sealed_private_key: self.ports.sealer.seal(KEY_PURPOSE, pair.private_key.expose_secret())?,
+            created_at: self.ports.clock.now(),
+        })
+    }
+
+    fn open(&self, stored: &[StoredTicketKey]) -> Result<EventKeys, AppError> {
+        let newest = stored.last().ok_or(AppError::Internal)?;
+        let opened = self.ports.sealer.open(KEY_PURPOSE, &newest.sealed_private_key);
+        let private_key = opened.map_err(|error| {
+            tracing::error!(%error, key = %newest.id, "A key that signs tickets cannot be opened");
+            AppError::Internal
+        })?;
+        Ok(EventKeys { number: newest.number, private_key })
+    }
+}

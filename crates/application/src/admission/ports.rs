@@ -1,0 +1,27 @@
+//! What tickets need of a store, beside the desk.
+
+use async_trait::async_trait;
+use domain::admission::Ticket;
+use domain::{BookingId, EventId, TicketId};
+
+use crate::admission::StoredTicketKey;
+use crate::store::StoreError;
+
+/// Tickets outside of the desk, and the keys of their codes.
+#[async_trait]
+pub trait AdmissionStore: Send + Sync {
+    /// The tickets of a booking, by their units.
+    async fn tickets_of(&self, booking: BookingId) -> Result<Vec<Ticket>, StoreError>;
+
+    /// One.
+    async fn ticket(&self, id: TicketId) -> Result<Option<Ticket>, StoreError>;
+
+    /// The keys of an event, by their numbers.
+    async fn ticket_keys(&self, event: EventId) -> Result<Vec<StoredTicketKey>, StoreError>;
+
+    /// Adds a key; `false`, and nothing changes, where the event has one of this number.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where there is no such event any more.
+    async fn insert_ticket_key(&self, key: &StoredTicketKey) -> Result<bool, StoreError>;
+}

@@ -1,0 +1,193 @@
+//! Use cases: tickets are read with their codes, issued anew, and passed on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::admission::{CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
+use domain::booking::{Attendee, Booking};
+use domain::{BookingId, EventId, TicketId};
+use moka::future::Cache;
+
+use super::keys::EventKeys;
+use crate::access::{Agent, Operation, Subject};
+use crate::admission::AdmissionStore;
+use crate::audit::Signer;
+use crate::booking::{BookingParties, BookingReads, Command, Desk, Outcome};
+use crate::catalog::{Catalog, CatalogReads};
+use crate::clock::{Clock, Ids};
+use crate::error::AppError;
+use crate::identity::Sealer;
+use crate::origin::Origin;
+
+/// How long the keys of an event are remembered: within it, every replica signs by a new one.
+const KEYS_REMEMBERED: Duration = Duration::from_secs(5);
+/// Of how many events the keys are remembered.
+const KEYS_MAX: u64 = 1_000;
+/// After so many signatures others get their turn.
+const SIGNED_AT_ONCE: usize = 64;
+
+/// What tickets need from outside.
+#[derive(Clone)]
+pub struct TicketPorts {
+    /// The lanes.
+    pub desk: Desk,
+    /// Bookings.
+    pub bookings: Arc<dyn BookingReads>,
+    /// Events.
+    pub events: Arc<dyn CatalogReads>,
+    /// Tickets and keys.
+    pub store: Arc<dyn AdmissionStore>,
+    /// Who may do what.
+    pub catalog: Arc<Catalog>,
+    /// Signs codes.
+    pub signer: Arc<dyn Signer>,
+    /// Seals the keys.
+    pub sealer: Arc<dyn Sealer>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// Tickets.
+pub struct Tickets {
+    pub(super) ports: TicketPorts,
+    pub(super) keys: Cache<EventId, Arc<EventKeys>>,
+}
+
+/// A ticket as its holder gets it.
+#[derive(Clone, Debug)]
+pub struct IssuedTicket {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// Who comes with it, where the buyer said so.
+    pub attendee: Option<Attendee>,
+    /// What lets him in; none where nothing does any more.
+    pub code: Option<CodeText>,
+}
+
+impl Tickets {
+    /// Over these ports.
+    #[must_use]
+    pub fn new(ports: TicketPorts) -> Self {
+        let keys = Cache::builder().max_capacity(KEYS_MAX).time_to_live(KEYS_REMEMBERED).build();
+        Self { ports, keys }
+    }
+
+    /// The tickets of a booking, by their units: none before it is confirmed, revoked ones after it is cancelled.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its buyer and its organizer.
+    pub async fn tickets(&self, agent: &Agent, booking: BookingId) -> Result<Vec<IssuedTicket>, AppError> {
+        let booking = self.ports.bookings.booking(booking).await?.ok_or(AppError::NotFound("booking"))?;
+        self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "booking").await?;
+        let tickets = self.ports.store.tickets_of(booking.id).await?;
+        self.issued(tickets, &booking).await
+    }
+
+    /// One ticket.
+    ///
+    /// # Errors
+    /// As [`tickets`](Self::tickets).
+    pub async fn ticket(&self, agent: &Agent, id: TicketId) -> Result<IssuedTicket, AppError> {
+        let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
+        let booking = self.ports.bookings.booking(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
+        self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "ticket").await?;
+        self.one(ticket, &booking).await
+    }
+
+    /// Another code for the same person: from this commit on the one before opens nothing.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its buyer and its organizer, and the refusals of
+    /// [`domain::admission::change_ticket`].
+    pub async fn reissue(&self, agent: &Agent, id: TicketId, origin: Origin) -> Result<IssuedTicket, AppError> {
+        self.change(agent, id, TicketChange::Reissue, origin).await
+    }
+
+    /// The ticket is somebody else's, with another code.
+    ///
+    /// # Errors
+    /// As [`reissue`](Self::reissue); and the fields that do not hold.
+    pub async fn transfer(
+        &self,
+        agent: &Agent,
+        id: TicketId,
+        name: &str,
+        email: Option<&str>,
+        origin: Origin,
+    ) -> Result<IssuedTicket, AppError> {
+        let holder = Holder::parse(name, email);
+        let change = |holder| TicketChange::Transfer(holder);
+        match holder {
+            Ok(holder) => self.change(agent, id, change(holder), origin).await,
+            Err(wrong) => {
+                // Who may not know of the ticket does not hear what is wrong with his request.
+                self.permitted(agent, id).await?;
+                Err(wrong.into())
+            }
+        }
+    }
+
+    async fn change(
+        &self,
+        agent: &Agent,
+        id: TicketId,
+        change: TicketChange,
+        origin: Origin,
+    ) -> Result<IssuedTicket, AppError> {
+        let Ticket { booking, event, .. } = self.permitted(agent, id).await?;
+        let command = Command::ChangeTicket { booking, ticket: id, change };
+        match self.ports.desk.submit(event, command, origin, None).await?.value {
+            Outcome::Ticket(ticket, booking) => self.one(*ticket, &booking).await,
+            Outcome::Booking(_) | Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => Err(AppError::Internal),
+        }
+    }
+
+    /// The ticket, for who may change it. It is read again under the lock of its lane.
+    async fn permitted(&self, agent: &Agent, id: TicketId) -> Result<Ticket, AppError> {
+        let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
+        let parties = self.ports.bookings.parties(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
+        self.require(agent, Operation::ChangeTickets, &parties, "ticket").await?;
+        Ok(ticket)
+    }
+
+    async fn require(
+        &self,
+        agent: &Agent,
+        operation: Operation,
+        parties: &BookingParties,
+        what: &'static str,
+    ) -> Result<(), AppError> {
+        self.ports.catalog.access().require(agent, operation, &Subject::booking(parties), what).await
+    }
+
+    async fn one(&self, ticket: Ticket, booking: &Booking) -> Result<IssuedTicket, AppError> {
+        self.issued(vec![ticket], booking).await?.pop().ok_or(AppError::Internal)
+    }
+
+    async fn issued(&self, tickets: Vec<Ticket>, booking: &Booking) -> Result<Vec<IssuedTicket>, AppError> {
+        let with_code = tickets.iter().any(|ticket| ticket.status == TicketStatus::Valid);
+        let signing = if with_code { Some(self.signing(booking.event).await?) } else { None };
+        let mut issued = Vec::with_capacity(tickets.len());
+        for (count, ticket) in tickets.into_iter().enumerate() {
+            if count > 0 && count.is_multiple_of(SIGNED_AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
+            let attendee = ticket.attendee.and_then(|place| booking.attendees.get(usize::from(place)).cloned());
+            let code = match &signing {
+                Some((keys, validity)) if ticket.status == TicketStatus::Valid => {
+                    Some(keys.code(&self.ports, &ticket, *validity)?)
+                }
+                _ => None,
+            };
+            issued.push(IssuedTicket { ticket, attendee, code });
+        }
+        Ok(issued)
+    }
+
+    async fn signing(&self, event: EventId) -> Result<(Arc<EventKeys>, Validity), AppError> {
+        let seen = self.ports.events.sale(event).await?.ok_or(AppError::NotFound("event"))?;
+        Ok((self.keys(event).await?, Validity::of(&seen.sale.event.terms)))
+    }
+}

@@ -1,0 +1,192 @@
+//! [`AdmissionStore`], and the tickets that the desk writes.
+
+use application::admission::{AdmissionStore, StoredTicketKey};
+use application::booking::{AttendeeChange, BookingReads, LaneChanges, LaneStore, LaneWait};
+use application::store::StoreError;
+use application::verify::Verifier;
+use domain::admission::{Ticket, TicketStatus};
+use domain::booking::{Attendee, Booking, BookingStatus, Sale};
+use domain::{BookingId, EmailAddress, SigningKeyId, Text, TicketId};
+
+use super::fixture::{assert_sound, at, booking, buyer, holds, id, mark, moved, now, stored_concert, write};
+use crate::databases::TestDatabase;
+
+fn named(sale: &Sale, name: &str, email: Option<&str>) -> Attendee {
+    Attendee {
+        ticket_type: sale.ticket_types[0].id,
+        name: Some(Text::parse("name", name, 200).unwrap()),
+        email: email.map(|email| EmailAddress::parse("email", email).unwrap()),
+    }
+}
+
+/// What the desk writes for tickets alone.
+fn changes(sale: &Sale) -> LaneChanges {
+    LaneChanges { lanes: vec![mark(sale)], ..LaneChanges::default() }
+}
+
+/// A confirmed booking with as many units, and its tickets.
+async fn sold(db: &TestDatabase, sale: &Sale, units: u32) -> (Booking, Vec<Ticket>) {
+    let sold = booking(sale, buyer(), units, None);
+    write(&db.database, &holds(sale, std::slice::from_ref(&sold))).await.unwrap();
+    let tickets = db.database.tickets_of(sold.id).await.unwrap();
+    (sold, tickets)
+}
+
+/// Tickets are read as they were written, in the order of their units, also when they are many.
+pub async fn tickets_are_read_as_they_were_written(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let mut crowd = booking(&sale, buyer(), 1_000, Some(at(900)));
+    crowd.attendees = vec![named(&sale, "Łucja", None)];
+    let held = booking(&sale, buyer(), 2, Some(at(900)));
+    write(&db.database, &holds(&sale, &[crowd.clone(), held.clone()])).await.unwrap();
+    assert_eq!(db.database.tickets_of(crowd.id).await.unwrap(), [], "a hold has none");
+    let (_, confirm) = moved(&sale, &crowd, BookingStatus::Confirmed);
+    write(&db.database, &confirm).await.unwrap();
+    let found = db.database.tickets_of(crowd.id).await.unwrap();
+    assert_eq!(found, confirm.new_tickets);
+    assert_eq!(found[0].attendee, Some(0));
+    assert_eq!(db.database.ticket(found[7].id).await.unwrap().as_ref(), Some(&found[7]));
+    assert_eq!(db.database.ticket(TicketId::new(id())).await.unwrap(), None);
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    let asked = [found[3].id, TicketId::new(id())];
+    assert_eq!(open.transaction.tickets(&asked).await.unwrap(), [found[3].clone()]);
+    open.transaction.commit().await.unwrap();
+    assert_sound(&db).await;
+}
+
+/// A unit has one ticket, whatever else fails.
+pub async fn a_unit_has_one_ticket(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (_, tickets) = sold(&db, &sale, 2).await;
+    let twice = Ticket { id: TicketId::new(id()), ..tickets[1].clone() };
+    let twice = LaneChanges { new_tickets: vec![twice], ..changes(&sale) };
+    let refused = write(&db.database, &twice).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Conflict(_)), "{refused:?}");
+    assert_sound(&db).await;
+}
+
+/// An issue goes up and never back, and what is revoked stays so.
+pub async fn an_issue_never_comes_back(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (sold, tickets) = sold(&db, &sale, 2).await;
+    let issued = |issue| {
+        let ticket = Ticket { issue, ..tickets[0].clone() };
+        LaneChanges { tickets: vec![ticket], ..changes(&sale) }
+    };
+    write(&db.database, &issued(2)).await.unwrap();
+    for older in [1, 2] {
+        let refused = write(&db.database, &issued(older)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    }
+    let found = db.database.tickets_of(sold.id).await.unwrap();
+    assert_eq!(found.iter().map(|ticket| ticket.issue).collect::<Vec<_>>(), [2, 1], "the other one keeps its own");
+    // Issued anew and revoked in one commit: revoked it is.
+    let (cancelled, mut both) = moved(&sale, &sold, BookingStatus::Cancelled);
+    both.pools.iter_mut().for_each(|pool| (pool.held, pool.sold) = (0, -2));
+    both.revoked = vec![cancelled.id];
+    both.tickets = issued(3).tickets;
+    write(&db.database, &both).await.unwrap();
+    let found = db.database.tickets_of(sold.id).await.unwrap();
+    assert!(found.iter().all(|ticket| ticket.status == TicketStatus::Revoked), "{found:?}");
+    let refused = write(&db.database, &issued(4)).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    assert_sound(&db).await;
+}
+
+/// Somebody comes in the place of somebody else, or of nobody.
+pub async fn attendees_are_put_in_their_place(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let mut sold = booking(&sale, buyer(), 2, None);
+    sold.attendees = vec![named(&sale, "Ana", Some("ana@example.com"))];
+    write(&db.database, &holds(&sale, std::slice::from_ref(&sold))).await.unwrap();
+    let put = |place, attendee| AttendeeChange { booking: sold.id, place, attendee };
+    let (ben, cleo) = (named(&sale, "Ben", None), named(&sale, "Cleo", Some("cleo@example.com")));
+    let attendees = vec![put(0, ben.clone()), put(1, cleo.clone())];
+    write(&db.database, &LaneChanges { attendees, ..changes(&sale) }).await.unwrap();
+    let found = db.database.booking(sold.id).await.unwrap().unwrap();
+    assert_eq!(found.attendees, [ben, cleo]);
+    assert_sound(&db).await;
+}
+
+/// A number is taken once within an event; keys come in the order of their numbers, and go with their event.
+pub async fn ticket_keys_are_numbered(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let other = stored_concert(&db, None, None).await;
+    let key = |of: &Sale, number| StoredTicketKey {
+        id: SigningKeyId::new(id()),
+        event: of.event.id,
+        number,
+        public_key: [7; 32],
+        sealed_private_key: vec![1, 2, 3],
+        created_at: now(),
+    };
+    assert_eq!(db.database.ticket_keys(sale.event.id).await.unwrap(), []);
+    let keys = [key(&sale, 1), key(&sale, 2)];
+    assert!(db.database.insert_ticket_key(&keys[1]).await.unwrap());
+    let makers = (0..8).map(|_| {
+        let (database, mine) = (db.database.clone(), key(&sale, 1));
+        tokio::spawn(async move { (database.insert_ticket_key(&mine).await.unwrap(), mine) })
+    });
+    let made: Vec<_> = futures::future::join_all(makers).await.into_iter().map(Result::unwrap).collect();
+    let winners: Vec<_> = made.into_iter().filter(|(won, _)| *won).map(|(_, key)| key).collect();
+    assert_eq!(winners.len(), 1, "one of eight makes the first key");
+    assert!(db.database.insert_ticket_key(&key(&other, 1)).await.unwrap());
+    let found = db.database.ticket_keys(sale.event.id).await.unwrap();
+    assert_eq!(found, [winners[0].clone(), keys[1].clone()]);
+    let gone = LaneChanges { deleted_events: vec![sale.event.id], ..LaneChanges::default() };
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    open.transaction.write(&gone).await.unwrap();
+    open.transaction.commit().await.unwrap();
+    assert_eq!(db.database.ticket_keys(sale.event.id).await.unwrap(), []);
+    assert!(db.database.insert_ticket_key(&key(&sale, 1)).await.is_err(), "there is no such event any more");
+}
+
+/// What was changed behind the program's back is found.
+pub async fn wrong_tickets_are_found(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (_, first) = sold(&db, &sale, 2).await;
+    sold(&db, &sale, 1).await;
+    assert_sound(&db).await;
+    let found = async || {
+        let report = db.database.verify().await.unwrap();
+        assert!(report.looked_at.contains(&("tickets", 3)), "{:?}", report.looked_at);
+        let mut names: Vec<_> = report.differences.iter().map(|difference| difference.invariant).collect();
+        names.dedup();
+        names
+    };
+    let name = db.literal(first[0].id.uuid());
+    db.tamper(&format!("UPDATE tickets SET status = 1 WHERE id = {name}")).await;
+    assert_eq!(found().await, ["tickets_of_booking"]);
+    let nobody = db.literal(BookingId::new(id()).uuid());
+    db.tamper(&format!("UPDATE tickets SET status = 0, booking_id = {nobody} WHERE id = {name}")).await;
+    assert_eq!(found().await, ["tickets_of_booking", "stray_tickets"]);
+}
+
+/// Bookings that were confirmed before there were tickets get theirs, and others get none.
+pub async fn old_bookings_get_their_tickets(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let mut group = booking(&sale, buyer(), 3, None);
+    group.attendees = vec![named(&sale, "Ana", None), named(&sale, "Ben", None)];
+    let single = booking(&sale, buyer(), 1, None);
+    let held = booking(&sale, buyer(), 5, Some(at(900)));
+    let mut old = holds(&sale, &[group.clone(), single.clone(), held.clone()]);
+    old.new_tickets.clear();
+    write(&db.database, &old).await.unwrap();
+    db.tamper("DROP TABLE tickets").await;
+    db.tamper("DROP TABLE ticket_keys").await;
+    db.tamper("DELETE FROM seaql_migrations WHERE version = 'm20261122_000020_tickets'").await;
+    db.database.migrate().await.unwrap();
+    let found = db.database.tickets_of(group.id).await.unwrap();
+    let mut count = 0;
+    let expected = domain::admission::issue(&group, || {
+        count += 1;
+        found[count - 1].id
+    });
+    assert_eq!(found, expected, "as the desk would have issued them");
+    assert_eq!(db.database.tickets_of(single.id).await.unwrap().len(), 1);
+    assert_eq!(db.database.tickets_of(held.id).await.unwrap(), []);
+    let ids: std::collections::HashSet<_> = found.iter().map(|ticket| ticket.id).collect();
+    assert_eq!(ids.len(), 3);
+    assert!(ids.iter().all(|id| id.uuid().get_version_num() == 4), "{ids:?}");
+    assert_sound(&db).await;
+}
