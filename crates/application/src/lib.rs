@@ -19,5 +19,6 @@ pub mod journal;
 pub mod mail;
 pub mod origin;
 pub mod page;
+pub mod privacy;
 pub mod store;
 pub mod verify;

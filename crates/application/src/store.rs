@@ -56,6 +56,7 @@ pub trait UnitOfWork:
     + Journal
     + KeptAnswers
     + crate::jobs::JobQueue
+    + crate::privacy::GuestRepository
     + Send
 {
     /// Makes all of it durable, or nothing.

@@ -16,8 +16,9 @@ use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
 use application::error::AppError;
 use application::identity::{Identity, IdentityPorts, MailPasswordResets, Sealer};
-use application::jobs::{Housekeeping, JobHandler, JobStore, Worker};
+use application::jobs::{Housekeeping, JobHandler, JobStore, KeptFor, Worker};
 use application::mail::{Mailer, Mails, SendMail};
+use application::privacy::{ErasePorts, ForgetAttendees, GuestErasures};
 use application::store::Store;
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
@@ -130,6 +131,9 @@ pub struct Application {
     /// What seals the audit log.
     audit: AuditPorts,
     audit_kept_for: TimeDelta,
+    attendees_kept_for: TimeDelta,
+    kept_for: KeptFor,
+    erasures: Arc<GuestErasures>,
 }
 
 impl Application {
@@ -189,6 +193,12 @@ impl Application {
             catalog: Arc::clone(&catalog),
             witness: Arc::new(witness),
         });
+        let erasures = GuestErasures::new(ErasePorts {
+            store: Arc::new(ground.database.clone()),
+            catalog: Arc::clone(&catalog),
+            ids: Arc::clone(&ids),
+            clock: Arc::clone(&clock),
+        });
         let audit_kept_for = settings.privacy.retention.audit.delta();
         let send_mail = Arc::new(SendMail { mailer, sealer, clock, ids, tries_max: settings.mail.tries_max });
         Ok(Self {
@@ -204,6 +214,9 @@ impl Application {
             audit_log,
             audit,
             audit_kept_for,
+            attendees_kept_for: settings.privacy.retention.attendees.delta(),
+            kept_for: settings.privacy.kept_for(),
+            erasures: Arc::new(erasures),
         })
     }
 
@@ -217,6 +230,7 @@ impl Application {
             tickets: Arc::clone(&self.tickets),
             availability: Arc::clone(&self.availability),
             audit: Arc::clone(&self.audit_log),
+            erasures: Arc::clone(&self.erasures),
             health: Arc::clone(&self.health),
             ids: Arc::clone(&self.ground.ids),
         };
@@ -262,11 +276,15 @@ impl Application {
         let wind_down =
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let housekeeping = Housekeeping {
-            jobs: database,
+            jobs: database.clone(),
+            retained: database.clone(),
+            kept_for: self.kept_for,
             identity: Arc::clone(&self.identity),
             catalog: Arc::clone(&self.catalog),
             clock: Arc::clone(clock),
         };
+        let forget =
+            ForgetAttendees { retained: database, clock: Arc::clone(clock), kept_for: self.attendees_kept_for };
         let audit = self.audit.clone();
         let prune = PruneAudit { ports: audit.clone(), kept_for: self.audit_kept_for };
         let erase = EraseAudit { seals: Arc::clone(&audit.seals), clock: Arc::clone(clock) };
@@ -275,6 +293,7 @@ impl Application {
             Arc::new(sweep),
             Arc::new(wind_down),
             Arc::new(housekeeping),
+            Arc::new(forget),
             Arc::new(SealAudit { ports: audit }),
             Arc::new(prune),
             Arc::new(erase),

@@ -89,6 +89,28 @@ fn an_account_from_the_command_line_signs_in() {
     assert_eq!((me["email"].as_str(), me["role"].as_str()), (Some("anna@example.com"), Some("admin")));
 }
 
+/// Notes wait for five seconds at most, and for none of them where the server is asked to stop.
+#[test]
+fn what_is_noted_is_written_before_a_server_stops() {
+    let server = Server::start(&[]);
+    let arguments = ["user", "create", "--email", "anna@example.com", "--role", "admin", "--password-stdin"];
+    let made = run_with_input(&mut server.command(), &arguments, "correct horse battery\n");
+    assert!(made.status.success(), "{}", stderr(&made));
+    let right = json!({"email": "anna@example.com", "password": "correct horse battery"});
+    let wrong = json!({"email": "anna@example.com", "password": "wrong horse battery"});
+    let failed = || {
+        let pair = server.post("/api/v1/auth/login", &wrong);
+        assert_eq!(pair.status, 401, "{pair:?}");
+    };
+    failed();
+    failed();
+    let server = Server::start_in(server.stop(), &[]);
+    let pair = server.post("/api/v1/auth/login", &right).json();
+    let log = server.get_as("/api/v1/audit?action=login.failed", pair["accessToken"].as_str().unwrap());
+    let noted = log.json();
+    assert!(noted["items"][0]["after"]["times"].as_u64() >= Some(1), "{log:?}");
+}
+
 #[test]
 fn keys_are_rotated_beside_a_running_server() {
     let server = Server::start(&[]);

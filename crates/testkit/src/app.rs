@@ -15,7 +15,7 @@ use adapter_system::{
 };
 use api_rest::{AppState, Component, Health, Peer, RestSettings, Services};
 use application::admission::{TicketPorts, Tickets};
-use application::audit::{AuditLog, AuditPorts, SealAudit, Witness};
+use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
@@ -23,13 +23,15 @@ use application::guard::{Guards, LimitRates};
 use application::identity::{
     Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer, SignInProvider,
 };
-use application::jobs::Worker;
+use application::jobs::{Housekeeping, JobHandler, KeptFor, Worker};
 use application::mail::{Mails, SendMail};
 use application::origin::Origin;
+use application::privacy::{ErasePorts, ForgetAttendees, GuestErasures};
 use application::store::Store;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use chrono::TimeDelta;
 use domain::EmailAddress;
 use domain::identity::Role;
 use futures::{StreamExt, stream};
@@ -167,6 +169,12 @@ impl TestApp {
         let health = Arc::new(Health::new(vec![component(&port)]));
         let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
         let audit = Arc::new(AuditLog { reads: port.clone(), catalog: catalog.clone(), witness: Arc::new(witness) });
+        let erasures = GuestErasures::new(ErasePorts {
+            store: port.clone(),
+            catalog: catalog.clone(),
+            ids: ids.clone(),
+            clock: Arc::new(clock.clone()),
+        });
         let services = Services {
             identity: identity.clone(),
             catalog: catalog.clone(),
@@ -174,6 +182,7 @@ impl TestApp {
             tickets: tickets.clone(),
             availability: availability.clone(),
             audit: audit.clone(),
+            erasures: Arc::new(erasures),
             health: health.clone(),
             ids: ids.clone(),
         };
@@ -285,6 +294,28 @@ impl TestApp {
         crate::contract::audit::run(&SealAudit { ports }).await;
     }
 
+    /// Tidies up as the program does by itself, with the times that it has by default.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn tidy_up(&self) {
+        let port = Arc::new(self.database.database.clone());
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let housekeeping = Housekeeping {
+            jobs: port.clone(),
+            identity: self.identity.clone(),
+            catalog: self.catalog.clone(),
+            retained: port.clone(),
+            kept_for: KeptFor::default(),
+            clock: clock.clone(),
+        };
+        let forget = ForgetAttendees { retained: port, clock, kept_for: TimeDelta::days(366) };
+        let handlers: [&dyn JobHandler; 2] = [&housekeeping, &forget];
+        for handler in handlers {
+            crate::contract::audit::run(handler).await;
+        }
+    }
+
     /// Does the work that waits, and gives all mails that have come to this address, the oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<TestMail> {
         while self.worker.work_once().await {}
@@ -347,7 +378,9 @@ fn worker(
     let send =
         SendMail { mailer: Arc::new(mailer), sealer: sealer(), clock: clock_of_mails, ids: ids_of_mails, tries_max: 3 };
     let resets = MailPasswordResets { identity: identity.clone() };
-    Worker::new(port.clone(), clock.clone(), ids.clone(), vec![Arc::new(send), Arc::new(resets)])
+    let erase = EraseAudit { seals: port.clone(), clock: clock.clone() };
+    let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(send), Arc::new(resets), Arc::new(erase)];
+    Worker::new(port.clone(), clock.clone(), ids.clone(), handlers)
 }
 
 fn sealer() -> Arc<dyn Sealer> {

@@ -55,6 +55,7 @@ editPool           401    404   404   403     200     404     200   404     200 
 editTicketType     401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 endOtherSessions   401    204   204   204     204     204     204   204     204   401     401     403    403     403    403     403
 endSession         401    204   404   404     404     404     404   404     404   401     401     403    403     403    403     403
+eraseGuest         401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 exportAccount      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 exchangeCode       401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
 finishSignIn       404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
@@ -74,6 +75,7 @@ holdTickets        401    201   201   201     201     201     201   201     201 
 inviteMember       401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
 jwks               200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listAudit          401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
+listPlatformAudit  401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 linkIdentity       401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 listApiKeys        401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listEventBookings  401    404   404   403     200     404     200   404     200   401     401     403    403     200    403     404
@@ -199,6 +201,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         }
         "createOrganizer" => json!({ "name": "Club" }),
         "deleteAccount" => json!({ "password": wrong }),
+        "eraseGuest" => json!({ "email": "guest@example.com" }),
         "forgotPassword" => json!({ "email": "nobody@example.com" }),
         "exchangeCode" | "webExchangeCode" => json!({ "code": token }),
         "linkIdentity" => json!({ "provider": "nobody" }),

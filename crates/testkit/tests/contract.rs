@@ -101,6 +101,11 @@ on_both_engines! {
         wrong_tickets_are_found,
         old_bookings_get_their_tickets,
     ],
+    privacy: [
+        attendees_are_forgotten_after_the_event,
+        the_outbox_loses_its_beginning_and_verifies,
+        a_guest_is_erased,
+    ],
     unit: [dropping_rolls_back, messages_are_appended, answers_are_kept_once],
     upkeep: [
         migrations_run_once,

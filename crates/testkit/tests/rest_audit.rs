@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
 
-use application::audit::{AuditFilter, ChainId};
 use axum::http::Method;
 use goticket_testkit::app::Caller;
 use goticket_testkit::databases::Engine;
@@ -132,13 +131,45 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     assert_eq!(lines.len(), 1, "the same of the same is one line");
     assert_eq!((&lines[0]["after"], &lines[0]["objectId"]), (&json!({ "times": 3 }), &json!(event)));
     assert_eq!(lines[0]["actorId"], json!(owner.user()));
-    let (chain, filter) = (ChainId::of(None), AuditFilter::default());
-    let platform = app.audit.reads.audit_page(chain, &filter, None, 100).await.unwrap().lines;
-    let noted = |action: &str| platform.iter().filter(|seen| seen.line.action == action).count();
+    let (platform, _) = page(&world.admin, "/api/v1/audit?limit=100").await;
+    let noted = |action: &str| platform.iter().filter(|line| line["action"] == action).count();
     assert_eq!((noted("login.failed"), noted("access.refused"), noted("access.hidden")), (1, 1, 1));
     assert_eq!(noted("users.listed"), 1);
     let text = format!("{platform:?}");
     assert!(!text.contains("wrong password") && !text.contains("buyer@example.com"), "{text}");
+}
+
+async fn the_log_of_the_platform_is_shown_to_admins(engine: Engine) {
+    let (world, path, event) = sold(engine).await;
+    let (app, admin) = (&world.app, &world.admin);
+    for caller in [&world.organizer, &world.buyer] {
+        caller.get("/api/v1/audit").await.problem(403, "forbidden");
+    }
+    app.anybody().get("/api/v1/audit").await.problem(401, "unauthenticated");
+    app.seal_audit().await;
+    let (lines, _) = page(admin, "/api/v1/audit?limit=100").await;
+    assert!(lines.iter().all(|line| line["sealed"] == true), "{lines:?}");
+    assert!(lines.iter().any(|line| line["action"] == "user.registered"), "{lines:?}");
+    assert!(lines.iter().all(|line| line["objectId"] != json!(event)), "what is an organizer's is in its own log");
+    // The same filters and forms as an organizer's, and its cursors.
+    let by_buyer = format!("/api/v1/audit?actor={}&action=access.refused", world.buyer.user());
+    assert_eq!(page(admin, &by_buyer).await.0.len(), 1);
+    let (first, next) = page(admin, "/api/v1/audit?limit=2").await;
+    let (second, _) = page(admin, &format!("/api/v1/audit?limit=2&cursor={}", next.unwrap())).await;
+    assert_eq!(words(&[first, second].concat(), "id"), words(&lines[..4], "id"));
+    let part = admin.get("/api/v1/audit?format=jsonl&limit=3").await;
+    assert_eq!((part.status.as_u16(), part.text.lines().count()), (200, 3));
+    let link = part.header("link").unwrap();
+    assert!(link.starts_with("</api/v1/audit?format=jsonl&limit=3&cursor="), "{link}");
+    let csv = admin.send(Method::GET, "/api/v1/audit", &[("accept", "text/csv")], None).await;
+    assert_eq!(csv.header("content-type"), Some("text/csv"));
+    admin.get("/api/v1/audit?action=Login").await.problem(422, "validation_failed");
+    // Reading it is noted in it, and in no organizer's.
+    app.seal_audit().await;
+    let (noted, _) = page(admin, "/api/v1/audit?action=audit.").await;
+    assert_eq!(words(&noted, "action"), ["audit.exported", "audit.read"]);
+    assert!(noted.iter().all(|line| line["actorId"] == json!(admin.user()) && line["objectKind"] == "platform"));
+    assert_eq!(page(admin, &format!("{path}?action=audit.")).await.0.len(), 0);
 }
 
 macro_rules! on_both_engines {
@@ -164,4 +195,5 @@ on_both_engines! {
     lines_are_filtered,
     lines_are_exported,
     reads_and_refusals_are_noted,
+    the_log_of_the_platform_is_shown_to_admins,
 }

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use application::audit::{
-    Anchor, AuditLine, AuditSeals, AuditTrail, AuditTrails, Block, Chain, ChainId, Checkpoint, Commitment, Entry, Head,
-    SALT_BYTES, Sealed, StoredAuditKey, Unsealed,
+    Anchor, AuditLine, AuditSeals, AuditTrail, AuditTrails, Block, Chain, ChainId, Checkpoint, Commitment, Entry,
+    Erased, Head, SALT_BYTES, Sealed, StoredAuditKey, Unsealed,
 };
 use application::journal::AuditRow;
 use application::origin::Actor;
@@ -163,7 +163,7 @@ impl AuditSeals for Database {
 
     async fn erase_personal(
         &self,
-        of: UserId,
+        of: &Erased,
         after: Option<(ChainId, u64)>,
         blocks: u32,
     ) -> Result<Option<(ChainId, u64)>, StoreError> {

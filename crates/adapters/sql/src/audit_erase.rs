@@ -1,17 +1,19 @@
 //! Personal fields of the audit log are erased, with the salts that would let somebody try them.
 
-use application::audit::ChainId;
+use application::audit::{ChainId, Erased};
 use application::store::StoreError;
 use domain::UserId;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use crate::audit::{COMMITMENT, DIGEST, ids};
+use crate::audit_page::blocks_behind;
 use crate::connect::Database;
 use crate::entity::{audit, audit_block, booking};
 use crate::error::orm;
+use crate::guests::made_by;
 use crate::lane::among;
 use crate::unit_of_work::CHANGES_ROW;
 
@@ -21,25 +23,19 @@ const ACCOUNT: i16 = 2;
 /// Erases in the next blocks behind a place; says where it has got to, and nothing at the end.
 pub(crate) async fn erase(
     database: &Database,
-    user: UserId,
+    of: &Erased,
     after: Option<(ChainId, u64)>,
     blocks: u32,
 ) -> Result<Option<(ChainId, u64)>, StoreError> {
-    use audit_block::Column;
-    let behind = after.map(|(chain, number)| {
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let later = Condition::all().add(Column::Chain.eq(chain.uuid())).add(Column::Number.gt(number));
-        Condition::any().add(Column::Chain.gt(chain.uuid())).add(later)
-    });
-    let found = audit_block::Entity::find()
-        .filter(Condition::all().add_option(behind))
-        .order_by_asc(Column::Chain)
-        .order_by_asc(Column::Number)
-        .limit(u64::from(blocks));
+    let chain = match of {
+        Erased::Account(_) => None,
+        Erased::Guest(organizer, _) => Some(audit_block::Column::Chain.eq(organizer.uuid())),
+    };
+    let found = blocks_behind(after).filter(Condition::all().add_option(chain)).limit(u64::from(blocks));
     let found = found.all(database.reads()).await.map_err(orm)?;
     let last = found.last().map(|row| (ChainId::new(row.chain), u64::try_from(row.number).unwrap_or_default()));
     for row in found.iter().filter(|row| row.commitments.is_some()) {
-        let lines = his(database, user, &ids(&row.lines)?).await?;
+        let lines = his(database, of, &ids(&row.lines)?).await?;
         if !lines.is_empty() {
             erase_lines(database, (row.chain, row.number), &lines).await?;
         }
@@ -47,24 +43,33 @@ pub(crate) async fn erase(
     Ok(last)
 }
 
-/// Those of the lines that have personal fields and that the account has caused, or that are about its bookings.
-async fn his(database: &Database, user: UserId, lines: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
-    let bought = Query::select()
-        .column(booking::Column::Id)
-        .from(booking::Entity)
-        .and_where(booking::Column::BuyerUserId.eq(user.uuid()))
-        .take();
-    let caused =
-        Condition::all().add(audit::Column::ActorKind.eq(ACCOUNT)).add(audit::Column::ActorUserId.eq(user.uuid()));
-    let about =
-        Condition::all().add(audit::Column::ObjectKind.eq("booking")).add(audit::Column::Object.in_subquery(bought));
+/// Those of the lines that have personal fields and that he has caused, or that are about his bookings.
+async fn his(database: &Database, of: &Erased, lines: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let theirs = match of {
+        Erased::Account(user) => caused_or_booked(*user),
+        Erased::Guest(organizer, pseudonym) => about(made_by(*organizer, pseudonym)),
+    };
     let rows = audit::Entity::find()
         .select_only()
         .column(audit::Column::Id)
         .filter(among(database.reads(), audit::Column::Id, lines))
         .filter(audit::Column::Personal.is_not_null())
-        .filter(Condition::any().add(caused).add(about));
+        .filter(theirs);
     rows.into_tuple::<Uuid>().all(database.reads()).await.map_err(orm)
+}
+
+/// Lines that the account has caused, or that are about its bookings.
+pub(crate) fn caused_or_booked(user: UserId) -> Condition {
+    let user = user.uuid();
+    let caused = Condition::all().add(audit::Column::ActorKind.eq(ACCOUNT)).add(audit::Column::ActorUserId.eq(user));
+    let bought = Condition::all().add(booking::Column::BuyerUserId.eq(user));
+    Condition::any().add(caused).add(about(bought))
+}
+
+/// Lines about such bookings.
+fn about(bookings: Condition) -> Condition {
+    let ids = Query::select().column(booking::Column::Id).from(booking::Entity).cond_where(bookings).take();
+    Condition::all().add(audit::Column::ObjectKind.eq("booking")).add(audit::Column::Object.in_subquery(ids))
 }
 
 async fn erase_lines(database: &Database, of: (Uuid, i64), lines: &[Uuid]) -> Result<(), StoreError> {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use application::audit::{AuditFilter, AuditPage, AuditPlace, AuditReads, ChainId, Entry, SeenLine};
 use application::store::StoreError;
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use domain::{Timestamp, UserId};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::audit::{block, ids, line};
+use crate::audit_erase::caused_or_booked;
 use crate::connect::Database;
 use crate::entity::{audit, audit_block, audit_unsealed};
 use crate::error::orm;
@@ -40,6 +42,50 @@ impl AuditReads for Database {
         page.sealed(&snapshot, after.filter(|place| place.block.is_some())).await?;
         Ok(page.page)
     }
+
+    async fn lines_of(
+        &self,
+        account: UserId,
+        since: Timestamp,
+        after: Option<(ChainId, u64)>,
+        blocks: u32,
+    ) -> Result<(Vec<SeenLine>, Option<(ChainId, u64)>), StoreError> {
+        let rows = blocks_behind(after)
+            .filter(audit_block::Column::SealedAt.gte(micros(since)))
+            .limit(u64::from(blocks))
+            .all(self.reads());
+        let (mut lines, mut place) = (Vec::new(), None);
+        for row in rows.await.map_err(orm)? {
+            let number = u64::try_from(row.number).unwrap_or_default();
+            place = Some((ChainId::new(row.chain), number));
+            let entries = block(row)?.entries;
+            let ids: Vec<Uuid> = entries.iter().map(|entry| entry.line).collect();
+            let told = caused_or_booked(account).add(audit::Column::Object.eq(account.uuid()));
+            let found = audit::Entity::find().filter(among(self.reads(), audit::Column::Id, &ids)).filter(told);
+            let found = found.order_by_asc(audit::Column::Id).all(self.reads()).await.map_err(orm)?;
+            for row in found {
+                let entry = entries.iter().find(|entry| entry.line == row.id);
+                let commitment = entry.and_then(|entry| entry.commitment.as_ref());
+                let is_erased = commitment.is_some_and(|commitment| commitment.salt.is_none());
+                lines.push(SeenLine { line: line(row)?, block: Some(number), is_erased });
+            }
+        }
+        Ok((lines, place))
+    }
+}
+
+/// Blocks of all chains in the order of their key, behind this one.
+pub(crate) fn blocks_behind(after: Option<(ChainId, u64)>) -> Select<audit_block::Entity> {
+    use audit_block::Column;
+    let behind = after.map(|(chain, number)| {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let later = Condition::all().add(Column::Chain.eq(chain.uuid())).add(Column::Number.gt(number));
+        Condition::any().add(Column::Chain.gt(chain.uuid())).add(later)
+    });
+    audit_block::Entity::find()
+        .filter(Condition::all().add_option(behind))
+        .order_by_asc(Column::Chain)
+        .order_by_asc(Column::Number)
 }
 
 struct Reading<'f> {

@@ -106,6 +106,14 @@ impl InvitationReads for Database {
     ) -> Result<Option<Invitation>, StoreError> {
         one(self.reads(), open(organizer, now).add(invitation::Column::Id.eq(id.uuid()))).await
     }
+
+    async fn invitations_to_address(&self, email: &EmailAddress, rows: u64) -> Result<Vec<Invitation>, StoreError> {
+        let found = invitation::Entity::find()
+            .filter(invitation::Column::Email.eq(email.as_str()))
+            .order_by_asc(invitation::Column::Id)
+            .limit(rows);
+        with_events(self.reads(), found.all(self.reads()).await.map_err(orm)?).await
+    }
 }
 
 /// Those of the organizer that can be accepted at this time.

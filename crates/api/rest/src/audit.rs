@@ -1,6 +1,6 @@
-//! `/organizers/{organizerId}/audit`: who did what, for the owners of an organizer.
+//! `/organizers/{organizerId}/audit` and `/audit`: who did what, for the owners of an organizer and for admins.
 
-use application::audit::{AuditFilter, AuditPlace, SeenLine};
+use application::audit::{AuditFilter, AuditPlace, OwnLine, SeenLine};
 use application::error::AppError;
 use application::origin::Actor;
 use axum::Json;
@@ -25,7 +25,7 @@ use crate::time;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list_audit))
+    OpenApiRouter::default().routes(routes!(list_audit)).routes(routes!(list_platform_audit))
 }
 
 /// The most lines of an export in one answer.
@@ -133,6 +133,14 @@ impl From<SeenLine> for AuditLineBody {
     }
 }
 
+impl From<OwnLine> for AuditLineBody {
+    /// Who else has done something is not told.
+    fn from(line: OwnLine) -> Self {
+        let body = Self::from(line.seen);
+        Self { actor_id: body.actor_id.filter(|_| line.is_own), ..body }
+    }
+}
+
 /// In which form.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -198,8 +206,44 @@ async fn list_audit(
     headers: HeaderMap,
     Params(query): Params<AuditQuery>,
 ) -> Result<Response, Problem> {
-    let (Acting { agent, origin }, Ids([organizer])) = (acting, ids);
-    let format = query.format.unwrap_or_else(|| accepted(&headers));
+    let Ids([organizer]) = ids;
+    answer(&state, &acting, Some(OrganizerId::new(organizer)), &headers, query).await
+}
+
+/// Shows the audit log of the platform
+///
+/// For admins: what was done to accounts, and failed sign-ins and refused access, which are noted within five seconds; what
+/// belongs to an organizer is in that one's log. Filters, forms and the rest are as there, and reading it is written into
+/// it too.
+#[utoipa::path(
+    get, path = "/audit", operation_id = "listPlatformAudit", tag = "Operation",
+    params(AuditQuery),
+    responses((
+        status = 200, description = "Lines.",
+        content((Page<AuditLineBody> = "application/json"), (String = "application/jsonl"), (String = "text/csv")),
+        headers(("Link" = String, description = "Of an export that is not the last: where it goes on.")),
+    )),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "validation_failed"]))),
+)]
+async fn list_platform_audit(
+    State(state): State<AppState>,
+    acting: Acting,
+    headers: HeaderMap,
+    Params(query): Params<AuditQuery>,
+) -> Result<Response, Problem> {
+    answer(&state, &acting, None, &headers, query).await
+}
+
+/// Lines of an organizer or of the platform, in the form that was asked for.
+async fn answer(
+    state: &AppState,
+    acting: &Acting,
+    of: Option<OrganizerId>,
+    headers: &HeaderMap,
+    query: AuditQuery,
+) -> Result<Response, Problem> {
+    let format = query.format.unwrap_or_else(|| accepted(headers));
     let rows = if format == FormatBody::Json { page::limit(query.limit)?.rows() } else { export_limit(query.limit)? };
     let after = query.cursor.as_deref().map(|cursor| Cursor::decode(List::Audit, cursor)).transpose()?.map(place);
     let filter = AuditFilter {
@@ -210,8 +254,8 @@ async fn list_audit(
         to: query.to,
     };
     let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-    let of = OrganizerId::new(organizer);
-    let found = state.audit().page(&agent, of, &filter, after, (rows, format != FormatBody::Json), &origin).await?;
+    let how = (rows, format != FormatBody::Json);
+    let found = state.audit().page(&acting.agent, of, &filter, after, how, &acting.origin).await?;
     let next = found.next.map(|place| cursor(place).encode());
     let lines: Vec<AuditLineBody> = found.lines.into_iter().map(AuditLineBody::from).collect();
     let (body, kind, name) = match format {
@@ -225,7 +269,7 @@ async fn list_audit(
     let attachment = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
     headers.extend(attachment.map(|attachment| (CONTENT_DISPOSITION, attachment)));
     if let Some(next) = next {
-        let link = format!("<{}>; rel=\"next\"", query.next(organizer, format, &next));
+        let link = format!("<{}>; rel=\"next\"", query.next(of, format, &next));
         headers.extend(HeaderValue::from_str(&link).map(|link| (LINK, link)));
     }
     Ok(response)
@@ -233,9 +277,10 @@ async fn list_audit(
 
 impl AuditQuery {
     /// The address of the next part of an export.
-    fn next(&self, organizer: Uuid, format: FormatBody, cursor: &str) -> String {
+    fn next(&self, of: Option<OrganizerId>, format: FormatBody, cursor: &str) -> String {
         let format = if format == FormatBody::Csv { "csv" } else { "jsonl" };
-        let mut address = format!("/api/v1/organizers/{organizer}/audit?format={format}");
+        let place = of.map_or_else(String::new, |organizer| format!("/organizers/{organizer}"));
+        let mut address = format!("/api/v1{place}/audit?format={format}");
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         let pairs = [
             ("actor", self.actor.map(|actor| actor.to_string())),

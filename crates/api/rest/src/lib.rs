@@ -17,6 +17,7 @@ mod availability;
 mod bookings;
 mod context;
 mod created;
+mod erasures;
 mod events;
 mod export;
 mod extract;
@@ -97,6 +98,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(api_keys::routes())
         .merge(audit::routes())
         .merge(export::routes())
+        .merge(erasures::routes())
         .merge(events::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())

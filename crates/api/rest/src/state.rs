@@ -9,6 +9,7 @@ use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
 use application::clock::Ids;
 use application::identity::Identity;
+use application::privacy::GuestErasures;
 use axum::extract::FromRef;
 
 use crate::extract::body::BodyLimits;
@@ -63,6 +64,8 @@ pub struct Services {
     pub availability: Arc<Availability>,
     /// The audit log for people.
     pub audit: Arc<AuditLog>,
+    /// What is kept of guests ends here.
+    pub erasures: Arc<GuestErasures>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
     /// Makes correlation ids.
@@ -114,6 +117,10 @@ impl AppState {
 
     pub(crate) fn audit(&self) -> &AuditLog {
         &self.0.services.audit
+    }
+
+    pub(crate) fn erasures(&self) -> &GuestErasures {
+        &self.0.services.erasures
     }
 
     pub(crate) fn keep_witness(&self) -> Arc<Witness> {

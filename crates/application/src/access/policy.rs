@@ -47,6 +47,8 @@ pub enum Operation {
     ManageKeys,
     /// Read the audit log, with the addresses in it.
     SeeAudit,
+    /// Erase what is kept of guests and attendees.
+    ErasePeople,
 }
 
 /// What can be done to nobody's organizer.
@@ -62,6 +64,8 @@ pub enum PlatformOperation {
     SeeOrganizers,
     /// See all accounts and change their roles.
     ManageAccounts,
+    /// Read the audit log of what is no organizer's: accounts, failed sign-ins, refused access.
+    SeePlatformAudit,
 }
 
 const YES: bool = true;
@@ -114,6 +118,7 @@ const fn row(operation: Operation) -> Row {
         O::HandOver       => of([NO,   YES,  NO,     NO,     NO,   NO],  No),
         O::ManageKeys     => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
         O::SeeAudit       => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
+        O::ErasePeople    => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
     }
 }
 
@@ -128,6 +133,7 @@ const fn platform_row(operation: PlatformOperation, self_service: bool) -> [bool
         O::MakeOrganizers    => [self_service, YES,       YES],
         O::SeeOrganizers     => [NO,           NO,        YES],
         O::ManageAccounts    => [NO,           NO,        YES],
+        O::SeePlatformAudit  => [NO,           NO,        YES],
     }
 }
 
@@ -251,6 +257,8 @@ mod tests {
         Operation::Leave,
         Operation::HandOver,
         Operation::ManageKeys,
+        Operation::SeeAudit,
+        Operation::ErasePeople,
     ];
 
     fn organizer(number: u128) -> OrganizerId {
@@ -326,7 +334,13 @@ mod tests {
     #[test]
     fn nobody_below_an_owner_touches_members() {
         let agent = account(Role::Organizer);
-        for operation in [Operation::ChangeMembers, Operation::HandOver, Operation::ManageKeys] {
+        for operation in [
+            Operation::ChangeMembers,
+            Operation::HandOver,
+            Operation::ManageKeys,
+            Operation::SeeAudit,
+            Operation::ErasePeople,
+        ] {
             for (role, expected) in [
                 (MemberRole::Owner, Verdict::Allowed),
                 (MemberRole::Manager, Verdict::Forbidden),
@@ -358,10 +372,11 @@ mod tests {
 
     #[test]
     fn the_platform_goes_by_role() {
-        use PlatformOperation::{Buy, MakeOrganizers, ManageAccounts};
+        use PlatformOperation::{Buy, MakeOrganizers, ManageAccounts, SeePlatformAudit};
         for role in [Role::User, Role::Organizer, Role::Admin] {
             assert!(decide_platform(role, Buy, false));
             assert_eq!(decide_platform(role, ManageAccounts, true), role == Role::Admin);
+            assert_eq!(decide_platform(role, SeePlatformAudit, true), role == Role::Admin);
             assert_eq!(decide_platform(role, MakeOrganizers, false), role != Role::User);
             assert!(decide_platform(role, MakeOrganizers, true));
         }

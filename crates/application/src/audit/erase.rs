@@ -1,11 +1,11 @@
-//! Job `audit.erase`: the personal fields of the lines that a deleted account has caused, and of those about its bookings,
-//! go with their salts. The chain verifies as before.
+//! Job `audit.erase`: the personal fields of the lines that a deleted account has caused, and of those about its bookings
+//! or about those of a guest who was erased, go with their salts. The chain verifies as before.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use domain::{JobId, Timestamp, UserId};
+use domain::{EmailAddress, JobId, OrganizerId, Timestamp, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use crate::audit::{AuditSeals, ChainId};
 use crate::clock::Clock;
 use crate::error::AppError;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
+use crate::privacy::pseudonym;
 
 const KIND: &str = "audit.erase";
 /// By then all that was written in the name of the account is sealed; the fields are erased where they are sealed.
@@ -22,9 +23,23 @@ const BLOCKS: u32 = 20;
 /// Steps of one run of the job; it goes on where it stopped.
 const STEPS_MAX: usize = 100;
 
+/// Whose lines.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Erased {
+    /// Those that this account has caused, and those about its bookings, of whatever organizer.
+    Account(UserId),
+    /// Those about bookings of this organizer that bear the pseudonym of a guest.
+    Guest(OrganizerId, EmailAddress),
+}
+
 /// The job for an account.
 pub(crate) fn erasure(id: JobId, user: UserId, now: Timestamp) -> NewJob {
     NewJob { id, kind: KIND, subject: user.to_string(), payload: "{}".into(), run_at: now + AFTER }
+}
+
+/// The job for a guest, by the erasure that his pseudonym is named after.
+pub(crate) fn guest_erasure(id: JobId, organizer: OrganizerId, erasure: Uuid, now: Timestamp) -> NewJob {
+    NewJob { id, kind: KIND, subject: format!("{organizer}/{erasure}"), payload: "{}".into(), run_at: now + AFTER }
 }
 
 /// Job `audit.erase`.
@@ -46,18 +61,28 @@ impl JobHandler for EraseAudit {
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
-        let Ok(user) = Uuid::try_parse(&job.subject) else {
-            return Ok(JobOutcome::Parked { error: "it names no account".to_owned() });
+        let Some(of) = whose(&job.subject) else {
+            return Ok(JobOutcome::Parked { error: "it names neither an account nor a guest".to_owned() });
         };
         let mut place = place(&job.payload);
         for _ in 0..STEPS_MAX {
-            place = self.seals.erase_personal(UserId::new(user), place, BLOCKS).await?;
+            place = self.seals.erase_personal(&of, place, BLOCKS).await?;
             if place.is_none() {
                 return Ok(JobOutcome::Done);
             }
         }
         let payload = place.map(|(chain, number)| json!({ "chain": chain.uuid(), "block": number }).to_string());
         Ok(JobOutcome::Again { run_at: self.clock.now(), payload: payload.unwrap_or_default() })
+    }
+}
+
+fn whose(subject: &str) -> Option<Erased> {
+    match subject.split_once('/') {
+        None => Some(Erased::Account(UserId::new(Uuid::try_parse(subject).ok()?))),
+        Some((organizer, erasure)) => {
+            let organizer = OrganizerId::new(Uuid::try_parse(organizer).ok()?);
+            Some(Erased::Guest(organizer, pseudonym(Uuid::try_parse(erasure).ok()?)))
+        }
     }
 }
 

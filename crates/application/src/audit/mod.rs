@@ -16,13 +16,13 @@ mod verify;
 mod witness;
 
 pub use block::{Anchor, Block, ChainId, Checkpoint, Commitment, Entry, Head};
-pub use erase::EraseAudit;
-pub(crate) use erase::erasure;
+pub use erase::{EraseAudit, Erased};
+pub(crate) use erase::{erasure, guest_erasure};
 pub use keys::StoredAuditKey;
 pub use line::{AuditLine, SALT_BYTES};
 pub use ports::{AuditSeals, AuditTrail, AuditTrails, Chain, Sealed, Signer, Unsealed};
 pub use prune::PruneAudit;
-pub use read::{AuditFilter, AuditLog, AuditPage, AuditPlace, AuditReads, SeenLine};
+pub use read::{AuditFilter, AuditLog, AuditPage, AuditPlace, AuditReads, OwnLine, OwnLines, SeenLine};
 pub use seal::{AuditPorts, SealAudit};
 pub use verify::{AuditFinding, AuditReport, VerifyAudit};
 pub use witness::{Note, Witness};

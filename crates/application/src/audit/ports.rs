@@ -1,11 +1,11 @@
 //! What sealing and verifying need of a store, and the port that signs.
 
 use async_trait::async_trait;
-use domain::{OrganizerId, Timestamp, UserId};
+use domain::{OrganizerId, Timestamp};
 use secrecy::SecretSlice;
 use uuid::Uuid;
 
-use crate::audit::{Anchor, AuditLine, Block, ChainId, Checkpoint, Head, StoredAuditKey};
+use crate::audit::{Anchor, AuditLine, Block, ChainId, Checkpoint, Erased, Head, StoredAuditKey};
 use crate::identity::{CryptoError, KeyPair};
 use crate::store::StoreError;
 
@@ -72,12 +72,11 @@ pub trait AuditSeals: Send + Sync {
     /// A chain that begins with a block that was sealed before, with its first blocks that were, at most so many.
     async fn oldest_blocks(&self, before: Timestamp, blocks: u32) -> Result<Vec<Block>, StoreError>;
 
-    /// Erases the personal fields, with their salts, of lines that this account has caused and of those about its
-    /// bookings, in so many blocks behind a place; says where it has got to, and nothing at the end. Done twice, it is done
-    /// once.
+    /// Erases the personal fields, with their salts, of somebody's lines in so many blocks behind a place; says where it
+    /// has got to, and nothing at the end. Done twice, it is done once.
     async fn erase_personal(
         &self,
-        of: UserId,
+        of: &Erased,
         after: Option<(ChainId, u64)>,
         blocks: u32,
     ) -> Result<Option<(ChainId, u64)>, StoreError>;

@@ -1,16 +1,19 @@
-//! Use case: an owner reads the audit log of his organizer.
+//! Use cases: an owner reads the audit log of his organizer, an admin that of the platform, and everybody what it tells of
+//! himself.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{OrganizerId, Problems, Timestamp};
+use chrono::TimeDelta;
+use domain::identity::User;
+use domain::{OrganizerId, Problems, Timestamp, UserId};
 use uuid::Uuid;
 
-use crate::access::{Agent, Operation, Subject};
+use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
 use crate::audit::{AuditLine, ChainId, Note, Witness};
 use crate::catalog::Catalog;
 use crate::error::AppError;
-use crate::origin::Origin;
+use crate::origin::{Actor, Origin};
 use crate::store::StoreError;
 
 /// Which lines; all of them by default.
@@ -57,6 +60,25 @@ pub struct AuditPage {
     pub next: Option<AuditPlace>,
 }
 
+/// A line that tells of an account, as its owner may see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnLine {
+    /// The line. Where somebody else has caused it, its personal fields are what was noted about the owner, and not where
+    /// the other one was.
+    pub seen: SeenLine,
+    /// Whether the owner has caused it.
+    pub is_own: bool,
+}
+
+/// Some of the lines that tell of an account.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OwnLines {
+    /// What was found; often nothing, where others have much in the log.
+    pub lines: Vec<OwnLine>,
+    /// The block to go on behind; none at the end.
+    pub next: Option<(ChainId, u64)>,
+}
+
 /// Reads lines for people.
 #[async_trait]
 pub trait AuditReads: Send + Sync {
@@ -70,7 +92,22 @@ pub trait AuditReads: Send + Sync {
         after: Option<AuditPlace>,
         rows: usize,
     ) -> Result<AuditPage, StoreError>;
+
+    /// Sealed lines that the account has caused, and those about itself, its memberships and its bookings, of all tenants,
+    /// in so many blocks behind a place that were sealed at `since` or later; with the place where that ended.
+    async fn lines_of(
+        &self,
+        account: UserId,
+        since: Timestamp,
+        after: Option<(ChainId, u64)>,
+        blocks: u32,
+    ) -> Result<(Vec<SeenLine>, Option<(ChainId, u64)>), StoreError>;
 }
+
+/// Blocks of one part of an export. A block has a thousand lines at most.
+const EXPORTED_BLOCKS: u32 = 10;
+/// How much earlier than the account its first lines may seem to be: clocks differ.
+const SKEW: TimeDelta = TimeDelta::hours(1);
 
 /// The audit log for people.
 pub struct AuditLog {
@@ -83,22 +120,38 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// A page of the lines of an organizer.
+    /// What the log tells of the caller, in whatever tenant: a part of it, a bounded number of blocks behind `after`. What
+    /// was written within the last second is not sealed yet, and not in it.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for who is none of its members, [`AppError::Forbidden`] for who does not own it;
-    /// [`AppError::Validation`].
+    /// What the store answers.
+    pub async fn of_account(&self, account: &User, after: Option<(ChainId, u64)>) -> Result<OwnLines, AppError> {
+        let since = account.created_at - SKEW;
+        let (found, next) = self.reads.lines_of(account.id, since, after, EXPORTED_BLOCKS).await?;
+        let own = |seen: SeenLine| {
+            let is_own = seen.line.actor == Actor::User(account.id);
+            let personal = if is_own { seen.line.personal } else { seen.line.personal.and_then(|it| note_alone(&it)) };
+            OwnLine { seen: SeenLine { line: AuditLine { personal, ..seen.line }, ..seen }, is_own }
+        };
+        Ok(OwnLines { lines: found.into_iter().map(own).collect(), next })
+    }
+
+    /// A page of the lines of an organizer, or of those that are no organizer's (of the platform). That it was read is
+    /// noted in the same log.
+    ///
+    /// # Errors
+    /// Of an organizer: [`AppError::NotFound`] for who is none of its members, [`AppError::Forbidden`] for who does not own
+    /// it. Of the platform: [`AppError::Forbidden`] for who is no admin. [`AppError::Validation`].
     pub async fn page(
         &self,
         agent: &Agent,
-        organizer: OrganizerId,
+        of: Option<OrganizerId>,
         filter: &AuditFilter,
         after: Option<AuditPlace>,
         (rows, is_export): (usize, bool),
         origin: &Origin,
     ) -> Result<AuditPage, AppError> {
-        let subject = Subject::organizer(organizer);
-        self.catalog.access().require(agent, Operation::SeeAudit, &subject, "organizer").await?;
+        self.require(agent, of).await?;
         if filter.action.as_deref().is_some_and(|action| !is_action(action)) {
             return Err(Problems::one(
                 "action",
@@ -107,12 +160,28 @@ impl AuditLog {
             )
             .into());
         }
-        let page = self.reads.audit_page(ChainId::of(Some(organizer)), filter, after, rows).await?;
+        let page = self.reads.audit_page(ChainId::of(of), filter, after, rows).await?;
         let action = if is_export { "audit.exported" } else { "audit.read" };
-        let object = organizer.uuid();
-        self.witness.note(origin, Note { organizer: Some(organizer), action, object_kind: "organizer", object });
+        let (object_kind, object) = of.map_or(("platform", Uuid::nil()), |of| ("organizer", of.uuid()));
+        self.witness.note(origin, Note { organizer: of, action, object_kind, object });
         Ok(page)
     }
+
+    async fn require(&self, agent: &Agent, of: Option<OrganizerId>) -> Result<(), AppError> {
+        match of {
+            Some(organizer) => {
+                let subject = Subject::organizer(organizer);
+                self.catalog.access().require(agent, Operation::SeeAudit, &subject, "organizer").await
+            }
+            None => require_on_platform(agent, PlatformOperation::SeePlatformAudit, false).map(drop),
+        }
+    }
+}
+
+/// Of personal fields that somebody else's request has left, what was written about the owner.
+fn note_alone(personal: &str) -> Option<String> {
+    let fields: serde_json::Value = serde_json::from_str(personal).ok()?;
+    fields.get("note").map(|note| serde_json::json!({ "note": note }).to_string())
 }
 
 const ACTION_CHARS_MAX: usize = 60;

@@ -221,7 +221,8 @@ pub struct BookingFilter {
     pub email: Option<EmailAddress>,
 }
 
-/// Whom a booking concerns. None of it ever changes, so that it may be read outside of the lane.
+/// Whom a booking concerns. None of it ever changes but for the address of a guest, which is erased once the event is
+/// over; so it may be read outside of the lane.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BookingParties {
     /// Its event, and so its lane.

@@ -68,4 +68,7 @@ pub trait InvitationReads {
         id: InvitationId,
         now: Timestamp,
     ) -> Result<Option<Invitation>, StoreError>;
+
+    /// Invitations of all organizers to this address, over or not, in ascending order of their ids, at most `rows`.
+    async fn invitations_to_address(&self, email: &EmailAddress, rows: u64) -> Result<Vec<Invitation>, StoreError>;
 }

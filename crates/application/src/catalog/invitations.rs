@@ -5,6 +5,7 @@
 
 use chrono::TimeDelta;
 use domain::catalog::{Invitation, InvitationRefusal, NewInvitation, TeamRefusal};
+use domain::identity::User;
 use domain::{EmailAddress, InvitationId, Language, Limit, OrganizerId, Problems, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ use crate::store::UnitOfWork;
 
 /// The most invitations of an organizer that can be accepted.
 const INVITATIONS_MAX: u64 = 100;
+/// The most invitations that somebody is shown of his own.
+const SHOWN_MAX: u64 = 1_000;
 /// For how long it is kept who was invited.
 const KEPT: TimeDelta = TimeDelta::days(30);
 
@@ -93,6 +96,18 @@ impl Catalog {
     ) -> Result<Page<Invitation>, AppError> {
         self.access.require(agent, Operation::ChangeMembers, &Subject::organizer(organizer), "organizer").await?;
         Ok(Page::of(self.ports.reads.invitations(organizer, self.now(), after, probe(limit)).await?, limit))
+    }
+
+    /// Where the owner of an account was invited to, as far as it is still kept: nothing, unless he has verified that he
+    /// reads the mails of his address.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn invitations_to(&self, account: &User) -> Result<Vec<Invitation>, AppError> {
+        if !account.email_verified {
+            return Ok(Vec::new());
+        }
+        Ok(self.ports.reads.invitations_to_address(&account.email, SHOWN_MAX).await?)
     }
 
     /// One invitation that can be accepted.

@@ -21,6 +21,14 @@ pub enum EmailAgreement {
 }
 
 impl Identity {
+    /// The address that the caller wishes for and that has not been agreed to yet.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn wished_email(&self, principal: &Principal) -> Result<Option<EmailChange>, AppError> {
+        Ok(self.ports.store.begin().await?.email_change(principal.user).await?)
+    }
+
     /// Asks both addresses whether the account may move. It answers alike for every address: one that has an account of
     /// its own is told so by mail, and is asked nothing. A second wish takes the place of the first.
     ///

@@ -22,7 +22,7 @@ use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::Origin;
 
-pub(super) const KIND: &str = "password.forgot";
+pub(crate) const KIND: &str = "password.forgot";
 const PURPOSE: &str = "password.forgot";
 const TRIES_MAX: u32 = 8;
 

@@ -44,6 +44,7 @@ pub use change_email::EmailAgreement;
 pub use claims::AccessClaims;
 pub use crypto::{CryptoError, HashError, KeyPair, PasswordHasher, SealError, Sealer, SecretRandom, TokenFormat};
 pub use demo::{DEMO_ACCOUNTS_MAX, DemoAccount};
+pub(crate) use forgot_password::KIND as FORGOTTEN;
 pub use forgot_password::MailPasswordResets;
 pub use key_ring::{KeyRingError, PublicKey};
 pub use oauth::{

@@ -11,16 +11,33 @@ use crate::error::AppError;
 use crate::idempotency::KEPT_FOR;
 use crate::identity::Identity;
 use crate::jobs::{JobHandler, JobOutcome, JobStore, LeasedJob};
+use crate::privacy::Retained;
 
 /// Rows of one statement: few enough that nobody waits for it.
 const CHUNK: u32 = 5_000;
 /// Statements of one round.
 const CHUNKS_MAX: usize = 50;
 
-/// For how long a mail that could not be delivered stays to be seen.
-const UNDELIVERED_FOR: TimeDelta = TimeDelta::days(30);
+/// For how long what has ended is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptFor {
+    /// Mails, and wishes for another password, that were given up.
+    pub undelivered: TimeDelta,
+    /// API keys that were revoked or expired.
+    pub api_keys: TimeDelta,
+    /// Messages of the outbox.
+    pub outbox: TimeDelta,
+}
 
-/// Deletes lapsed idempotency keys, dead sessions and mails that were given up long ago, every minute.
+impl Default for KeptFor {
+    fn default() -> Self {
+        let days = TimeDelta::days;
+        Self { undelivered: days(30), api_keys: days(366), outbox: days(1_827) }
+    }
+}
+
+/// Deletes lapsed idempotency keys, dead sessions, mails that were given up long ago, ended API keys and messages of
+/// long ago, every minute.
 pub struct Housekeeping {
     /// Where the keys are.
     pub jobs: Arc<dyn JobStore>,
@@ -28,6 +45,10 @@ pub struct Housekeeping {
     pub identity: Arc<Identity>,
     /// Where the invitations are.
     pub catalog: Arc<Catalog>,
+    /// Where API keys and messages are.
+    pub retained: Arc<dyn Retained>,
+    /// For how long.
+    pub kept_for: KeptFor,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,7 +66,16 @@ impl JobHandler for Housekeeping {
                 break;
             }
         }
-        self.jobs.purge_parked(crate::mail::KIND, self.clock.now() - UNDELIVERED_FOR, CHUNK).await?;
+        for kind in [crate::mail::KIND, crate::identity::FORGOTTEN] {
+            self.jobs.purge_parked(kind, self.clock.now() - self.kept_for.undelivered, CHUNK).await?;
+        }
+        self.retained.purge_ended_keys(self.clock.now() - self.kept_for.api_keys, CHUNK).await?;
+        for _ in 0..CHUNKS_MAX {
+            let pruned = self.retained.prune_outbox(self.clock.now() - self.kept_for.outbox, CHUNK).await?;
+            if pruned < u64::from(CHUNK) {
+                break;
+            }
+        }
         self.identity.delete_lapsed_tokens().await?;
         let limit = domain::Limit::default();
         for _ in 0..CHUNKS_MAX {

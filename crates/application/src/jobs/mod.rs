@@ -4,6 +4,6 @@ mod housekeeping;
 mod ports;
 mod worker;
 
-pub use housekeeping::Housekeeping;
+pub use housekeeping::{Housekeeping, KeptFor};
 pub use ports::{JobCounts, JobOutcome, JobQueue, JobStore, LeasedJob, NewJob};
 pub use worker::{JobHandler, Worker};

@@ -1,5 +1,6 @@
 //! Section `privacy`: for how long what is kept is kept.
 
+use application::jobs::KeptFor;
 use serde::{Deserialize, Serialize};
 
 use super::HumanDuration;
@@ -19,19 +20,46 @@ pub struct Privacy {
 pub struct Retention {
     /// Lines of the audit log, once they are sealed.
     pub audit: HumanDuration,
+    /// Who came, after the end of the event: names and addresses of attendees, addresses of guests.
+    pub attendees: HumanDuration,
+    /// API keys, once they are revoked or have expired.
+    pub api_keys: HumanDuration,
+    /// Mails, and wishes for another password, that were given up.
+    pub undelivered: HumanDuration,
+    /// Messages of the outbox.
+    pub outbox: HumanDuration,
 }
 
-const DAY_SECS: u64 = 86_400;
+const fn days(days: u64) -> HumanDuration {
+    HumanDuration::from_secs(days * 86_400)
+}
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { audit: HumanDuration::from_secs(366 * DAY_SECS) }
+        Self { audit: days(366), attendees: days(366), api_keys: days(366), undelivered: days(30), outbox: days(1_827) }
     }
 }
 
 impl Privacy {
     pub(super) fn validate(&self) -> Result<(), Wrong> {
-        let years = HumanDuration::from_secs(DAY_SECS)..=HumanDuration::from_secs(3_660 * DAY_SECS);
-        check_range("privacy.retention.audit", &self.retention.audit, years)
+        let Retention { audit, attendees, api_keys, undelivered, outbox } = &self.retention;
+        for (name, time, least) in [
+            ("privacy.retention.audit", audit, 1),
+            ("privacy.retention.attendees", attendees, 1),
+            ("privacy.retention.api_keys", api_keys, 1),
+            ("privacy.retention.undelivered", undelivered, 1),
+            // Whoever reads it must have had the time to.
+            ("privacy.retention.outbox", outbox, 366),
+        ] {
+            check_range(name, time, days(least)..=days(3_660))?;
+        }
+        Ok(())
+    }
+
+    /// What housekeeping goes by.
+    #[must_use]
+    pub fn kept_for(&self) -> KeptFor {
+        let Retention { api_keys, undelivered, outbox, .. } = &self.retention;
+        KeptFor { api_keys: api_keys.delta(), undelivered: undelivered.delta(), outbox: outbox.delta() }
     }
 }

@@ -37,7 +37,11 @@ pub async fn run(handler: &dyn JobHandler) {
     run_for(handler, "").await;
 }
 
-async fn run_for(handler: &dyn JobHandler, subject: &str) {
+/// The same with a subject.
+///
+/// # Panics
+/// When it fails.
+pub async fn run_for(handler: &dyn JobHandler, subject: &str) {
     let job = LeasedJob {
         id: JobId::new(id()),
         kind: handler.kind().into(),
@@ -49,11 +53,11 @@ async fn run_for(handler: &dyn JobHandler, subject: &str) {
     handler.run(&job).await.unwrap();
 }
 
-async fn seal(db: &TestDatabase, clock: &TestClock) {
+pub(super) async fn seal(db: &TestDatabase, clock: &TestClock) {
     run(&SealAudit { ports: ports(&db.database, clock) }).await;
 }
 
-async fn verify(db: &TestDatabase, kept: Option<(u64, [u8; 32])>) -> AuditReport {
+pub(super) async fn verify(db: &TestDatabase, kept: Option<(u64, [u8; 32])>) -> AuditReport {
     let verification = VerifyAudit {
         trails: Arc::new(db.database.clone()),
         signer: Arc::new(Ed25519Signer),

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod jobs;
 pub mod lanes;
 pub mod limits;
+pub mod privacy;
 pub mod race;
 pub mod tickets;
 pub mod unit;

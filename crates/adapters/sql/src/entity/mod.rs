@@ -16,6 +16,6 @@ pub(crate) use identity::{
     api_key, email_change, external_identity, mailed_token, refresh_token, seal_check, session, sign_in_code,
     signing_key, user,
 };
-pub(crate) use journal::{audit, idempotency_key, job, outbox};
+pub(crate) use journal::{audit, idempotency_key, job, outbox, outbox_pruning};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
 pub(crate) use tickets::{ticket, ticket_key};

@@ -21,7 +21,8 @@ pub(crate) const fn status_code(status: BookingStatus) -> i16 {
     }
 }
 
-fn status(code: i16) -> Result<BookingStatus, StoreError> {
+/// The status of a number in the table.
+pub(crate) fn status(code: i16) -> Result<BookingStatus, StoreError> {
     match code {
         0 => Ok(BookingStatus::Pending),
         1 => Ok(BookingStatus::Confirmed),
