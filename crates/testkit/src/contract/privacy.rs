@@ -71,7 +71,7 @@ pub async fn attendees_are_forgotten_after_the_event(db: TestDatabase) {
         booking(&sale, buyer(), 1, None),
     ];
     let stays = with_attendee(booking(&later, buyer(), 1, None), "ana@example.com");
-    stored(&db, &sale, &[&[mine.clone()], &others[..]].concat()).await;
+    stored(&db, &sale, &[std::slice::from_ref(&mine), &others[..]].concat()).await;
     stored(&db, &later, std::slice::from_ref(&stays)).await;
     let (kept_for, end) = (TimeDelta::days(366), sale.event.terms.end_at);
     let run_at = async |time: Timestamp| {
