@@ -240,7 +240,7 @@ mod tests {
     use crate::access::ActingKey;
     use crate::origin::Principal;
 
-    const ALL: [Operation; 16] = [
+    const ALL: [Operation; 18] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
