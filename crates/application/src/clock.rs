@@ -15,6 +15,12 @@ pub trait Ids: Send + Sync {
     /// A new UUID of version 7 (RFC 9562): unique, and later ones sort behind earlier ones.
     fn uuid(&self) -> Uuid;
 
-    /// 64 random bits, for names like a booking reference. Not for secrets.
+    /// 64 random bits of a cryptographic generator, for names like a booking reference. Secrets come from
+    /// [`SecretRandom`](crate::identity::SecretRandom).
     fn random(&self) -> u64;
+
+    /// 128 such bits, for salts: nobody can tell one from all the others.
+    fn salt(&self) -> [u8; 16] {
+        Uuid::from_u64_pair(self.random(), self.random()).into_bytes()
+    }
 }

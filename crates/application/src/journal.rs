@@ -8,6 +8,7 @@ use domain::{OrganizerId, OutboxId, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::audit::SALT_BYTES;
 use crate::clock::Ids;
 use crate::origin::{Actor, Origin};
 
@@ -56,7 +57,16 @@ pub struct AuditRow {
     pub correlation_id: Arc<str>,
     /// What of it is personal, as a JSON object: it is shown to few, and can be erased without breaking the chain that
     /// the log is sealed into.
-    pub personal: Option<String>,
+    pub personal: Option<Personal>,
+}
+
+/// Personal fields, and what binds the line to them without telling them (ADR 0020).
+#[derive(Clone, Debug)]
+pub struct Personal {
+    /// A JSON object.
+    pub fields: String,
+    /// Random, and its own.
+    pub salt: [u8; SALT_BYTES],
 }
 
 /// What a line of the audit log tells of.
@@ -73,7 +83,7 @@ pub(crate) struct Deed {
 }
 
 #[derive(Serialize)]
-struct Personal<'a> {
+struct PersonalFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,12 +113,13 @@ impl Scribe<'_> {
     }
 
     /// The personal fields of a line: where the request comes from, and what somebody has written.
-    pub(crate) fn personal(&self, note: Option<&str>) -> Option<String> {
+    pub(crate) fn personal(&self, note: Option<&str>) -> Option<Personal> {
         if self.origin.address.is_none() && note.is_none() {
             return None;
         }
         // A struct of two texts, whose serialisation cannot fail.
-        serde_json::to_string(&Personal { address: self.origin.address, note }).ok()
+        let fields = serde_json::to_string(&PersonalFields { address: self.origin.address, note }).ok()?;
+        Some(Personal { fields, salt: self.ids.salt() })
     }
 
     /// A line by whoever causes the change.

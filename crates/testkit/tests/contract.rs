@@ -32,6 +32,8 @@ on_both_engines! {
     audit: [
         lines_are_sealed_and_verify,
         tampering_is_found,
+        tampering_with_lines_that_wait_is_found,
+        lines_that_wait_without_digests_are_sealed,
         two_sealers_make_one_chain,
         the_beginning_goes_and_the_rest_verifies,
         personal_fields_are_erased_and_the_rest_verifies,

@@ -36,19 +36,68 @@ const HEAD: usize = ID + 8 + DIGEST;
 /// Blocks of one statement: each may have some ten thousand bytes.
 const BLOCKS: usize = 50;
 
-/// What says that these lines wait: one row a tenant.
+/// What says that these lines wait, and what of them enters the chain: one row a tenant.
 pub(crate) fn unsealed(lines: &[AuditRow]) -> Vec<audit_unsealed::Model> {
-    let mut batches: Vec<audit_unsealed::Model> = Vec::new();
+    let mut batches: Vec<(Option<OrganizerId>, Vec<Entry>)> = Vec::new();
     let mut of: HashMap<Option<OrganizerId>, usize> = HashMap::new();
     for line in lines {
         let at = *of.entry(line.organizer).or_insert_with(|| {
-            let organizer_id = line.organizer.map(OrganizerId::uuid);
-            batches.push(audit_unsealed::Model { id: line.id, organizer_id, lines: Vec::with_capacity(ID) });
+            batches.push((line.organizer, Vec::new()));
             batches.len() - 1
         });
-        batches[at].lines.extend_from_slice(line.id.as_bytes());
+        batches[at].1.push(line.entry());
     }
-    batches
+    let row = |(organizer, entries): (Option<OrganizerId>, Vec<Entry>)| {
+        let Packed { lines, digests, commitments } = Packed::of(&entries);
+        let organizer_id = organizer.map(OrganizerId::uuid);
+        audit_unsealed::Model { id: entries[0].line, organizer_id, lines, digests: Some(digests), commitments }
+    };
+    batches.into_iter().map(row).collect()
+}
+
+/// Entries as they are stored, behind each other: 16 bytes of id, 32 of digest, and, if one of them has a commitment, 48
+/// of commitment with its salt. All zeros, which no digest is, say that there is no commitment; and where the salt is,
+/// that it was erased.
+struct Packed {
+    lines: Vec<u8>,
+    digests: Vec<u8>,
+    commitments: Option<Vec<u8>>,
+}
+
+impl Packed {
+    fn of(entries: &[Entry]) -> Self {
+        let commitment = |entry: &Entry| {
+            let mut bytes = [0; COMMITMENT];
+            if let Some(commitment) = entry.commitment {
+                bytes[..DIGEST].copy_from_slice(&commitment.digest);
+                bytes[DIGEST..].copy_from_slice(&commitment.salt.unwrap_or_default());
+            }
+            bytes
+        };
+        let has_commitments = entries.iter().any(|entry| entry.commitment.is_some());
+        Self {
+            lines: entries.iter().flat_map(|entry| entry.line.into_bytes()).collect(),
+            digests: entries.iter().flat_map(|entry| entry.digest).collect(),
+            commitments: has_commitments.then(|| entries.iter().flat_map(commitment).collect()),
+        }
+    }
+
+    fn entries(lines: &[u8], digests: Option<&[u8]>, commitments: Option<&[u8]>) -> Result<Vec<Entry>, StoreError> {
+        let digests: &[[u8; DIGEST]] = digests.unwrap_or_default().as_chunks().0;
+        let commitments: &[[u8; COMMITMENT]] = commitments.unwrap_or_default().as_chunks().0;
+        let commitment = |at: usize| {
+            let (digest, salt) = commitments.get(at)?.split_first_chunk::<DIGEST>()?;
+            let salt: [u8; SALT_BYTES] = salt.try_into().ok()?;
+            (*digest != [0; DIGEST])
+                .then_some(Commitment { digest: *digest, salt: (salt != [0; SALT_BYTES]).then_some(salt) })
+        };
+        let entry = |(at, line)| Entry {
+            line,
+            digest: digests.get(at).copied().unwrap_or_default(),
+            commitment: commitment(at),
+        };
+        Ok(ids(lines)?.into_iter().enumerate().map(entry).collect())
+    }
 }
 
 #[async_trait]
@@ -370,7 +419,8 @@ pub(crate) fn line(row: audit::Model) -> Result<AuditLine, StoreError> {
 }
 
 fn batch(row: audit_unsealed::Model) -> Result<Unsealed, StoreError> {
-    Ok(Unsealed { id: row.id, organizer: row.organizer_id.map(OrganizerId::new), lines: ids(&row.lines)? })
+    let entries = Packed::entries(&row.lines, row.digests.as_deref(), row.commitments.as_deref())?;
+    Ok(Unsealed { id: row.id, organizer: row.organizer_id.map(OrganizerId::new), entries })
 }
 
 fn chain(row: audit_chain::Model) -> Result<Chain, StoreError> {
@@ -388,49 +438,26 @@ fn chain(row: audit_chain::Model) -> Result<Chain, StoreError> {
 }
 
 fn block_row(block: &Block) -> audit_block::Model {
-    let entries = &block.entries;
-    let commitment = |entry: &Entry| {
-        let Some(commitment) = entry.commitment else { return [0; COMMITMENT] };
-        let mut bytes = [0; COMMITMENT];
-        bytes[..DIGEST].copy_from_slice(&commitment.digest);
-        bytes[DIGEST..].copy_from_slice(&commitment.salt.unwrap_or_default());
-        bytes
-    };
-    let has_commitments = entries.iter().any(|entry| entry.commitment.is_some());
+    let Packed { lines, digests, commitments } = Packed::of(&block.entries);
     audit_block::Model {
         chain: block.chain.uuid(),
         number: big(block.number),
         previous: block.previous.to_vec(),
         digest: block.digest.to_vec(),
         sealed_at: micros(block.sealed_at),
-        lines: entries.iter().flat_map(|entry| entry.line.into_bytes()).collect(),
-        digests: entries.iter().flat_map(|entry| entry.digest).collect(),
-        commitments: has_commitments.then(|| entries.iter().flat_map(commitment).collect()),
+        lines,
+        digests,
+        commitments,
     }
 }
 
-/// All zeros, which no digest is, say that there is no commitment; and where the salt is, that it was erased.
 pub(crate) fn block(row: audit_block::Model) -> Result<Block, StoreError> {
-    let lines = ids(&row.lines)?;
-    let digests: Vec<[u8; DIGEST]> = row.digests.as_chunks().0.to_vec();
-    let commitments: Vec<[u8; COMMITMENT]> = row.commitments.as_deref().unwrap_or_default().as_chunks().0.to_vec();
-    let commitment = |at: usize| {
-        let (digest, salt) = commitments.get(at)?.split_first_chunk::<DIGEST>()?;
-        let salt: [u8; SALT_BYTES] = salt.try_into().ok()?;
-        (*digest != [0; DIGEST])
-            .then_some(Commitment { digest: *digest, salt: (salt != [0; SALT_BYTES]).then_some(salt) })
-    };
-    let entry = |(at, line): (usize, Uuid)| Entry {
-        line,
-        digest: digests.get(at).copied().unwrap_or_default(),
-        commitment: commitment(at),
-    };
     Ok(Block {
         chain: ChainId::new(row.chain),
         number: small(row.number),
         previous: fixed(&row.previous)?,
         sealed_at: instant(row.sealed_at)?,
-        entries: lines.into_iter().enumerate().map(entry).collect(),
+        entries: Packed::entries(&row.lines, Some(&row.digests), row.commitments.as_deref())?,
         digest: fixed(&row.digest)?,
     })
 }

@@ -113,8 +113,7 @@ impl Reading<'_> {
         waiting.retain(|id| before.is_none_or(|before| *id < before));
         waiting.sort_unstable_by(|one, other| other.cmp(one));
         waiting.truncate(LOOKED_AT_MAX);
-        let entry = |line| Entry { line, digest: [0; 32], commitment: None };
-        self.add(connection, None, waiting.into_iter().map(entry).collect()).await
+        self.add(connection, None, waiting.into_iter().map(Entry::unhashed).collect()).await
     }
 
     /// Adds lines of blocks.

@@ -131,6 +131,6 @@ fn audit_row(row: &AuditRow) -> audit::Model {
         before_state: row.before.clone(),
         after_state: row.after.clone(),
         correlation_id: row.correlation_id.to_string(),
-        personal: row.personal.clone(),
+        personal: row.personal.as_ref().map(|personal| personal.fields.clone()),
     }
 }

@@ -48,10 +48,25 @@ pub struct Commitment {
 pub struct Entry {
     /// Which line.
     pub line: Uuid,
-    /// [`AuditLine::digest`](crate::audit::AuditLine::digest); all zeros where the line was gone before it was sealed.
+    /// [`AuditLine::digest`](crate::audit::AuditLine::digest); all zeros while the line, of a release that hashed lines
+    /// when it sealed them, waits, and for good if it was gone before it was sealed.
     pub digest: [u8; 32],
     /// None where the line had no personal fields.
     pub commitment: Option<Commitment>,
+}
+
+impl Entry {
+    /// A line of which nothing but its id is known.
+    #[must_use]
+    pub const fn unhashed(line: Uuid) -> Self {
+        Self { line, digest: [0; 32], commitment: None }
+    }
+
+    /// Whether the line is yet to be hashed.
+    #[must_use]
+    pub fn is_unhashed(&self) -> bool {
+        self.digest == [0; 32]
+    }
 }
 
 /// Lines that were sealed together, in their order.

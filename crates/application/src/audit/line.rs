@@ -7,7 +7,8 @@ use domain::{OrganizerId, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::audit::Commitment;
+use crate::audit::{Commitment, Entry};
+use crate::journal::AuditRow;
 use crate::origin::Actor;
 
 /// The random bytes of a commitment.
@@ -47,26 +48,20 @@ impl AuditLine {
     /// What of the line enters the chain: all of it, but of its personal fields the commitment.
     #[must_use]
     pub fn digest(&self, commitment: Option<&[u8; 32]>) -> [u8; 32] {
-        let mut hash = Fields::begin(LINE);
-        hash.bytes(self.id.as_bytes());
-        hash.bytes(&self.at.timestamp_micros().to_be_bytes());
-        let (kind, actor) = match self.actor {
-            Actor::System => (0, None),
-            Actor::Anonymous => (1, None),
-            Actor::User(user) => (2, Some(user.uuid())),
-            Actor::Key(key) => (3, Some(key.uuid())),
+        let hashed = Hashed {
+            id: self.id,
+            at: self.at,
+            actor: self.actor,
+            organizer: self.organizer,
+            action: &self.action,
+            object_kind: &self.object_kind,
+            object: self.object,
+            before: self.before.as_deref(),
+            after: self.after.as_deref(),
+            correlation_id: &self.correlation_id,
+            commitment,
         };
-        hash.bytes(&[kind]);
-        hash.optional(actor.as_ref().map(|id| id.as_bytes().as_slice()));
-        hash.optional(self.organizer.map(|id| id.uuid().into_bytes()).as_ref().map(|id| id.as_slice()));
-        hash.bytes(self.action.as_bytes());
-        hash.bytes(self.object_kind.as_bytes());
-        hash.bytes(self.object.as_bytes());
-        hash.optional(self.before.as_deref().map(str::as_bytes));
-        hash.optional(self.after.as_deref().map(str::as_bytes));
-        hash.bytes(self.correlation_id.as_bytes());
-        hash.optional(commitment.map(<[u8; 32]>::as_slice));
-        hash.end()
+        hashed.digest()
     }
 
     /// Binds the line to its personal fields, if it has any.
@@ -86,6 +81,72 @@ impl AuditLine {
             (None, Some(commitment)) => commitment.salt.is_none(),
             (Some(_), _) => false,
         }
+    }
+}
+
+impl AuditRow {
+    /// What of the line enters the chain, made where the line is written: what somebody changes before it is sealed
+    /// shows too, and whoever seals need not read it.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        let commitment = self.personal.as_ref().map(|personal| Commitment {
+            digest: committed(&personal.salt, &personal.fields),
+            salt: Some(personal.salt),
+        });
+        let hashed = Hashed {
+            id: self.id,
+            at: self.at,
+            actor: self.actor,
+            organizer: self.organizer,
+            action: self.action,
+            object_kind: self.object_kind,
+            object: self.object,
+            before: self.before.as_deref(),
+            after: self.after.as_deref(),
+            correlation_id: &self.correlation_id,
+            commitment: commitment.as_ref().map(|commitment| &commitment.digest),
+        };
+        Entry { line: self.id, digest: hashed.digest(), commitment }
+    }
+}
+
+/// A line as it is hashed, whether it is being written or was read.
+struct Hashed<'a> {
+    id: Uuid,
+    at: Timestamp,
+    actor: Actor,
+    organizer: Option<OrganizerId>,
+    action: &'a str,
+    object_kind: &'a str,
+    object: Uuid,
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+    correlation_id: &'a str,
+    commitment: Option<&'a [u8; 32]>,
+}
+
+impl Hashed<'_> {
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Fields::begin(LINE);
+        hash.bytes(self.id.as_bytes());
+        hash.bytes(&self.at.timestamp_micros().to_be_bytes());
+        let (kind, actor) = match self.actor {
+            Actor::System => (0, None),
+            Actor::Anonymous => (1, None),
+            Actor::User(user) => (2, Some(user.uuid())),
+            Actor::Key(key) => (3, Some(key.uuid())),
+        };
+        hash.bytes(&[kind]);
+        hash.optional(actor.as_ref().map(|id| id.as_bytes().as_slice()));
+        hash.optional(self.organizer.map(|id| id.uuid().into_bytes()).as_ref().map(|id| id.as_slice()));
+        hash.bytes(self.action.as_bytes());
+        hash.bytes(self.object_kind.as_bytes());
+        hash.bytes(self.object.as_bytes());
+        hash.optional(self.before.map(str::as_bytes));
+        hash.optional(self.after.map(str::as_bytes));
+        hash.bytes(self.correlation_id.as_bytes());
+        hash.optional(self.commitment.map(<[u8; 32]>::as_slice));
+        hash.end()
     }
 }
 

@@ -5,7 +5,7 @@ use domain::{OrganizerId, Timestamp};
 use secrecy::SecretSlice;
 use uuid::Uuid;
 
-use crate::audit::{Anchor, AuditLine, Block, ChainId, Checkpoint, Erased, Head, StoredAuditKey};
+use crate::audit::{Anchor, AuditLine, Block, ChainId, Checkpoint, Entry, Erased, Head, StoredAuditKey};
 use crate::identity::{CryptoError, KeyPair};
 use crate::store::StoreError;
 
@@ -16,8 +16,8 @@ pub struct Unsealed {
     pub id: Uuid,
     /// Whose lines.
     pub organizer: Option<OrganizerId>,
-    /// Their ids, in the order of the commit.
-    pub lines: Vec<Uuid>,
+    /// What of them enters the chain, in the order of the commit.
+    pub entries: Vec<Entry>,
 }
 
 /// What one round of sealing writes.

@@ -1,7 +1,7 @@
 //! Job `audit.seal`: what waits is sealed, several times a second, and now and then the ends of the chains are signed.
 //!
-//! A round reads what waits and hashes it without holding anything, and writes its blocks in one transaction, which
-//! fails where another worker was faster. So it does no harm if two run at once by mistake.
+//! A round reads the digests that wait without holding anything, and writes its blocks in one transaction, which fails
+//! where another worker was faster. So it does no harm if two run at once by mistake.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -85,21 +85,17 @@ impl SealAudit {
         if batches.is_empty() {
             return Ok(0);
         }
-        let ids: Vec<Uuid> = batches.iter().flat_map(|batch| batch.lines.iter().copied()).collect();
-        let lines = seals.audit_lines(&ids).await?;
-        let lines: HashMap<Uuid, AuditLine> = lines.into_iter().map(|line| (line.id, line)).collect();
+        let mut sealed = Sealed { batches: batches.iter().map(|batch| batch.id).collect(), blocks: Vec::new() };
         let mut chains: BTreeMap<ChainId, Vec<Entry>> = BTreeMap::new();
-        for batch in &batches {
-            let chain = chains.entry(ChainId::of(batch.organizer)).or_default();
-            for id in &batch.lines {
-                chain.push(self.entry(*id, lines.get(id))?);
-            }
+        for batch in batches {
+            chains.entry(ChainId::of(batch.organizer)).or_default().extend(batch.entries);
         }
+        self.hash_the_unhashed(&mut chains).await?;
+        let lines: usize = chains.values().map(Vec::len).sum();
         let of: Vec<ChainId> = chains.keys().copied().collect();
         let heads = seals.heads(&of).await?;
         let heads: HashMap<ChainId, Head> = heads.into_iter().map(|head| (head.chain, head)).collect();
         let now = self.ports.clock.now();
-        let mut sealed = Sealed { batches: batches.iter().map(|batch| batch.id).collect(), blocks: Vec::new() };
         for (chain, entries) in chains {
             let mut head = heads.get(&chain).copied().unwrap_or(Head::empty(chain));
             for some in entries.chunks(BLOCK_LINES_MAX) {
@@ -109,15 +105,30 @@ impl SealAudit {
             }
         }
         if seals.seal(&sealed).await? {
-            metrics::counter!("goticket_audit_lines_sealed_total").increment(ids.len() as u64);
+            metrics::counter!("goticket_audit_lines_sealed_total").increment(lines as u64);
         }
-        Ok(batches.len())
+        Ok(sealed.batches.len())
+    }
+
+    /// Lines of a release that left it to the sealing are read and hashed now.
+    async fn hash_the_unhashed(&self, chains: &mut BTreeMap<ChainId, Vec<Entry>>) -> Result<(), AppError> {
+        let unhashed: Vec<&mut Entry> = chains.values_mut().flatten().filter(|entry| entry.is_unhashed()).collect();
+        if unhashed.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = unhashed.iter().map(|entry| entry.line).collect();
+        let lines = self.ports.seals.audit_lines(&ids).await?;
+        let lines: HashMap<Uuid, AuditLine> = lines.into_iter().map(|line| (line.id, line)).collect();
+        for entry in unhashed {
+            *entry = self.entry(entry.line, lines.get(&entry.line))?;
+        }
+        Ok(())
     }
 
     fn entry(&self, id: Uuid, line: Option<&AuditLine>) -> Result<Entry, AppError> {
         let Some(line) = line else {
             tracing::error!(line = %id, "A line of the audit log was gone before it was sealed");
-            return Ok(Entry { line: id, digest: [0; 32], commitment: None });
+            return Ok(Entry::unhashed(id));
         };
         let commitment = match line.personal {
             None => None,
@@ -170,7 +181,7 @@ fn some_of(batches: Vec<Unsealed>) -> Vec<Unsealed> {
     let mut lines = 0;
     let fits = |batch: &Unsealed| {
         let has_room = lines < ROUND_LINES;
-        lines += batch.lines.len();
+        lines += batch.entries.len();
         has_room
     };
     batches.into_iter().take_while(fits).collect()

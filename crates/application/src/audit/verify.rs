@@ -8,7 +8,7 @@ use secrecy::SecretSlice;
 use uuid::Uuid;
 
 use crate::audit::keys::PURPOSE;
-use crate::audit::{AuditLine, AuditTrail, AuditTrails, Block, Chain, ChainId, Checkpoint, Head, Signer};
+use crate::audit::{AuditLine, AuditTrail, AuditTrails, Block, Chain, ChainId, Checkpoint, Entry, Head, Signer};
 use crate::error::AppError;
 use crate::identity::Sealer;
 
@@ -194,11 +194,10 @@ impl VerifyAudit {
                 break;
             }
             let ids: Vec<Uuid> = blocks.iter().flat_map(|block| block.entries.iter().map(|entry| entry.line)).collect();
-            let lines = trail.lines(&ids).await?;
-            let lines: HashMap<Uuid, AuditLine> = lines.into_iter().map(|line| (line.id, line)).collect();
+            let lines = by_id(trail.lines(&ids).await?);
             for block in &blocks {
                 link(&head, block, found);
-                compare(block, &lines, found);
+                compare(id, &block.entries, &format!("of block {}", block.number), &lines, found);
                 head = block.head();
                 differs(&head, found);
             }
@@ -238,8 +237,12 @@ impl VerifyAudit {
             let Some(last) = batches.last() else { break };
             after = Some(last.id);
             for batch in &batches {
-                found.report.unsealed += batch.lines.len() as u64;
-                known.extend(&batch.lines);
+                let ids: Vec<Uuid> = batch.entries.iter().map(|entry| entry.line).collect();
+                let hashed: Vec<Entry> = batch.entries.iter().filter(|entry| !entry.is_unhashed()).copied().collect();
+                let lines = if hashed.is_empty() { HashMap::new() } else { by_id(trail.lines(&ids).await?) };
+                compare(ChainId::of(batch.organizer), &hashed, "that waits to be sealed", &lines, found);
+                found.report.unsealed += ids.len() as u64;
+                known.extend(ids);
             }
         }
         known.sort_unstable();
@@ -293,18 +296,21 @@ fn link(head: &Head, block: &Block, found: &mut Found) {
     }
 }
 
-/// Whether the lines are those that were sealed.
-fn compare(block: &Block, lines: &HashMap<Uuid, AuditLine>, found: &mut Found) {
-    for entry in &block.entries {
+fn by_id(lines: Vec<AuditLine>) -> HashMap<Uuid, AuditLine> {
+    lines.into_iter().map(|line| (line.id, line)).collect()
+}
+
+/// Whether the lines are those that were written; `place` says which lines these are.
+fn compare(chain: ChainId, entries: &[Entry], place: &str, lines: &HashMap<Uuid, AuditLine>, found: &mut Found) {
+    for entry in entries {
         let Some(line) = lines.get(&entry.line) else {
-            found.add("removed", block.chain, format!("the line {} of block {} is gone", entry.line, block.number));
+            found.add("removed", chain, format!("the line {} {place} is gone", entry.line));
             continue;
         };
         let digest = line.digest(entry.commitment.as_ref().map(|commitment| &commitment.digest));
-        let is_in_place = ChainId::of(line.organizer) == block.chain;
+        let is_in_place = ChainId::of(line.organizer) == chain;
         if digest != entry.digest || !is_in_place || !line.agrees(entry.commitment.as_ref()) {
-            let detail = format!("the line {} of block {} is not what was sealed", entry.line, block.number);
-            found.add("changed", block.chain, detail);
+            found.add("changed", chain, format!("the line {} {place} is not what was written", entry.line));
         } else if entry.commitment.is_some_and(|commitment| commitment.salt.is_none()) {
             found.report.erased += 1;
         }

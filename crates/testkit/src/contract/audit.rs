@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use domain::booking::{Buyer, Sale};
 use domain::{JobId, UserId};
 
-use super::fixture::{assert_sound, at, booking, buyer, holds, id, line, now, stored_concert, write};
+use super::fixture::{assert_sound, at, booking, buyer, holds, id, line, now, personal, stored_concert, write};
 use crate::clock::TestClock;
 use crate::databases::{Engine, TestDatabase};
 
@@ -77,7 +77,7 @@ async fn book(db: &TestDatabase, sale: &Sale, times: usize) {
     for _ in 0..times {
         let mut changes = holds(sale, &[booking(sale, buyer(), 1, Some(at(900)))]);
         for line in &mut changes.audit {
-            line.personal = Some(r#"{"address":"192.0.2.1"}"#.into());
+            line.personal = Some(personal("192.0.2.1"));
         }
         write(&db.database, &changes).await.unwrap();
     }
@@ -165,6 +165,33 @@ const TAMPERED: &[(&str, &str)] = &[
     ("UPDATE audit_keys SET public_key = (SELECT digest FROM audit_blocks WHERE number = 1)", "key"),
 ];
 
+/// What is changed or removed before it is sealed is found as well: at once, and once it is sealed.
+pub async fn tampering_with_lines_that_wait_is_found(db: TestDatabase) {
+    let (sale, clock) = (stored_concert(&db, None, None).await, clock());
+    book(&db, &sale, 3).await;
+    let order = "(SELECT id FROM audit_log ORDER BY id LIMIT 1)";
+    db.tamper(&format!("UPDATE audit_log SET after_state = '{{}} ' WHERE id = {order}")).await;
+    db.tamper("DELETE FROM audit_log WHERE id = (SELECT id FROM audit_log ORDER BY id DESC LIMIT 1)").await;
+    for unsealed in [3, 0] {
+        let report = verify(&db, None).await;
+        let found: Vec<&str> = report.findings.iter().map(|finding| finding.what).collect();
+        assert_eq!((report.unsealed, found.as_slice()), (unsealed, &["changed", "removed"][..]), "{report:?}");
+        seal(&db, &clock).await;
+    }
+}
+
+/// Lines of a release that hashed them when it sealed them are sealed too.
+pub async fn lines_that_wait_without_digests_are_sealed(db: TestDatabase) {
+    let (sale, clock) = (stored_concert(&db, None, None).await, clock());
+    book(&db, &sale, 2).await;
+    db.tamper("UPDATE audit_unsealed SET digests = NULL, commitments = NULL").await;
+    book(&db, &sale, 1).await;
+    assert_eq!(verify(&db, None).await.findings, []);
+    seal(&db, &clock).await;
+    let report = verify(&db, None).await;
+    assert_eq!((report.lines, report.unsealed, report.findings), (3, 0, Vec::new()));
+}
+
 /// All that the trail is made of.
 const TABLES: [&str; 5] = ["audit_log", "audit_blocks", "audit_chains", "audit_checkpoints", "audit_keys"];
 
@@ -174,7 +201,7 @@ pub async fn tampering_is_found(db: TestDatabase) {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let mut changes = holds(&sale, &[booking(&sale, buyer(), 1, None), booking(&sale, buyer(), 1, None)]);
-        changes.audit[0].personal = Some(r#"{"address":"192.0.2.1"}"#.into());
+        changes.audit[0].personal = Some(personal("192.0.2.1"));
         ids.extend(changes.audit.iter().map(|line| line.id));
         write(&db.database, &changes).await.unwrap();
         seal(&db, &clock).await;
@@ -259,7 +286,7 @@ pub async fn personal_fields_are_erased_and_the_rest_verifies(db: TestDatabase) 
         let bookings: Vec<_> = (0..times).map(|_| booking(&sale, of.clone(), 1, None)).collect();
         let mut changes = holds(&sale, &bookings);
         for line in &mut changes.audit {
-            line.personal = Some(r#"{"address":"192.0.2.1"}"#.into());
+            line.personal = Some(personal("192.0.2.1"));
         }
         write(&db.database, &changes).await.unwrap();
         seal(&db, &clock).await;
@@ -269,7 +296,7 @@ pub async fn personal_fields_are_erased_and_the_rest_verifies(db: TestDatabase) 
         organizer: None,
         actor: Actor::User(me),
         object_kind: "user",
-        personal: Some(r#"{"address":"192.0.2.9"}"#.into()),
+        personal: Some(personal("192.0.2.9")),
         ..line(&booking(&sale, theirs.clone(), 1, None))
     };
     let mut unit = db.database.begin().await.unwrap();

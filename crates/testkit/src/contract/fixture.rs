@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use application::booking::{BookingChange, LaneChanges, LaneMark, LaneStore, LaneWait, PoolChange};
 use application::idempotency::{IdempotencyKey, KeptAnswer};
-use application::journal::{AuditRow, OutboxRow};
+use application::journal::{AuditRow, OutboxRow, Personal};
 use application::origin::Actor;
 use application::store::{Store, StoreError};
 use chrono::TimeDelta;
@@ -153,6 +153,12 @@ pub fn message(aggregate: Uuid, sequence: u32) -> OutboxRow {
         data: r#"{"fact":"zażółć"}"#.into(),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     }
+}
+
+/// Personal fields that tell an address.
+#[must_use]
+pub fn personal(address: &str) -> Personal {
+    Personal { fields: format!(r#"{{"address":"{address}"}}"#), salt: id().into_bytes() }
 }
 
 /// The audit line about a booking.

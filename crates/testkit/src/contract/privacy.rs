@@ -12,7 +12,9 @@ use domain::booking::{Attendee, Booking, BookingStatus, Buyer, Sale};
 use domain::{EmailAddress, Text, Timestamp};
 
 use super::audit::{run, run_for, seal, verify};
-use super::fixture::{assert_sound, at, booking, buyer, holds, id, moved, now, store_sale, stored_concert, write};
+use super::fixture::{
+    assert_sound, at, booking, buyer, holds, id, moved, now, personal, store_sale, stored_concert, write,
+};
 use crate::clock::TestClock;
 use crate::databases::{TestDatabase, still};
 
@@ -34,7 +36,7 @@ fn with_attendee(booking: Booking, email: &str) -> Booking {
 async fn stored(db: &TestDatabase, sale: &Sale, bookings: &[Booking]) {
     let mut changes = holds(sale, bookings);
     for line in &mut changes.audit {
-        line.personal = Some(r#"{"address":"192.0.2.1"}"#.into());
+        line.personal = Some(personal("192.0.2.1"));
     }
     write(&db.database, &changes).await.unwrap();
 }

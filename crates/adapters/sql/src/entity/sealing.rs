@@ -11,6 +11,8 @@ pub(crate) mod audit_unsealed {
         pub(crate) id: Uuid,
         pub(crate) organizer_id: Option<Uuid>,
         pub(crate) lines: Vec<u8>,
+        pub(crate) digests: Option<Vec<u8>>,
+        pub(crate) commitments: Option<Vec<u8>>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -273,15 +273,16 @@ WITH lane AS (
     SELECT * FROM unnest($37::uuid[], $38::uuid[], $39::uuid[], $40::uuid[], $41::bigint[], $42::smallint[],
         $43::text[], $44::text[], $45::text[], $46::text[], $47::text[], $48::text[])
 ), unsealed AS (
-    INSERT INTO audit_unsealed (id, organizer_id, lines) SELECT * FROM unnest($49::uuid[], $50::uuid[], $51::bytea[])
+    INSERT INTO audit_unsealed (id, organizer_id, lines, digests, commitments)
+    SELECT * FROM unnest($49::uuid[], $50::uuid[], $51::bytea[], $52::bytea[], $53::bytea[])
 ), answer AS (
     INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot)
-    SELECT * FROM unnest($52::uuid[], $53::bigint[], $54::text[], $55::bytea[], $56::text[])
+    SELECT * FROM unnest($54::uuid[], $55::bigint[], $56::text[], $57::bytea[], $58::text[])
     ON CONFLICT (caller, word) DO UPDATE
     SET kept_at = excluded.kept_at, fingerprint = excluded.fingerprint, snapshot = excluded.snapshot
-    WHERE idempotency_keys.kept_at <= excluded.kept_at - $57 RETURNING 1
+    WHERE idempotency_keys.kept_at <= excluded.kept_at - $59 RETURNING 1
 ), hold AS (
-    INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($58::uuid[], $59::bigint[], $60::uuid[])
+    INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($60::uuid[], $61::bigint[], $62::uuid[])
 )
 SELECT (SELECT count(*) FROM lane), (SELECT count(*) FROM pool), (SELECT count(*) FROM answer)";
 
@@ -447,10 +448,12 @@ fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQu
         .bind(column(audit, |row| row.before.as_deref()))
         .bind(column(audit, |row| row.after.as_deref()))
         .bind(column(audit, |row| &*row.correlation_id))
-        .bind(column(audit, |row| row.personal.as_deref()))
+        .bind(column(audit, |row| row.personal.as_ref().map(|personal| personal.fields.as_str())))
         .bind(waiting.iter().map(|batch| batch.id).collect::<Vec<_>>())
         .bind(waiting.iter().map(|batch| batch.organizer_id).collect::<Vec<_>>())
-        .bind(waiting.into_iter().map(|batch| batch.lines).collect::<Vec<_>>())
+        .bind(waiting.iter().map(|batch| batch.lines.clone()).collect::<Vec<_>>())
+        .bind(waiting.iter().map(|batch| batch.digests.clone()).collect::<Vec<_>>())
+        .bind(waiting.into_iter().map(|batch| batch.commitments).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| row.key.caller.uuid()).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| micros(row.at)).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| row.key.key.to_string()).collect::<Vec<_>>())

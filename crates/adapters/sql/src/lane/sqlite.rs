@@ -166,8 +166,11 @@ const AUDIT: Rows = Rows {
     behind: "",
 };
 
-const UNSEALED: Rows =
-    Rows { before: "INSERT INTO audit_unsealed (id, organizer_id, lines) VALUES ", width: 3, behind: "" };
+const UNSEALED: Rows = Rows {
+    before: "INSERT INTO audit_unsealed (id, organizer_id, lines, digests, commitments) VALUES ",
+    width: 5,
+    behind: "",
+};
 
 const ANSWERS: Rows = Rows {
     before: "INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot) VALUES ",
@@ -309,11 +312,16 @@ fn bind_line<'q>(query: WriteQuery<'q>, row: &'q AuditRow) -> WriteQuery<'q> {
         .bind(row.before.as_deref())
         .bind(row.after.as_deref())
         .bind(&*row.correlation_id)
-        .bind(row.personal.as_deref())
+        .bind(row.personal.as_ref().map(|personal| personal.fields.as_str()))
 }
 
 fn bind_unsealed<'q>(query: WriteQuery<'q>, row: &'q audit_unsealed::Model) -> WriteQuery<'q> {
-    query.bind(row.id).bind(row.organizer_id).bind(row.lines.as_slice())
+    query
+        .bind(row.id)
+        .bind(row.organizer_id)
+        .bind(row.lines.as_slice())
+        .bind(row.digests.as_deref())
+        .bind(row.commitments.as_deref())
 }
 
 fn bind_answer<'q>(query: WriteQuery<'q>, row: &'q KeptAnswer) -> WriteQuery<'q> {
