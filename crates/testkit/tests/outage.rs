@@ -177,18 +177,23 @@ async fn what_runs_by_itself_goes_on_after_its_connection_was_stranded() {
         proxy.set(Weather::Clear);
         let path = format!("/api/v1/events/{event}/bookings");
         until(201, "the desk", async || hold(&world, &path).await).await;
+        let mut heard = Vec::new();
         let told = async {
             loop {
                 let frame = watched.next().await.unwrap().unwrap();
                 // A booking that was answered 503 may have been made all the same.
                 let text = String::from_utf8_lossy(&frame).into_owned();
+                heard.push(text.clone());
                 let held = text.split("\"held\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
                 if held.and_then(|held| held.parse::<u64>().ok()).is_some_and(|held| held >= round) {
                     return;
                 }
             }
         };
-        timeout(RECOVERY, told).await.expect("watchers hear of what is sold after it");
+        if timeout(RECOVERY, told).await.is_err() {
+            let now = world.app.anybody().get(&format!("/api/v1/events/{event}/availability")).await;
+            panic!("round {round}: watchers hear of what is sold after it, but heard {heard:?}; now {}", now.text);
+        }
     }
     verify(&world).await;
     world.app.stop().await;
