@@ -1,17 +1,20 @@
 //! SQLite: one writer, and the batch as rows of values.
 //!
 //! Rows of values were measured to be faster than `json_each`. A statement holds 64 rows, or a smaller power of two at the
-//! end, so that each table needs seven prepared statements and no more.
+//! end, so that there are few texts to prepare.
 
-use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane, PoolChange};
 use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::StoreError;
 use domain::admission::Ticket;
 use domain::booking::{Booking, BookingItem, Buyer};
-use sqlx::query::Query;
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool};
-use sqlx::{AssertSqlSafe, Transaction};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
 use uuid::Uuid;
 
 use super::connection::LaneConnection;
@@ -72,40 +75,33 @@ pub(super) async fn write(
     transaction: &mut Transaction<'static, Sqlite>,
     changes: &LaneChanges,
 ) -> Result<(), StoreError> {
-    let mut writer = Writer(transaction);
     let items: Vec<(&Booking, i16, &BookingItem)> = changes
         .new_bookings
         .iter()
         .flat_map(|booking| booking.items.iter().zip(0_i16..).map(move |(item, at)| (booking, at, item)))
         .collect();
-    let lanes =
-        writer.send(&LANES, &changes.lanes, |query, lane| query.bind(lane.key.uuid()).bind(micros(lane.decided_at)));
-    check_changed("lanes", changes.lanes.len(), lanes.await?)?;
-    let pools = writer.send(&POOLS, &changes.pools, |query, pool| {
-        let settings = pool.settings.as_ref();
-        let query = query.bind(pool.id.uuid()).bind(pool.held).bind(pool.sold);
-        let capacity = settings.and_then(|(_, capacity)| capacity.map(i64::from));
-        query.bind(capacity).bind(settings.map(|(name, _)| name.as_str()))
-    });
-    check_changed("pools", changes.pools.len(), pools.await?)?;
-    writer.send(&BOOKINGS, &changes.new_bookings, bind_booking).await?;
-    writer.send(&ITEMS, &items, bind_item).await?;
-    writer.send(&OUTBOX, &changes.outbox, bind_message).await?;
-    writer.send(&AUDIT, &changes.audit, bind_line).await?;
-    writer.send(&UNSEALED, &unsealed(&changes.audit), bind_unsealed).await?;
-    let answers = writer.send(&ANSWERS, &changes.answers, bind_answer).await?;
-    check_changed("idempotency_keys", changes.answers.len(), answers)?;
-    let changed = writer.send(&CHANGED, &changes.bookings, bind_changed).await?;
-    check_changed("bookings", changes.bookings.len(), changed)?;
-    let ended = ended(&changes.bookings);
-    let gone = writer.send(&ENDED, &ended, bind_hold).await?;
-    check_changed("holds", ended.len(), gone)?;
     let changed = changes.bookings.iter().map(|change| &change.booking);
-    writer.send(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold).await?;
-    writer.send(&TICKETS, &changes.new_tickets, bind_ticket).await?;
-    let reissued = writer.send(&REISSUED, &changes.tickets, bind_reissued).await?;
-    check_changed("tickets", changes.tickets.len(), reissued)?;
-    writer.send(&REVOKED, &changes.revoked, |query, booking| query.bind(booking.uuid())).await.map(drop)
+    let mut script = Script::default();
+    script.add(&LANES, &changes.lanes, |values, lane| values.bind(lane.key.uuid()).bind(micros(lane.decided_at)));
+    script.add(&POOLS, &changes.pools, bind_pool);
+    script.add(&BOOKINGS, &changes.new_bookings, bind_booking);
+    script.add(&ITEMS, &items, bind_item);
+    script.add(&OUTBOX, &changes.outbox, bind_message);
+    script.add(&AUDIT, &changes.audit, bind_line);
+    script.add(&UNSEALED, &unsealed(&changes.audit), bind_unsealed);
+    script.add(&ANSWERS, &changes.answers, bind_answer);
+    script.add(&CHANGED, &changes.bookings, bind_changed);
+    script.add(&ENDED, &ended(&changes.bookings), bind_hold);
+    script.add(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold);
+    script.add(&TICKETS, &changes.new_tickets, bind_ticket);
+    script.run(transaction).await?;
+    // These find tickets that the same batch has made.
+    let mut script = Script::default();
+    script.add(&REISSUED, &changes.tickets, bind_reissued);
+    script.run(transaction).await?;
+    let mut script = Script::default();
+    script.add(&REVOKED, &changes.revoked, |values, booking| values.bind(booking.uuid()));
+    script.run_for_any(transaction).await.map(drop)
 }
 
 /// A statement around rows of values: what stands before and behind them, and how many values a row has.
@@ -230,34 +226,84 @@ fn marks(rows: usize, width: usize) -> String {
     vec![row; rows].join(",")
 }
 
-type WriteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+/// The statements of a batch. Connections of SQLite live on threads of their own, and to be heard there and back takes
+/// longer than most statements: so what has the same number of rows goes there together, whatever its table. No
+/// statement needs another one, so that their order is free.
+#[derive(Default)]
+struct Script {
+    /// By the rows of each statement; of those with the most there may be several.
+    messages: BTreeMap<(Reverse<usize>, usize), Message>,
+    rows: usize,
+}
 
-struct Writer<'t>(&'t mut Transaction<'static, Sqlite>);
+/// Statements behind each other, and their values in the same order.
+#[derive(Default)]
+struct Message {
+    sql: String,
+    values: Values,
+}
 
-impl Writer<'_> {
-    /// Sends the rows, and answers how many changed.
-    async fn send<'q, T>(
-        &mut self,
-        statement: &Rows,
-        rows: &'q [T],
-        bind: impl Fn(WriteQuery<'q>, &'q T) -> WriteQuery<'q>,
-    ) -> Result<u64, StoreError> {
+impl Script {
+    /// Adds rows, each of which must change one row.
+    fn add<T>(&mut self, statement: &Rows, rows: &[T], bind: impl Fn(Values, &T) -> Values) {
+        self.rows += rows.len();
+        for (at, some) in halves(rows).enumerate() {
+            let turn = if some.len() == ROWS_MAX { at } else { 0 };
+            let message = self.messages.entry((Reverse(some.len()), turn)).or_default();
+            let marks = marks(some.len(), statement.width);
+            message.sql.extend([statement.before, &marks, statement.behind, ";"]);
+            message.values = some.iter().fold(std::mem::take(&mut message.values), &bind);
+        }
+    }
+
+    /// Refuses the batch if not each row changed one.
+    async fn run(self, transaction: &mut Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+        let rows = self.rows;
+        let changed = self.run_for_any(transaction).await?;
+        // None can change more than it should, so that the sum is right only where each is.
+        check_changed("batch", rows, changed)
+    }
+
+    /// Runs it, however much changes; says how much did.
+    async fn run_for_any(self, transaction: &mut Transaction<'static, Sqlite>) -> Result<u64, StoreError> {
         let mut changed = 0;
-        for some in halves(rows) {
-            let sql = [statement.before, &marks(some.len(), statement.width), statement.behind].concat();
-            let query = some.iter().fold(sqlx::query(AssertSqlSafe(sql)), &bind);
-            changed += query.execute(&mut **self.0).await.map_err(raw)?.rows_affected();
+        for Message { sql, values } in self.messages.into_values() {
+            let values = values.0.map_err(sqlx::Error::Encode).map_err(raw)?;
+            let query = sqlx::query_with(AssertSqlSafe(sql), values);
+            changed += query.execute(&mut **transaction).await.map_err(raw)?.rows_affected();
         }
         Ok(changed)
     }
 }
 
-fn bind_booking<'q>(query: WriteQuery<'q>, row: &'q Booking) -> WriteQuery<'q> {
+/// Values for the marks of statements.
+struct Values(Result<SqliteArguments, BoxDynError>);
+
+impl Default for Values {
+    fn default() -> Self {
+        Self(Ok(SqliteArguments::default()))
+    }
+}
+
+impl Values {
+    fn bind<'q, T: Encode<'q, Sqlite> + Type<Sqlite>>(self, value: T) -> Self {
+        Self(self.0.and_then(|mut values| values.add(value).map(|()| values)))
+    }
+}
+
+fn bind_pool(values: Values, pool: &PoolChange) -> Values {
+    let settings = pool.settings.as_ref();
+    let values = values.bind(pool.id.uuid()).bind(pool.held).bind(pool.sold);
+    let capacity = settings.and_then(|(_, capacity)| capacity.map(i64::from));
+    values.bind(capacity).bind(settings.map(|(name, _)| name.as_str()))
+}
+
+fn bind_booking(values: Values, row: &Booking) -> Values {
     let (account, guest) = match &row.buyer {
         Buyer::Account(user) => (Some(user.uuid()), None),
         Buyer::Guest(email) => (None, Some(email.as_str())),
     };
-    query
+    values
         .bind(row.id.uuid())
         .bind(row.event.uuid())
         .bind(row.organizer.uuid())
@@ -276,19 +322,19 @@ fn bind_booking<'q>(query: WriteQuery<'q>, row: &'q Booking) -> WriteQuery<'q> {
         .bind(guest)
 }
 
-fn bind_item<'q>(query: WriteQuery<'q>, row: &'q (&Booking, i16, &BookingItem)) -> WriteQuery<'q> {
+fn bind_item(values: Values, row: &(&Booking, i16, &BookingItem)) -> Values {
     let (booking, position, item) = *row;
-    query
+    values
         .bind(booking.id.uuid())
         .bind(item.ticket_type.uuid())
         .bind(item.unit_price)
         .bind(integer(item.quantity))
         .bind(position)
-        .bind(item.name.as_str().to_owned())
+        .bind(item.name.as_str())
 }
 
-fn bind_message<'q>(query: WriteQuery<'q>, row: &'q OutboxRow) -> WriteQuery<'q> {
-    query
+fn bind_message(values: Values, row: &OutboxRow) -> Values {
+    values
         .bind(row.id.uuid())
         .bind(row.aggregate)
         .bind(micros(row.at))
@@ -298,9 +344,9 @@ fn bind_message<'q>(query: WriteQuery<'q>, row: &'q OutboxRow) -> WriteQuery<'q>
         .bind(row.traceparent.as_deref())
 }
 
-fn bind_line<'q>(query: WriteQuery<'q>, row: &'q AuditRow) -> WriteQuery<'q> {
+fn bind_line(values: Values, row: &AuditRow) -> Values {
     let (kind, account) = super::actor(row.actor);
-    query
+    values
         .bind(row.id)
         .bind(row.object)
         .bind(row.organizer.map(domain::OrganizerId::uuid))
@@ -315,8 +361,8 @@ fn bind_line<'q>(query: WriteQuery<'q>, row: &'q AuditRow) -> WriteQuery<'q> {
         .bind(row.personal.as_ref().map(|personal| personal.fields.as_str()))
 }
 
-fn bind_unsealed<'q>(query: WriteQuery<'q>, row: &'q audit_unsealed::Model) -> WriteQuery<'q> {
-    query
+fn bind_unsealed(values: Values, row: &audit_unsealed::Model) -> Values {
+    values
         .bind(row.id)
         .bind(row.organizer_id)
         .bind(row.lines.as_slice())
@@ -324,8 +370,8 @@ fn bind_unsealed<'q>(query: WriteQuery<'q>, row: &'q audit_unsealed::Model) -> W
         .bind(row.commitments.as_deref())
 }
 
-fn bind_answer<'q>(query: WriteQuery<'q>, row: &'q KeptAnswer) -> WriteQuery<'q> {
-    query
+fn bind_answer(values: Values, row: &KeptAnswer) -> Values {
+    values
         .bind(row.key.caller.uuid())
         .bind(micros(row.at))
         .bind(&*row.key.key)
@@ -333,12 +379,12 @@ fn bind_answer<'q>(query: WriteQuery<'q>, row: &'q KeptAnswer) -> WriteQuery<'q>
         .bind(row.snapshot.as_str())
 }
 
-fn bind_hold<'q>(query: WriteQuery<'q>, row: &'q HoldRow) -> WriteQuery<'q> {
-    query.bind(row.0).bind(row.1).bind(row.2)
+fn bind_hold(values: Values, row: &HoldRow) -> Values {
+    values.bind(row.0).bind(row.1).bind(row.2)
 }
 
-fn bind_ticket<'q>(query: WriteQuery<'q>, row: &'q Ticket) -> WriteQuery<'q> {
-    query
+fn bind_ticket(values: Values, row: &Ticket) -> Values {
+    values
         .bind(row.id.uuid())
         .bind(row.booking.uuid())
         .bind(row.event.uuid())
@@ -349,13 +395,13 @@ fn bind_ticket<'q>(query: WriteQuery<'q>, row: &'q Ticket) -> WriteQuery<'q> {
         .bind(ticket_status_code(row.status))
 }
 
-fn bind_reissued<'q>(query: WriteQuery<'q>, row: &'q Ticket) -> WriteQuery<'q> {
-    query.bind(row.id.uuid()).bind(integer(row.issue)).bind(row.attendee.map(i32::from))
+fn bind_reissued(values: Values, row: &Ticket) -> Values {
+    values.bind(row.id.uuid()).bind(integer(row.issue)).bind(row.attendee.map(i32::from))
 }
 
-fn bind_changed<'q>(query: WriteQuery<'q>, change: &'q BookingChange) -> WriteQuery<'q> {
+fn bind_changed(values: Values, change: &BookingChange) -> Values {
     let row = &change.booking;
-    query
+    values
         .bind(row.id.uuid())
         .bind(status_code(row.status))
         .bind(row.hold.map(|hold| micros(hold.expires_at)))
