@@ -51,6 +51,7 @@ pub trait UnitOfWork:
     crate::identity::IdentityRepository
     + crate::identity::ApiKeyRepository
     + crate::identity::ExternalIdentityRepository
+    + crate::identity::SecondFactorRepository
     + crate::catalog::CatalogRepository
     + crate::catalog::InvitationRepository
     + Journal

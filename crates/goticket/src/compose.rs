@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapter_mail::SystemMailer;
 use adapter_sql::Database;
 use adapter_system::{
-    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, SystemClock, SystemIds, SystemRandom,
+    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, SystemClock, SystemIds, SystemRandom, TotpCodes,
 };
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Health, Services};
@@ -82,6 +82,7 @@ impl Ground {
             ids: Arc::clone(&self.ids),
             hasher: Arc::new(BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?),
             tokens: Arc::new(EdDsaTokens),
+            codes: Arc::new(TotpCodes),
             sealer: Arc::clone(&sealer),
             random: Arc::new(SystemRandom),
             guards: settings.guards(Arc::clone(&self.clock)),

@@ -11,7 +11,7 @@ use adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use adapter_memory::MemoryRateLimiter;
 use adapter_sql::Database;
 use adapter_system::{
-    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom,
+    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom, TotpCodes,
 };
 use api_rest::{AppState, Component, Health, Peer, RestSettings, Services};
 use application::admission::{TicketPorts, Tickets};
@@ -400,6 +400,7 @@ fn identity_ports(
         ids: ids.clone(),
         hasher: Arc::new(BcryptHasher::weak_for_tests(hashing)),
         tokens: Arc::new(EdDsaTokens),
+        codes: Arc::new(TotpCodes),
         sealer: sealer(),
         random: Arc::new(SystemRandom),
         guards: Guards::off(),

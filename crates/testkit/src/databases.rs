@@ -139,6 +139,25 @@ impl TestDatabase {
         }
     }
 
+    /// The number that a statement answers with, like `SELECT COUNT(*) …`, read behind the back of the program.
+    ///
+    /// # Panics
+    /// When the statement fails, or answers with something else.
+    pub async fn count(&self, sql: &str) -> i64 {
+        match self.engine {
+            Engine::Sqlite => {
+                let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+                let mut connection = SqliteConnection::connect(&self.settings.url).await.expect("a connection");
+                query.fetch_one(&mut connection).await.expect("a number")
+            }
+            Engine::Postgres => {
+                let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+                let mut connection = PgConnection::connect(&self.settings.url).await.expect("a connection");
+                query.fetch_one(&mut connection).await.expect("a number")
+            }
+        }
+    }
+
     /// Ends every connection to it, as a restart of the server would. Does nothing on SQLite, which has no server.
     ///
     /// # Panics

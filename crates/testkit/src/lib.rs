@@ -6,6 +6,7 @@ pub mod clock;
 pub mod contract;
 pub mod databases;
 pub mod hall;
+pub mod phone;
 pub mod providers;
 pub mod proxy;
 pub mod smtp;

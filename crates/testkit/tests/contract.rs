@@ -57,6 +57,12 @@ on_both_engines! {
         a_deleted_event_is_gone,
         lanes_of_a_transaction_commit_together,
     ],
+    second_factors: [
+        a_second_factor_is_saved_and_replaced,
+        a_recovery_code_is_taken_once,
+        challenges_are_bounded,
+        all_of_it_goes_with_the_factor,
+    ],
     race: [one_ticket_is_sold_once, replicas_sell_no_more_than_there_is, what_comes_back_is_counted_once],
     bookings: [parties_are_those_of_the_booking, pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock],
     catalog: [

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use adapter_system::{
-    AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, MasterKey, SystemClock, SystemIds, SystemRandom,
+    AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, MasterKey, SystemClock, SystemIds, SystemRandom, TotpCodes,
 };
 use application::clock::Clock;
 use application::error::AppError;
@@ -62,6 +62,7 @@ impl World {
             ids: Arc::new(SystemIds::default()),
             hasher: Arc::new(BcryptHasher::weak_for_tests(BcryptLimits { running: 4, waiting: 1000 })),
             tokens: Arc::new(EdDsaTokens),
+            codes: Arc::new(TotpCodes),
             sealer: Arc::new(AesSealer::try_new(key).unwrap()),
             random: Arc::new(SystemRandom),
             guards: application::guard::Guards::off(),
@@ -150,7 +151,7 @@ fn new_user(email: &str) -> NewUser<'_> {
 
 async fn make(identity: &Identity, email: &str, role: Role) -> (User, Principal, TokenPair) {
     let user = identity.create_user(new_user(email), role, &origin()).await.unwrap();
-    let pair = identity.login(email, PASSWORD, &origin()).await.unwrap();
+    let pair = identity.login(email, PASSWORD, &origin()).await.unwrap().tokens().unwrap();
     let principal = identity.authenticate(pair.access_token.expose_secret()).await.unwrap();
     (user, principal, pair)
 }
@@ -270,7 +271,7 @@ async fn eventually<F: Future<Output = bool>>(check: impl Fn() -> F, what: &str)
 async fn a_logout_counts_here_at_once_and_elsewhere_within_a_second(world: World) {
     let (here, there, cancel) = two_replicas(&world, IdentitySettings::default()).await;
     let (_, principal, pair) = make(&here, "ana@example.com", Role::User).await;
-    let other_session = here.login("ana@example.com", PASSWORD, &origin()).await.unwrap();
+    let other_session = here.login("ana@example.com", PASSWORD, &origin()).await.unwrap().tokens().unwrap();
     assert_eq!(who(&there, &pair).await.unwrap(), principal);
     here.logout(&principal, &origin()).await.unwrap();
     assert_eq!(code(&who(&here, &pair).await), "unauthenticated");
@@ -355,7 +356,7 @@ async fn after_a_rotation_old_tokens_hold_until_they_expire_and_new_ones_hold_ev
     let (here, there) = (world.replica().await, world.replica().await);
     let (_, _, old) = make(&here, "ana@example.com", Role::User).await;
     here.rotate_signing_keys(&origin()).await.unwrap();
-    let new = here.login("ana@example.com", PASSWORD, &origin()).await.unwrap();
+    let new = here.login("ana@example.com", PASSWORD, &origin()).await.unwrap().tokens().unwrap();
     for pair in [&old, &new] {
         assert!(who(&here, pair).await.is_ok() && who(&there, pair).await.is_ok());
     }
@@ -468,9 +469,9 @@ async fn a_hash_of_less_work_is_replaced_at_the_next_sign_in(world: World) {
     let hash = async || world.texts("SELECT password_hash FROM users").await.remove(0);
     assert_eq!(code(&strong.login("ana@example.com", "wrong password", &origin()).await), "unauthenticated");
     assert!(hash().await.starts_with("$2b$04$"));
-    strong.login("ana@example.com", PASSWORD, &origin()).await.unwrap();
+    strong.login("ana@example.com", PASSWORD, &origin()).await.unwrap().tokens().unwrap();
     assert!(hash().await.starts_with("$2b$12$"));
-    strong.login("ana@example.com", PASSWORD, &origin()).await.unwrap();
+    strong.login("ana@example.com", PASSWORD, &origin()).await.unwrap().tokens().unwrap();
 }
 
 async fn signing_keys_lie_sealed(world: World) {

@@ -14,6 +14,7 @@ use axum::http::Method;
 use chrono::TimeDelta;
 use goticket_testkit::app::{Caller, PASSWORD, Reply, Settings, TestApp};
 use goticket_testkit::databases::Engine;
+use goticket_testkit::phone::Phone;
 use goticket_testkit::providers::{Behaviour, TestProvider};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -321,6 +322,41 @@ async fn another_browser_another_state_and_a_late_one_are_refused() {
     app.stop().await;
 }
 
+/// Who comes from a provider has shown one factor, as who has shown a password.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn a_second_factor_is_asked_for_behind_a_provider_too(#[case] engine: Engine) {
+    let (app, _provider) = with_provider(engine).await;
+    let mut browser = Browser::new();
+    let ana = browser.caller(&app).await;
+    // The account has no password to show.
+    let mine = "/api/v1/users/me/second-factor";
+    let phone = Phone::read(&ana.post(mine, &json!({})).await.expect(200));
+    ana.post(&format!("{mine}/confirm"), &json!({ "code": phone.code(&app) })).await.expect(200);
+    let (_, code) = browser.sign_in(&app).await;
+    let told = browser.exchange(&app, &code).await.expect(202);
+    assert!(told.get("accessToken").is_none(), "{told}");
+    browser.exchange(&app, &code).await.problem(401, "unauthenticated");
+    let answer = json!({ "challenge": told["challenge"], "code": phone.next(&app) });
+    let tokens = browser.ours(&app, Method::POST, "/api/v1/auth/login/second-factor", Some(&answer)).await;
+    let tokens = tokens.expect(200);
+    app.bearer(tokens["accessToken"].as_str().unwrap()).get("/api/v1/auth/me").await.expect(200);
+    // With cookies.
+    let (_, code) = browser.sign_in(&app).await;
+    let exchange = "/api/v1/auth/web/oauth/exchange";
+    let reply = browser.ours(&app, Method::POST, exchange, Some(&json!({ "code": code }))).await;
+    assert!(reply.header("set-cookie").is_none());
+    let answer = json!({ "challenge": reply.expect(202)["challenge"], "code": phone.next(&app) });
+    let reply = browser.ours(&app, Method::POST, "/api/v1/auth/web/login/second-factor", Some(&answer)).await;
+    assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 2);
+    reply.expect(200);
+    ana.post(&format!("{mine}/remove"), &json!({ "code": phone.next(&app) })).await.expect(204);
+    browser.caller(&app).await;
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn a_one_time_code_is_worth_something_once_soon_and_to_who_began() {
     let (app, _provider) = with_provider(Engine::Sqlite).await;
@@ -405,7 +441,12 @@ async fn an_account_that_waited_for_the_owner_of_the_address_loses_all(#[case] e
     let token = app.mailed_token("ana@example.com").await;
     let before = app.sign_in("ana").await;
     let refresh = app.anybody().post("/api/v1/auth/login", &register).await.expect(200)["refreshToken"].clone();
+    // His app must not keep the owner out either.
+    let mine = "/api/v1/users/me/second-factor";
+    let phone = Phone::read(&before.post(mine, &json!({ "password": PASSWORD })).await.expect(200));
+    before.post(&format!("{mine}/confirm"), &json!({ "code": phone.code(&app) })).await.expect(200);
     let ana = Browser::new().caller(&app).await;
+    assert_eq!(ana.get(mine).await.expect(200)["enabled"], false);
     let shown = ana.get("/api/v1/auth/me").await.expect(200);
     assert_eq!((&shown["email"], &shown["emailVerified"]), (&json!("ana@example.com"), &json!(true)));
     before.get("/api/v1/auth/me").await.problem(401, "unauthenticated");

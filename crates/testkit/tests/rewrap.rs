@@ -6,21 +6,24 @@ use std::sync::Arc;
 
 use adapter_sql::Database;
 use adapter_system::{
-    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom,
+    AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom, TotpCodes,
 };
 use application::admission::{AdmissionStore, KEY_PURPOSE, StoredTicketKey};
 use application::audit::{AuditPorts, SealAudit, VerifyAudit};
+use application::clock::Clock;
 use application::identity::{
     Identity, IdentityPorts, IdentitySettings, KeyRingError, NewUser, Rewrap, Rewrapped, SEALED, Sealer,
 };
 use application::mail::Mails;
-use application::origin::Origin;
+use application::origin::{Origin, Principal};
 use domain::SigningKeyId;
 use domain::identity::Role;
 use goticket_testkit::clock::TestClock;
 use goticket_testkit::contract::audit::run;
 use goticket_testkit::contract::fixture::{id, now, stored_concert};
 use goticket_testkit::databases::{Engine, TestDatabase};
+use goticket_testkit::phone::Phone;
+use secrecy::ExposeSecret;
 
 fn sealer(now: u8, before: Option<u8>) -> Arc<dyn Sealer> {
     let sealer = AesSealer::try_new(&MasterKey::new([now; 32])).unwrap();
@@ -40,6 +43,7 @@ async fn identity(database: &Database, sealer: Arc<dyn Sealer>) -> Result<Identi
         ids: ids.clone(),
         hasher: Arc::new(BcryptHasher::weak_for_tests(BcryptLimits { running: 1, waiting: 10 })),
         tokens: Arc::new(EdDsaTokens),
+        codes: Arc::new(TotpCodes),
         sealer: sealer.clone(),
         random: Arc::new(SystemRandom),
         guards: application::guard::Guards::off(),
@@ -50,7 +54,7 @@ async fn identity(database: &Database, sealer: Arc<dyn Sealer>) -> Result<Identi
 }
 
 /// Makes a value in every column that is sealed.
-async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) {
+async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) -> (Principal, Phone) {
     let identity = identity(database, sealer.clone()).await.unwrap();
     let new = NewUser { email: "ana@example.com", password: "correct horse battery", name: None };
     identity.register(new, domain::Language::English, &Origin::system("test")).await.unwrap();
@@ -65,6 +69,10 @@ async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) {
         ids: Arc::new(SystemIds::default()),
     };
     run(&SealAudit { ports }).await;
+    let pair = identity.login("b@example.com", new.password, &Origin::system("test")).await.unwrap().tokens().unwrap();
+    let principal = identity.authenticate(pair.access_token.expose_secret()).await.unwrap();
+    let made = identity.enrol_second_factor(&principal, Some(new.password), &Origin::system("test")).await.unwrap();
+    (principal, Phone::of(made.secret.expose_secret()))
 }
 
 /// The key of an event.
@@ -88,7 +96,7 @@ async fn rewrap(database: &Database, sealer: Arc<dyn Sealer>) -> Rewrapped {
 async fn everything_moves_to_the_new_key(engine: Engine) {
     let db = TestDatabase::create(engine).await;
     let (old, both, new) = (sealer(1, None), sealer(2, Some(1)), sealer(2, None));
-    fill(&db.database, &old).await;
+    let (principal, phone) = fill(&db.database, &old).await;
     fill_ticket_key(&db, &old).await;
     assert!(matches!(identity(&db.database, new.clone()).await, Err(KeyRingError::OtherMasterKey)));
     identity(&db.database, both.clone()).await.unwrap();
@@ -99,13 +107,16 @@ async fn everything_moves_to_the_new_key(engine: Engine) {
     let again = rewrap(&db.database, both).await;
     assert_eq!(again, Rewrapped { rewrapped: 0, current: columns, unopened: 0 });
     assert_eq!(rewrap(&db.database, new.clone()).await, again, "the new key alone opens all of it");
-    identity(&db.database, new.clone()).await.unwrap();
+    let renewed = identity(&db.database, new.clone()).await.unwrap();
     let trails = Arc::new(db.database.clone());
     let verification = VerifyAudit { trails, signer: Arc::new(Ed25519Signer), sealer: new };
     assert_eq!(verification.verify(None).await.unwrap().findings, []);
     assert!(matches!(identity(&db.database, old.clone()).await, Err(KeyRingError::OtherMasterKey)));
     let lost = rewrap(&db.database, old).await;
     assert_eq!(lost, Rewrapped { rewrapped: 0, current: 0, unopened: columns });
+    // What was moved is what it was.
+    let code = phone.at(TestClock::default().now());
+    renewed.confirm_second_factor(&principal, &code, &Origin::system("test")).await.unwrap();
 }
 
 #[tokio::test]

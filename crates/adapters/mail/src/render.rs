@@ -41,12 +41,14 @@ const TEMPLATES: &[(&str, &str)] = templates! {
     "en": [
         "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use",
         "identity_linked", "identity_unlinked", "layout",
-        "organizer_invitation", "password_changed", "reset_password", "verify_email",
+        "organizer_invitation", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
+        "second_factor_blocked", "second_factor_removed", "second_factor_set_up", "verify_email",
     ],
     "pl": [
         "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use",
         "identity_linked", "identity_unlinked", "layout",
-        "organizer_invitation", "password_changed", "reset_password", "verify_email",
+        "organizer_invitation", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
+        "second_factor_blocked", "second_factor_removed", "second_factor_set_up", "verify_email",
     ],
 };
 

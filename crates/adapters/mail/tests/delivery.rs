@@ -29,6 +29,11 @@ fn contents(name: &str) -> Vec<MailContent> {
         MailContent::IdentityLinked { provider: "Google".into(), when: "2027-01-15 09:00 UTC".into() },
         MailContent::IdentityUnlinked { provider: "Google".into(), when: "2027-01-15 09:00 UTC".into() },
         MailContent::EmailInUse {},
+        MailContent::SecondFactorSetUp { when: when.clone() },
+        MailContent::SecondFactorRemoved { when: when.clone() },
+        MailContent::SecondFactorBlocked { when: when.clone() },
+        MailContent::RecoveryCodeUsed { when: when.clone(), left: "9".to_owned() },
+        MailContent::RecoveryCodesRenewed { when: when.clone() },
         MailContent::EmailChanged { when: when.clone() },
         MailContent::AccountDeleted { when },
     ];
@@ -134,7 +139,12 @@ fn values(content: &MailContent) -> Vec<&str> {
         MailContent::ConfirmOldEmail { new_email, link } => vec![new_email, link],
         MailContent::PasswordChanged { when }
         | MailContent::EmailChanged { when }
+        | MailContent::SecondFactorSetUp { when }
+        | MailContent::SecondFactorRemoved { when }
+        | MailContent::SecondFactorBlocked { when }
+        | MailContent::RecoveryCodesRenewed { when }
         | MailContent::AccountDeleted { when } => vec![when],
+        MailContent::RecoveryCodeUsed { when, left } => vec![when, left],
         MailContent::IdentityLinked { provider, when } | MailContent::IdentityUnlinked { provider, when } => {
             vec![provider, when]
         }

@@ -38,6 +38,7 @@ mod mapping;
 mod migration;
 mod retention;
 mod rewrap;
+mod second_factors;
 mod settings;
 mod sqlite_lock;
 mod tickets;

@@ -12,6 +12,7 @@ mod random;
 mod sealer;
 mod signer;
 mod tokens;
+mod totp;
 
 pub use clock::SystemClock;
 pub use hasher::{BcryptHasher, BcryptLimits, CostOutOfRange};
@@ -21,3 +22,4 @@ pub use random::SystemRandom;
 pub use sealer::AesSealer;
 pub use signer::Ed25519Signer;
 pub use tokens::EdDsaTokens;
+pub use totp::TotpCodes;

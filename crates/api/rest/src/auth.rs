@@ -1,11 +1,11 @@
 //! `/auth`: accounts are made, sessions begin and end; and the keys by which anybody verifies access tokens.
 
-use application::identity::{NewUser, PublicKey, TokenPair};
+use application::identity::{NewUser, PublicKey, SignIn, TokenPair};
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::extract::client::Client;
 use crate::extract::{Caller, Json};
 use crate::problem::Problem;
+use crate::second_factor::ChallengeBody;
 use crate::state::AppState;
 use crate::users::UserBody;
 
@@ -134,11 +135,15 @@ impl From<TokenPair> for TokensBody {
 
 /// Signs in
 ///
-/// A wrong password and an unknown address answer alike.
+/// A wrong password and an unknown address answer alike. An account with a second factor gets 202 with a `challenge` instead
+/// of tokens, and tokens for it and a code at `/auth/login/second-factor`.
 #[utoipa::path(
     post, path = "/auth/login", operation_id = "login", tag = "Identity",
     request_body = LoginBody,
-    responses((status = 200, description = "The tokens of a new session.", body = TokensBody)),
+    responses(
+        (status = 200, description = "The tokens of a new session.", body = TokensBody),
+        (status = 202, description = "A code is asked for, too.", body = ChallengeBody),
+    ),
     security(()),
     extensions(("x-problems" = json!(["unauthenticated"]))),
 )]
@@ -147,10 +152,17 @@ async fn login(
     context: Context,
     client: Client,
     Json(wish): Json<LoginBody>,
-) -> Result<Answer<TokensBody>, Problem> {
+) -> Result<Response, Problem> {
     let (password, origin) = (wish.password.expose_secret(), context.origin());
-    let pair = state.identity().login_on(client.device, &wish.email, password, &origin).await?;
-    Ok(Answer(pair.into()))
+    Ok(answer(state.identity().login_on(client.device, &wish.email, password, &origin).await?))
+}
+
+/// Tokens, or what is to be shown with a code to get them.
+pub(crate) fn answer(step: SignIn) -> Response {
+    match step {
+        SignIn::Done(pair) => Answer(TokensBody::from(pair)).into_response(),
+        SignIn::Challenged(challenge) => ChallengeBody::from(challenge).into_response(),
+    }
 }
 
 /// A refresh token.

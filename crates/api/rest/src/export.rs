@@ -25,6 +25,7 @@ use crate::members::{MemberRoleBody, events_of};
 use crate::oauth::IdentityBody;
 use crate::page::{Cursor, List};
 use crate::problem::Problem;
+use crate::second_factor::SecondFactorBody;
 use crate::state::AppState;
 use crate::users::UserBody;
 
@@ -53,6 +54,8 @@ pub(crate) struct AccountExportBody {
     sessions: Vec<SessionBody>,
     /// Who it is at providers.
     identities: Vec<IdentityBody>,
+    /// Whether a code is asked for when it signs in; neither the seed nor the recovery codes, which let somebody in.
+    second_factor: SecondFactorBody,
     /// The organizers that it acts for.
     memberships: Vec<MembershipBody>,
     /// Invitations to its address, if that is verified.
@@ -199,6 +202,7 @@ async fn export_account(
     }
     let sessions = state.identity().sessions(principal).await?;
     let identities = state.identity().external_identities(principal).await?;
+    let second_factor = state.identity().second_factor(principal).await?;
     let memberships = state.catalog().memberships(principal).await?;
     let invitations = state.catalog().invitations_to(&account).await?;
     let wished = state.identity().wished_email(principal).await?;
@@ -212,6 +216,7 @@ async fn export_account(
         wished_email: wished.map(|wish| wish.new_email.as_str().to_owned()),
         sessions: sessions.into_iter().map(|session| SessionBody::of(session, principal.session)).collect(),
         identities: identities.into_iter().map(IdentityBody::from).collect(),
+        second_factor: second_factor.into(),
         memberships: memberships.into_iter().map(MembershipBody::from).collect(),
         invitations: invitations.into_iter().map(ReceivedInvitationBody::from).collect(),
         bookings,

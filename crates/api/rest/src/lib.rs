@@ -36,6 +36,7 @@ mod pools;
 pub mod problem;
 mod rate_limit;
 mod rendered;
+mod second_factor;
 mod state;
 mod ticket_types;
 mod tickets;
@@ -91,6 +92,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(account::routes())
         .merge(web::routes())
         .merge(oauth::routes())
+        .merge(second_factor::routes())
         .merge(users::routes())
         .merge(organizers::routes())
         .merge(members::routes())

@@ -5,6 +5,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ExternalIdentityId;
 use domain::identity::ExternalIdentity;
@@ -15,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::auth::TokensBody;
+use crate::auth::{self, TokensBody};
 use crate::context::Context;
 use crate::extract::client::Client;
 use crate::extract::cookie::{OAUTH, OauthCookie, kept};
@@ -24,6 +25,7 @@ use crate::extract::web::OwnPage;
 use crate::extract::{Caller, Ids, Json, Params};
 use crate::page::Page;
 use crate::problem::Problem;
+use crate::second_factor::ChallengeBody;
 use crate::state::AppState;
 use crate::web::{self, WebSessionBody};
 
@@ -198,7 +200,10 @@ impl ExchangeBody {
 #[utoipa::path(
     post, path = "/auth/oauth/exchange", operation_id = "exchangeCode", tag = "Identity",
     request_body = ExchangeBody,
-    responses((status = 200, description = "The tokens of a new session.", body = TokensBody)),
+    responses(
+        (status = 200, description = "The tokens of a new session.", body = TokensBody),
+        (status = 202, description = "A code is asked for, too.", body = ChallengeBody),
+    ),
     security(()),
     extensions(("x-problems" = json!(["unauthenticated"]))),
 )]
@@ -208,10 +213,9 @@ async fn exchange_code(
     client: Client,
     cookie: OauthCookie,
     Json(wish): Json<ExchangeBody>,
-) -> Result<Answer<TokensBody>, Problem> {
+) -> Result<Response, Problem> {
     let (code, proof) = (wish.code.expose_secret(), wish.proof(&cookie));
-    let pair = state.identity().exchange_sign_in_code(code, proof, client.device, &context.origin()).await?;
-    Ok(Answer(pair.into()))
+    Ok(auth::answer(state.identity().exchange_sign_in_code(code, proof, client.device, &context.origin()).await?))
 }
 
 /// Changes a one-time code for a session of cookies
@@ -220,10 +224,13 @@ async fn exchange_code(
 #[utoipa::path(
     post, path = "/auth/web/oauth/exchange", operation_id = "webExchangeCode", tag = "Identity",
     request_body = ExchangeBody,
-    responses((
-        status = 200, description = "The session has begun.", body = WebSessionBody,
-        headers(("Set-Cookie" = String, description = "Both cookies.")),
-    )),
+    responses(
+        (
+            status = 200, description = "The session has begun.", body = WebSessionBody,
+            headers(("Set-Cookie" = String, description = "Both cookies.")),
+        ),
+        (status = 202, description = "A code is asked for, too.", body = ChallengeBody),
+    ),
     security(()),
     extensions(("x-problems" = json!(["unauthenticated", "forbidden"]))),
 )]
@@ -234,10 +241,10 @@ async fn web_exchange_code(
     _page: OwnPage,
     cookie: OauthCookie,
     Json(wish): Json<ExchangeBody>,
-) -> Result<web::Answered, Problem> {
+) -> Result<Response, Problem> {
     let (code, proof) = (wish.code.expose_secret(), wish.proof(&cookie));
-    let pair = state.identity().exchange_sign_in_code(code, proof, client.device, &context.origin()).await?;
-    web::answer(&state, &pair)
+    let step = state.identity().exchange_sign_in_code(code, proof, client.device, &context.origin()).await?;
+    web::answer_step(&state, step)
 }
 
 /// Who an account is at a provider.

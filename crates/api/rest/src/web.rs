@@ -1,7 +1,7 @@
 //! `/auth/web`: signing in from pages of this instance, whose tokens lie in cookies that no script reads.
 
 use application::error::AppError;
-use application::identity::TokenPair;
+use application::identity::{SignIn, TokenPair};
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
@@ -20,6 +20,7 @@ use crate::extract::client::Client;
 use crate::extract::cookie::{ACCESS, REFRESH, kept};
 use crate::extract::web::{Leaver, OwnPage, WebCaller};
 use crate::problem::Problem;
+use crate::second_factor::ChallengeBody;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -49,14 +50,18 @@ pub(crate) type Answered = (StatusCode, HeaderMap, Answer<WebSessionBody>);
 ///
 /// For pages of this instance: the tokens lie in the cookies `__Host-goticket-access` and `__Host-goticket-refresh`, which
 /// no script reads, and which count wherever a bearer token does. With them, what changes something must bear
-/// `X-CSRF-Token`. Taken from pages of this origin alone.
+/// `X-CSRF-Token`. An account with a second factor gets 202 with a `challenge` for `/auth/web/login/second-factor`, and no
+/// cookies. Taken from pages of this origin alone.
 #[utoipa::path(
     post, path = "/auth/web/login", operation_id = "webLogin", tag = "Identity",
     request_body = LoginBody,
-    responses((
-        status = 200, description = "The session has begun.", body = WebSessionBody,
-        headers(("Set-Cookie" = String, description = "Both cookies.")),
-    )),
+    responses(
+        (
+            status = 200, description = "The session has begun.", body = WebSessionBody,
+            headers(("Set-Cookie" = String, description = "Both cookies.")),
+        ),
+        (status = 202, description = "A code is asked for, too.", body = ChallengeBody),
+    ),
     security(()),
     extensions(("x-problems" = json!(["unauthenticated", "forbidden"]))),
 )]
@@ -66,9 +71,9 @@ async fn web_login(
     client: Client,
     _page: OwnPage,
     Json(wish): Json<LoginBody>,
-) -> Result<Answered, Problem> {
-    let pair = state.identity().login_on(client.device, wish.email(), wish.password(), &context.origin()).await?;
-    answer(&state, &pair)
+) -> Result<Response, Problem> {
+    let step = state.identity().login_on(client.device, wish.email(), wish.password(), &context.origin()).await?;
+    answer_step(&state, step)
 }
 
 /// Changes the refresh token of the cookie for a new pair
@@ -131,6 +136,14 @@ async fn web_logout(State(state): State<AppState>, leaver: Leaver) -> Result<(St
 /// Makes the browser forget both cookies.
 fn forgotten() -> Result<HeaderMap, Problem> {
     cookies(("", 0), ("", 0))
+}
+
+/// The session of tokens, which go into cookies, or what is to be shown with a code to get one.
+pub(crate) fn answer_step(state: &AppState, step: SignIn) -> Result<Response, Problem> {
+    match step {
+        SignIn::Done(pair) => Ok(answer(state, &pair)?.into_response()),
+        SignIn::Challenged(challenge) => Ok(ChallengeBody::from(challenge).into_response()),
+    }
 }
 
 /// The session of these tokens, which go into cookies.

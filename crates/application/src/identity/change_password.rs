@@ -65,6 +65,18 @@ impl Identity {
         Ok(account)
     }
 
+    /// As [`prove_password`](Self::prove_password) for the field `password` of an account that has one; an account without
+    /// has nothing to show, and is answered as it is.
+    ///
+    /// # Errors
+    /// As [`prove_password`](Self::prove_password).
+    pub(super) async fn prove_password_if_any(&self, account: Account, raw: Option<&str>) -> Result<Account, AppError> {
+        if account.password.is_none() {
+            return Ok(account);
+        }
+        self.prove_password(account.user.id, "password", raw.unwrap_or_default()).await
+    }
+
     /// Locks an account whose password was [proved](Self::prove_password), and answers it as it is now.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use async_trait::async_trait;
-use domain::SigningKeyId;
 use domain::identity::{Password, PasswordHash};
-use secrecy::SecretSlice;
+use domain::{SigningKeyId, Timestamp};
+use secrecy::{SecretSlice, SecretString};
 
 use crate::error::{AppError, chain};
 use crate::identity::AccessClaims;
@@ -131,6 +131,26 @@ pub trait Sealer: Send + Sync {
 
     /// Whether it was sealed by the key that seals now, and not by one that is only known still.
     fn is_current(&self, sealed: &[u8]) -> bool;
+}
+
+/// Codes of apps that know a seed (TOTP, RFC 6238): six digits, steps of 30 seconds. A code counts in its step, and in the
+/// ones before and after, since clocks differ.
+pub trait OneTimeCodes: Send + Sync {
+    /// The step of time that the code belongs to, if it is one that counts now. It takes as long for a wrong code as for
+    /// a right one.
+    ///
+    /// # Errors
+    /// When the seed is none.
+    fn step(&self, seed: &[u8], code: &str, now: Timestamp) -> Result<Option<u64>, CryptoError>;
+
+    /// The seed as one types it into an app (base32).
+    fn secret(&self, seed: &[u8]) -> SecretString;
+
+    /// What an app reads from a QR code: `otpauth://totp/…` with the seed.
+    ///
+    /// # Errors
+    /// When the seed is none.
+    fn link(&self, seed: &[u8], account: &str) -> Result<SecretString, CryptoError>;
 }
 
 /// Randomness for secrets.

@@ -43,6 +43,7 @@ impl Identity {
         let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;
         uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
         uow.delete_email_change(after.id).await?;
+        uow.delete_second_factor(after.id).await?;
         uow.erase_user(&after).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;

@@ -80,6 +80,42 @@ impl Scribe<'_> {
         self.by_owner(before, after, "goticket.user.claimed.v1", "user.claimed", facts)
     }
 
+    /// `goticket.user.second_factor_changed.v1`; `how` is `set_up`, `recovery_codes_renewed` or `removed` by its owner, or
+    /// `reset` by an admin.
+    pub(super) fn second_factor_changed(&self, before: &User, after: &User, how: &str) -> Entry {
+        let (id, kind) = (after.id.uuid(), "goticket.user.second_factor_changed.v1");
+        let facts = json!({ "userId": id, "how": how });
+        let mut to = user_state(after);
+        to["secondFactor"] = json!(how);
+        Entry {
+            message: self.message(id, after.version, kind, facts.to_string()),
+            line: self.noted(
+                self.origin.actor,
+                "user.second_factor_changed",
+                ("user", id),
+                Some(user_state(before)),
+                Some(to),
+            ),
+        }
+    }
+
+    /// A line of the audit log: a seed is made, and not asked for yet.
+    pub(super) fn second_factor_begun(&self, user: &User) -> AuditRow {
+        self.noted(self.origin.actor, "user.second_factor_begun", ("user", user.id.uuid()), None, None)
+    }
+
+    /// A line of the audit log about a wrong code; `is_blocked` where it was one too many.
+    pub(super) fn second_factor_failed(&self, user: &User, is_blocked: bool) -> AuditRow {
+        let state = json!({ "blocked": is_blocked });
+        self.noted(self.origin.actor, "user.second_factor_failed", ("user", user.id.uuid()), None, Some(state))
+    }
+
+    /// A line of the audit log: a recovery code, of which so many are `left`, has stood in for one of the app.
+    pub(super) fn recovery_code_used(&self, user: &User, left: u64) -> AuditRow {
+        let state = json!({ "left": left });
+        self.noted(Actor::User(user.id), "user.recovery_code_used", ("user", user.id.uuid()), None, Some(state))
+    }
+
     /// A line of the audit log: a wish concerns no other program.
     pub(super) fn email_change_asked(&self, user: &User) -> AuditRow {
         self.noted(self.origin.actor, "user.email_change_asked", ("user", user.id.uuid()), None, None)

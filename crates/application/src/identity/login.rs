@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::error::AppError;
 use crate::guard::LimitKey;
+use crate::identity::SignIn;
 use crate::identity::service::Identity;
 use crate::identity::tokens::TokenPair;
 use crate::journal::Scribe;
@@ -16,13 +17,13 @@ use crate::store::UnitOfWork;
 const SESSIONS_MAX: u64 = 100;
 
 impl Identity {
-    /// Starts a session. A wrong password and an unknown address answer alike, after the same work; what cannot be an
+    /// Starts a session, or asks for a second factor where the account has one. A wrong password and an unknown address answer alike, after the same work; what cannot be an
     /// address or a password of anybody is refused at once. Doing it twice starts two sessions.
     ///
     /// # Errors
     /// [`AppError::BadCredentials`]; [`AppError::RateLimited`] after too many wrong passwords;
     /// [`AppError::Unavailable`] when too many passwords wait to be hashed.
-    pub async fn login(&self, email: &str, password: &str, origin: &Origin) -> Result<TokenPair, AppError> {
+    pub async fn login(&self, email: &str, password: &str, origin: &Origin) -> Result<SignIn, AppError> {
         self.login_on(Device::default(), email, password, origin).await
     }
 
@@ -36,7 +37,7 @@ impl Identity {
         email: &str,
         password: &str,
         origin: &Origin,
-    ) -> Result<TokenPair, AppError> {
+    ) -> Result<SignIn, AppError> {
         let (Ok(email), Ok(password)) = (EmailAddress::parse("email", email), Password::parse("password", password))
         else {
             return Err(AppError::BadCredentials);
@@ -81,7 +82,7 @@ impl Identity {
         password: &Password,
         device: Device,
         origin: &Origin,
-    ) -> Result<TokenPair, AppError> {
+    ) -> Result<SignIn, AppError> {
         let rehashed = self.rehash(account, password).await;
         let user = &account.user;
         let mut uow = self.ports.store.begin().await?;
@@ -90,12 +91,12 @@ impl Identity {
         if let Some(password) = rehashed {
             uow.save_password(user.id, &password).await?;
         }
-        let pair = self.start_session_in_op(uow.as_mut(), user, device, origin).await?;
+        let step = self.sign_in_in_op(uow.as_mut(), user, device, origin).await?;
         uow.commit().await?;
-        Ok(pair)
+        Ok(step)
     }
 
-    /// Starts a session of an account that this transaction has locked, however its owner has proved to be he.
+    /// Starts a session of an account that this transaction has locked and whose owner has shown all that is asked of him.
     pub(super) async fn start_session_in_op(
         &self,
         uow: &mut dyn UnitOfWork,

@@ -21,7 +21,7 @@ impl Identity {
         }
     }
 
-    /// Deletes mailed tokens, one-time codes and wishes for another address that are worth nothing any more.
+    /// Deletes mailed tokens, one-time codes, challenges and wishes for another address that are worth nothing any more.
     ///
     /// # Errors
     /// What the store answers.
@@ -29,6 +29,7 @@ impl Identity {
         let mut uow = self.ports.store.begin().await?;
         uow.delete_lapsed_mailed_tokens(self.now()).await?;
         uow.delete_lapsed_sign_in_codes(self.now()).await?;
+        uow.delete_lapsed_sign_in_challenges(self.now()).await?;
         uow.commit().await?;
         Ok(())
     }

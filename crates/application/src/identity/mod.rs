@@ -29,6 +29,7 @@ mod repository;
 mod revoked;
 mod rewrap;
 mod rotate_keys;
+mod second_factor;
 mod secret_token;
 mod service;
 mod sessions;
@@ -42,7 +43,9 @@ mod verify_email;
 pub use api_key_store::{ApiKeyReads, ApiKeyRepository, RevokedKey};
 pub use change_email::EmailAgreement;
 pub use claims::AccessClaims;
-pub use crypto::{CryptoError, HashError, KeyPair, PasswordHasher, SealError, Sealer, SecretRandom, TokenFormat};
+pub use crypto::{
+    CryptoError, HashError, KeyPair, OneTimeCodes, PasswordHasher, SealError, Sealer, SecretRandom, TokenFormat,
+};
 pub use demo::{DEMO_ACCOUNTS_MAX, DemoAccount};
 pub(crate) use forgot_password::KIND as FORGOTTEN;
 pub use forgot_password::MailPasswordResets;
@@ -56,6 +59,7 @@ pub use repository::{
     ChangedRole, EndedSession, IdentityReads, IdentityRepository, Revocations, StoredSigningKey, UserInsert,
 };
 pub use rewrap::{Rewrap, Rewrapped, RowKey, SEALED, SealedColumn, SealedValue, SealedValues};
+pub use second_factor::{Challenge, Enrolment, SecondFactorReads, SecondFactorRepository, SecondFactorState, SignIn};
 pub(crate) use secret_token::token_hash;
 pub use service::{Identity, IdentityPorts};
 pub use settings::IdentitySettings;

@@ -27,7 +27,7 @@ use domain::identity::{
 };
 use domain::{EmailAddress, Limit, SessionId, SigningKeyId, Timestamp, UserId};
 
-use crate::identity::{ApiKeyReads, ExternalIdentityReads, RevokedKey};
+use crate::identity::{ApiKeyReads, ExternalIdentityReads, RevokedKey, SecondFactorReads};
 use crate::store::StoreError;
 
 /// What became of a new account.
@@ -247,7 +247,7 @@ pub trait IdentityRepository {
 
 /// Reads that need no transaction. Each sees what was committed before it began.
 #[async_trait]
-pub trait IdentityReads: ApiKeyReads + ExternalIdentityReads + Send + Sync {
+pub trait IdentityReads: ApiKeyReads + ExternalIdentityReads + SecondFactorReads + Send + Sync {
     /// The account with this address, with what is kept of its password.
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
 

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::error::AppError;
-use crate::identity::{Sealer, forgot_password};
+use crate::identity::{Sealer, forgot_password, second_factor};
 use crate::store::StoreError;
 
 /// A column whose values are sealed.
@@ -36,6 +36,7 @@ pub const SEALED: &[SealedColumn] = &[
     bytes("signing_keys", "sealed_private_key", "access token signing key"),
     bytes("audit_keys", "sealed_private_key", "audit signing key"),
     bytes("ticket_keys", "sealed_private_key", crate::admission::KEY_PURPOSE),
+    SealedColumn { key: "user_id", ..bytes("second_factors", "sealed_seed", second_factor::SEED) },
     jobs(crate::mail::KIND, "mail"),
     jobs(forgot_password::KIND, "password.forgot"),
 ];

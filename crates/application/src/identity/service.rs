@@ -13,7 +13,8 @@ use crate::identity::revoked::{POLL_EVERY, Reader, Revoked};
 use crate::identity::verified::VerifiedTokens;
 use crate::identity::verified_keys::VerifiedKeys;
 use crate::identity::{
-    ChangedRole, IdentityReads, IdentitySettings, PasswordHasher, Sealer, SecretRandom, SignInProvider, TokenFormat,
+    ChangedRole, IdentityReads, IdentitySettings, OneTimeCodes, PasswordHasher, Sealer, SecretRandom, SignInProvider,
+    TokenFormat,
 };
 use crate::mail::Mails;
 use crate::store::Store;
@@ -35,6 +36,8 @@ pub struct IdentityPorts {
     pub tokens: Arc<dyn TokenFormat>,
     /// The master key.
     pub sealer: Arc<dyn Sealer>,
+    /// Codes of second factors.
+    pub codes: Arc<dyn OneTimeCodes>,
     /// Randomness for refresh tokens.
     pub random: Arc<dyn SecretRandom>,
     /// Mails.

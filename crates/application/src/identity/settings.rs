@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use domain::identity::SessionLifetimes;
+use domain::identity::{Role, SessionLifetimes};
 
 /// How accounts and sessions behave. The cost of a password hash is a setting of the hasher.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct IdentitySettings {
     pub session: SessionLifetimes,
     /// Whether a buyer who makes an organizer becomes an organizer himself (`auth.self_service_organizers`).
     pub self_service_organizers: bool,
+    /// The roles that may do nothing without a second factor (`auth.second_factor.required_for`).
+    pub second_factor_required_for: Vec<Role>,
     /// Where people reach the instance, like `https://tickets.example.com`: providers send them back there.
     pub public_url: String,
     /// The pages at which signing in by a provider may end; the first one where none is wished for.
@@ -35,6 +37,7 @@ impl Default for IdentitySettings {
             access_ttl: TimeDelta::minutes(15),
             session: SessionLifetimes::default(),
             self_service_organizers: false,
+            second_factor_required_for: Vec::new(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             sign_in_pages: vec!["http://127.0.0.1:8080/account/sign-in".to_owned()],
             demo_token_ttl: None,

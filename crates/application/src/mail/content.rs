@@ -79,6 +79,33 @@ pub enum MailContent {
         /// Since when.
         when: String,
     },
+    /// A code is asked for at every sign-in from now on.
+    SecondFactorSetUp {
+        /// Since when.
+        when: String,
+    },
+    /// No code is asked for any more.
+    SecondFactorRemoved {
+        /// Since when.
+        when: String,
+    },
+    /// Too many codes were wrong, and none is taken for a while.
+    SecondFactorBlocked {
+        /// Until when.
+        when: String,
+    },
+    /// A recovery code was used.
+    RecoveryCodeUsed {
+        /// When.
+        when: String,
+        /// How many are left.
+        left: String,
+    },
+    /// There are other recovery codes.
+    RecoveryCodesRenewed {
+        /// Since when.
+        when: String,
+    },
     /// The account has another address now: to the one it had.
     EmailChanged {
         /// Since when.
@@ -105,6 +132,11 @@ impl MailContent {
             Self::EmailInUse {} => "email_in_use",
             Self::IdentityLinked { .. } => "identity_linked",
             Self::IdentityUnlinked { .. } => "identity_unlinked",
+            Self::SecondFactorSetUp { .. } => "second_factor_set_up",
+            Self::SecondFactorRemoved { .. } => "second_factor_removed",
+            Self::SecondFactorBlocked { .. } => "second_factor_blocked",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::RecoveryCodesRenewed { .. } => "recovery_codes_renewed",
             Self::EmailChanged { .. } => "email_changed",
             Self::AccountDeleted { .. } => "account_deleted",
         }

@@ -83,17 +83,20 @@ pub enum EndReason {
     AccountDeleted,
     /// The owner of its address, which nobody had verified before, has come by way of a provider.
     Claimed,
+    /// An admin has taken the second factor of its account away.
+    SecondFactorReset,
 }
 
 impl EndReason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Logout,
         Self::TokenReuse,
         Self::EndedByOwner,
         Self::PasswordChanged,
         Self::AccountDeleted,
         Self::Claimed,
+        Self::SecondFactorReset,
     ];
 
     /// The word for stores and journals.
@@ -106,6 +109,7 @@ impl EndReason {
             Self::PasswordChanged => "password_changed",
             Self::AccountDeleted => "account_deleted",
             Self::Claimed => "claimed",
+            Self::SecondFactorReset => "second_factor_reset",
         }
     }
 }

@@ -127,6 +127,12 @@ impl User {
         self.changed()
     }
 
+    /// After its second factor was set up, changed or taken away.
+    #[must_use]
+    pub fn with_other_second_factor(&self) -> Self {
+        self.changed()
+    }
+
     /// After its password was changed, of which it knows nothing but that it happened.
     #[must_use]
     pub fn with_new_password(&self) -> Self {

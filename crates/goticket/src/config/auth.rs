@@ -154,6 +154,7 @@ impl Settings {
             access_ttl: auth.access_ttl.delta(),
             session: SessionLifetimes { idle: auth.session_idle.delta(), absolute: auth.session_absolute.delta() },
             self_service_organizers: auth.self_service_organizers,
+            second_factor_required_for: Vec::new(),
             public_url,
             sign_in_pages,
             demo_token_ttl: self.demo.enabled.then(|| self.demo.token_ttl.delta()),

@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod limits;
 pub mod privacy;
 pub mod race;
+pub mod second_factors;
 pub mod tickets;
 pub mod unit;
 pub mod upkeep;

@@ -227,3 +227,65 @@ pub(crate) mod sign_in_code {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// The second factor of an account.
+pub(crate) mod second_factor {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "second_factors")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: Uuid,
+        pub(crate) sealed_seed: Vec<u8>,
+        pub(crate) made_at: i64,
+        pub(crate) confirmed_at: Option<i64>,
+        pub(crate) last_step: Option<i64>,
+        pub(crate) failures: i32,
+        pub(crate) blocked_until: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A recovery code, as its digest.
+pub(crate) mod recovery_code {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "recovery_codes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) hash: Vec<u8>,
+        pub(crate) user_id: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A sign-in that waits for a code.
+pub(crate) mod sign_in_challenge {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sign_in_challenges")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) hash: Vec<u8>,
+        pub(crate) user_id: Uuid,
+        pub(crate) user_version: i32,
+        pub(crate) tries_left: i32,
+        pub(crate) expires_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

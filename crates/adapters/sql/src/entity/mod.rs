@@ -13,8 +13,8 @@ pub(crate) use catalog::{
     event, invitation, invitation_event, lane, member, member_event, organizer, pool, ticket_type, ticket_type_pool,
 };
 pub(crate) use identity::{
-    api_key, email_change, external_identity, mailed_token, refresh_token, seal_check, session, sign_in_code,
-    signing_key, user,
+    api_key, email_change, external_identity, mailed_token, recovery_code, refresh_token, seal_check, second_factor,
+    session, sign_in_challenge, sign_in_code, signing_key, user,
 };
 pub(crate) use journal::{audit, idempotency_key, job, outbox, outbox_pruning};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};

@@ -4,13 +4,14 @@ use application::identity::StoredSigningKey;
 use application::store::StoreError;
 use domain::identity::{
     Account, ApiKey, Device, EmailChange, EndReason, ExternalIdentity, ExternalSubject, MailedToken, RefreshToken,
-    Scope, Scopes, Session, SessionEnd, SignInCode, TokenHash, User, UserName,
+    Scope, Scopes, SecondFactor, Session, SessionEnd, SignInChallenge, SignInCode, TokenHash, User, UserName,
 };
 use domain::{ApiKeyId, EmailAddress, ExternalIdentityId, OrganizerId, SessionId, SigningKeyId, Text, UserId};
 
 use super::{count, instant, instant_if, integer, micros};
 use crate::entity::{
-    api_key, email_change, external_identity, mailed_token, refresh_token, session, sign_in_code, signing_key, user,
+    api_key, email_change, external_identity, mailed_token, refresh_token, second_factor, session, sign_in_challenge,
+    sign_in_code, signing_key, user,
 };
 use crate::error::bad_row;
 
@@ -99,7 +100,8 @@ const fn known_before(reason: EndReason) -> EndReason {
         | EndReason::EndedByOwner
         | EndReason::PasswordChanged
         | EndReason::AccountDeleted
-        | EndReason::Claimed => EndReason::Logout,
+        | EndReason::Claimed
+        | EndReason::SecondFactorReset => EndReason::Logout,
     }
 }
 
@@ -243,17 +245,18 @@ pub(crate) fn external_identity_row(identity: &ExternalIdentity) -> external_ide
     }
 }
 
+/// A digest of its column.
+fn token_digest(bytes: &[u8]) -> Result<TokenHash, StoreError> {
+    Ok(TokenHash::new(bytes.try_into().map_err(|_| bad_row("digest of a code", bytes.len()))?))
+}
+
 /// A one-time code of its row.
 pub(crate) fn sign_in_code(row: &sign_in_code::Model) -> Result<SignInCode, StoreError> {
-    let hash = |bytes: &[u8]| {
-        let digest = bytes.try_into().map_err(|_| bad_row("digest of a code", bytes.len()))?;
-        Ok::<_, StoreError>(TokenHash::new(digest))
-    };
     Ok(SignInCode {
-        hash: hash(&row.hash)?,
+        hash: token_digest(&row.hash)?,
         user: UserId::new(row.user_id),
         user_version: count(row.user_version)?,
-        binding: hash(&row.binding)?,
+        binding: token_digest(&row.binding)?,
         expires_at: instant(row.expires_at)?,
     })
 }
@@ -266,5 +269,54 @@ pub(crate) fn sign_in_code_row(code: &SignInCode) -> sign_in_code::Model {
         user_version: integer(code.user_version),
         binding: code.binding.as_bytes().to_vec(),
         expires_at: micros(code.expires_at),
+    }
+}
+
+/// A second factor of its row.
+pub(crate) fn second_factor(row: second_factor::Model) -> Result<SecondFactor, StoreError> {
+    let step = |step: i64| u64::try_from(step).map_err(|_| bad_row("step of a second factor", step));
+    Ok(SecondFactor {
+        user: UserId::new(row.user_id),
+        sealed_seed: row.sealed_seed,
+        made_at: instant(row.made_at)?,
+        confirmed_at: instant_if(row.confirmed_at)?,
+        last_step: row.last_step.map(step).transpose()?,
+        failures: count(row.failures)?,
+        blocked_until: instant_if(row.blocked_until)?,
+    })
+}
+
+/// The row of a second factor.
+pub(crate) fn second_factor_row(factor: &SecondFactor) -> second_factor::Model {
+    second_factor::Model {
+        user_id: factor.user.uuid(),
+        sealed_seed: factor.sealed_seed.clone(),
+        made_at: micros(factor.made_at),
+        confirmed_at: factor.confirmed_at.map(micros),
+        last_step: factor.last_step.map(|step| i64::try_from(step).unwrap_or(i64::MAX)),
+        failures: integer(factor.failures),
+        blocked_until: factor.blocked_until.map(micros),
+    }
+}
+
+/// A challenge of its row.
+pub(crate) fn sign_in_challenge(row: &sign_in_challenge::Model) -> Result<SignInChallenge, StoreError> {
+    Ok(SignInChallenge {
+        hash: token_digest(&row.hash)?,
+        user: UserId::new(row.user_id),
+        user_version: count(row.user_version)?,
+        tries_left: count(row.tries_left)?,
+        expires_at: instant(row.expires_at)?,
+    })
+}
+
+/// The row of a challenge.
+pub(crate) fn sign_in_challenge_row(challenge: &SignInChallenge) -> sign_in_challenge::Model {
+    sign_in_challenge::Model {
+        hash: challenge.hash.as_bytes().to_vec(),
+        user_id: challenge.user.uuid(),
+        user_version: integer(challenge.user_version),
+        tries_left: integer(challenge.tries_left),
+        expires_at: micros(challenge.expires_at),
     }
 }

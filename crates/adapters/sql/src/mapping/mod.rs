@@ -15,8 +15,8 @@ pub(crate) use catalog::{
 };
 pub(crate) use identity::{
     account_row, api_key, api_key_row, email_change, email_change_row, external_identity, external_identity_row,
-    mailed_token, mailed_token_row, refresh_token, refresh_token_row, session, session_row, sign_in_code,
-    sign_in_code_row, signing_key, user,
+    mailed_token, mailed_token_row, refresh_token, refresh_token_row, second_factor, second_factor_row, session,
+    session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
 pub(crate) use ticket::{ticket, ticket_key, ticket_key_row, ticket_status_code};
 

@@ -12,6 +12,7 @@ mod m20261121_000012_invitations;
 mod m20261121_000013_external_identities;
 mod m20261121_000015_audit_chain;
 mod m20261122_000016_audit_digests;
+mod m20261122_000017_second_factor;
 mod m20261122_000018_retention;
 mod m20261122_000020_tickets;
 
@@ -29,6 +30,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261121_000013_external_identities", steps: m20261121_000013_external_identities::STEPS },
     Migration { name: "m20261121_000015_audit_chain", steps: m20261121_000015_audit_chain::STEPS },
     Migration { name: "m20261122_000016_audit_digests", steps: m20261122_000016_audit_digests::STEPS },
+    Migration { name: "m20261122_000017_second_factor", steps: m20261122_000017_second_factor::STEPS },
     Migration { name: "m20261122_000018_retention", steps: m20261122_000018_retention::STEPS },
     Migration { name: "m20261122_000020_tickets", steps: m20261122_000020_tickets::STEPS },
 ];

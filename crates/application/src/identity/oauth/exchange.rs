@@ -3,16 +3,16 @@
 use domain::identity::Device;
 
 use crate::error::AppError;
+use crate::identity::SignIn;
 use crate::identity::secret_token::{digest, token_hash};
 use crate::identity::service::Identity;
-use crate::identity::tokens::TokenPair;
 use crate::origin::Origin;
 
 /// A code verifier of PKCE (RFC 7636, 4.1), and the proof in a cookie, which has the least.
 const PROOF_CHARS: std::ops::RangeInclusive<usize> = 43..=128;
 
 impl Identity {
-    /// Starts a session for who shows a one-time code, and with it the `proof` that he has begun the sign-in: the secret
+    /// Starts a session, or asks for a second factor where the account has one, for who shows a one-time code, and with it the `proof` that he has begun the sign-in: the secret
     /// of the challenge, or what his browser keeps. A code is used up even where the proof is wrong.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Identity {
         proof: Option<&str>,
         device: Device,
         origin: &Origin,
-    ) -> Result<TokenPair, AppError> {
+    ) -> Result<SignIn, AppError> {
         let hash = token_hash(code).ok_or(AppError::Unauthenticated)?;
         let proof = proof.filter(|text| PROOF_CHARS.contains(&text.len())).map(digest);
         let now = self.now();
@@ -36,8 +36,8 @@ impl Identity {
             uow.commit().await?;
             return Err(AppError::Unauthenticated);
         }
-        let pair = self.start_session_in_op(uow.as_mut(), &user, device, origin).await?;
+        let step = self.sign_in_in_op(uow.as_mut(), &user, device, origin).await?;
         uow.commit().await?;
-        Ok(pair)
+        Ok(step)
     }
 }

@@ -320,6 +320,7 @@ impl Identity {
         uow.drop_password(after.id).await?;
         uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
         uow.delete_email_change(after.id).await?;
+        uow.delete_second_factor(after.id).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
         let ended = self.end_sessions_in_op(uow, after.id, None, EndReason::Claimed, origin).await?;
@@ -366,7 +367,7 @@ impl Identity {
         self.notify_in_op(uow, (user, &user.email), notice, now).await
     }
 
-    pub(super) fn scribe<'a>(&'a self, origin: &'a Origin) -> Scribe<'a> {
+    pub(in crate::identity) fn scribe<'a>(&'a self, origin: &'a Origin) -> Scribe<'a> {
         Scribe { ids: self.ports.ids.as_ref(), origin, at: self.now() }
     }
 

@@ -88,9 +88,7 @@ impl Identity {
         if !account.user.email_verified {
             return Err(AppError::InvalidState("verify the e-mail address of the account first".to_owned()));
         }
-        if account.password.is_some() {
-            self.prove_password(principal.user, "password", password.unwrap_or_default()).await?;
-        }
+        self.prove_password_if_any(account, password).await?;
         let bound = (self.new_token("")?.hash, None);
         let linking = Some((principal.user, principal.session));
         let attempt = Attempt::new(self.secrets()?, (provider.name(), page), bound, linking, self.now());
