@@ -47,6 +47,11 @@ pub enum AppError {
     /// Known, but not allowed; code `forbidden`.
     #[error("you are not allowed to do this")]
     Forbidden,
+    /// Known, and allowed once he has a second factor; code `forbidden`.
+    #[error(
+        "set up a second factor first (POST /api/v1/users/me/second-factor), then refresh the session or sign in anew"
+    )]
+    SecondFactorOwed,
     /// Code `not_found`.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -98,7 +103,7 @@ impl AppError {
         match self {
             Self::Validation(_) | Self::IdempotencyConflict => Kind::Invalid,
             Self::Unauthenticated | Self::BadCredentials => Kind::Unauthenticated,
-            Self::Forbidden => Kind::Forbidden,
+            Self::Forbidden | Self::SecondFactorOwed => Kind::Forbidden,
             Self::NotFound(_) => Kind::NotFound,
             Self::AlreadyExists(_) | Self::InvalidState(_) | Self::RequestInProgress => Kind::Conflict,
             Self::PreconditionFailed { .. } => Kind::PreconditionFailed,
@@ -124,7 +129,7 @@ impl AppError {
         match self {
             Self::Validation(_) => "validation_failed",
             Self::Unauthenticated | Self::BadCredentials => "unauthenticated",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden | Self::SecondFactorOwed => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::AlreadyExists(_) => "already_exists",
             Self::InvalidState(_) => "invalid_state",

@@ -49,4 +49,18 @@ pub struct Principal {
     pub session: SessionId,
     /// What the platform lets him do.
     pub role: Role,
+    /// How he stands to a second factor.
+    pub factor: Factor,
+}
+
+/// How an account stands to a second factor, as its access token says: it is known without a look into the database, and
+/// counts from the next token on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Factor {
+    /// It has one.
+    Present,
+    /// It has none, and is asked for none.
+    Missing,
+    /// It has none, and its role or what it does for an organizer cannot do without: `auth.second_factor.required_for`.
+    Owed,
 }

@@ -2,16 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
 
+use application::clock::Clock;
 use application::guard::{LimitClass, LimitRates, Rate};
+use application::identity::IdentitySettings;
+use application::store::Store;
 use axum::http::Method;
 use chrono::TimeDelta;
+use domain::catalog::{Member, MemberRole, Reach};
 use domain::identity::Role;
+use domain::{OrganizerId, UserId};
 use goticket_testkit::app::{Caller, PASSWORD, Reply, Settings, TestApp};
 use goticket_testkit::databases::Engine;
 use goticket_testkit::phone::Phone;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+/// An id of nothing.
+const NOTHING: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const MINE: &str = "/api/v1/users/me/second-factor";
 
 async fn login(app: &TestApp, name: &str) -> Reply {
@@ -373,5 +380,152 @@ async fn a_reset_of_the_password_keeps_it_and_the_account_takes_it_along(#[case]
     for table in ["second_factors", "recovery_codes", "sign_in_challenges"] {
         assert_eq!(app.database.count(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
     }
+    app.stop().await;
+}
+
+/// An application where these roles cannot do without.
+async fn asking(engine: Engine, roles: &[Role]) -> TestApp {
+    let identity = IdentitySettings { second_factor_required_for: roles.to_vec(), ..IdentitySettings::default() };
+    TestApp::start_with(engine, Settings { identity, ..Settings::default() }).await
+}
+
+fn owes(reply: &Reply) {
+    let detail = reply.problem(403, "forbidden")["detail"].as_str().unwrap();
+    assert!(detail.starts_with("set up a second factor first"), "{detail}");
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn who_cannot_do_without_sets_one_up_and_is_whole_after_a_refresh(#[case] engine: Engine) {
+    let app = asking(engine, &[Role::Admin]).await;
+    let ana = app.account("ana", Role::User).await;
+    app.account("boss", Role::Admin).await;
+    let pair = login(&app, "boss").await.expect(200);
+    let boss = app.bearer(pair["accessToken"].as_str().unwrap());
+    for path in ["/api/v1/auth/me", "/api/v1/users", "/api/v1/events", "/api/v1/users/me/export"] {
+        owes(&boss.get(path).await);
+    }
+    let state = boss.get(MINE).await.expect(200);
+    assert_eq!((&state["required"], &state["enabled"]), (&json!(true), &json!(false)));
+    let (phone, _) = enrolled(&app, &boss).await;
+    // The token does not know yet; the next one does.
+    owes(&boss.get("/api/v1/users").await);
+    let refresh = json!({ "refreshToken": pair["refreshToken"] });
+    let pair = app.anybody().post("/api/v1/auth/refresh", &refresh).await.expect(200);
+    app.bearer(pair["accessToken"].as_str().unwrap()).get("/api/v1/users").await.expect(200);
+    let boss = sign_in(&app, "boss", &phone.next(&app)).await;
+    boss.get("/api/v1/users").await.expect(200);
+    let remove = json!({ "password": PASSWORD, "code": phone.next(&app) });
+    boss.post(&format!("{MINE}/remove"), &remove).await.problem(409, "invalid_state");
+
+    // Others are asked for nothing, until they become such a one: at once, and not with their next token.
+    ana.get("/api/v1/auth/me").await.expect(200);
+    assert_eq!(ana.get(MINE).await.expect(200)["required"], false);
+    let path = format!("/api/v1/users/{}", ana.user());
+    boss.patch(&path, &json!({ "role": "admin" })).await.expect(200);
+    owes(&ana.get("/api/v1/users").await);
+    ana.act("/api/v1/auth/logout").await.expect(204);
+    app.stop().await;
+}
+
+/// Every operation of the document but those few: a new one is refused until somebody has thought of it.
+#[tokio::test]
+async fn who_owes_one_gets_nothing_else_of_all_there_is() {
+    let app = asking(Engine::Sqlite, &[Role::User]).await;
+    let ana = app.account("ana", Role::User).await;
+    let open = ["confirmSecondFactor", "enrolSecondFactor", "getSecondFactor", "logout"];
+    let document = serde_json::to_value(api_rest::openapi()).unwrap();
+    let mut refused = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            let asks = operation["security"].as_array().is_some_and(|ways| ways.contains(&json!({ "bearer": [] })));
+            if !asks || open.contains(&id) {
+                continue;
+            }
+            let parts = path.split('/').map(|part| if part.starts_with('{') { NOTHING } else { part });
+            let path = parts.collect::<Vec<_>>().join("/");
+            let body = operation.get("requestBody").map(|_| "{}".to_owned());
+            let reply = ana.send(method.to_uppercase().parse().unwrap(), &path, &[], body).await;
+            assert_eq!(reply.status, 403, "{id}: {}", reply.text);
+            owes(&reply);
+            refused += 1;
+        }
+    }
+    assert!(refused > 50, "{refused} were tried");
+    ana.act("/api/v1/auth/logout").await.expect(204);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn pages_set_one_up_too() {
+    let app = asking(Engine::Sqlite, &[Role::Organizer]).await;
+    app.account("ana", Role::Organizer).await;
+    let login = json!({ "email": "ana@example.com", "password": PASSWORD }).to_string();
+    let own = [("sec-fetch-site", "same-origin")];
+    let reply = app.anybody().send(Method::POST, "/api/v1/auth/web/login", &own, Some(login)).await;
+    let line = reply.headers.get_all("set-cookie").iter().next().unwrap().to_str().unwrap();
+    let cookie = line.split(';').next().unwrap().to_owned();
+    let csrf = reply.expect(200)["csrfToken"].as_str().unwrap().to_owned();
+    let send = async |method: Method, path: &str, body: Option<Value>| {
+        let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf), ("sec-fetch-site", "same-origin")];
+        app.anybody().send(method, path, &headers, body.map(|body| body.to_string())).await
+    };
+    owes(&send(Method::GET, "/api/v1/auth/me", None).await);
+    owes(&send(Method::GET, "/api/v1/events", None).await);
+    assert!(send(Method::GET, "/api/v1/auth/web/session", None).await.expect(200)["csrfToken"].is_string());
+    let made = send(Method::POST, MINE, Some(json!({ "password": PASSWORD }))).await.expect(200);
+    let code = Phone::read(&made).code(&app);
+    send(Method::POST, &format!("{MINE}/confirm"), Some(json!({ "code": code }))).await.expect(200);
+    send(Method::POST, "/api/v1/auth/web/logout", None).await.expect(204);
+    app.stop().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn owners_and_managers_act_for_an_organizer_with_one_where_organizers_cannot_do_without(#[case] engine: Engine) {
+    let app = asking(engine, &[Role::Organizer]).await;
+    let owner = app.account("owner", Role::Organizer).await;
+    let (phone, _) = enrolled(&app, &owner).await;
+    let owner = sign_in(&app, "owner", &phone.next(&app)).await;
+    let organizer = owner.post("/api/v1/organizers", &json!({ "name": "Club" })).await.expect(201)["id"].clone();
+    let organizer = organizer.as_str().unwrap();
+    let join = async |name: &str, role: MemberRole| {
+        let caller = app.account(name, Role::User).await;
+        let organizer = OrganizerId::new(organizer.parse().unwrap());
+        let since = app.clock.now();
+        let member = Member { organizer, user: UserId::new(caller.user()), role, reach: Reach::All, since };
+        let mut unit = app.database.database.begin().await.unwrap();
+        unit.insert_member(&member).await.unwrap();
+        unit.commit().await.unwrap();
+        caller
+    };
+    let (manager, scanner) = (join("manager", MemberRole::Manager).await, join("scanner", MemberRole::Scanner).await);
+    let path = format!("/api/v1/organizers/{organizer}");
+    let event = json!({
+        "name": "Gala", "startAt": "2027-06-01T18:00:00Z", "endAt": "2027-06-01T22:00:00Z",
+        "price": 0, "capacity": 5, "organizerId": organizer,
+    });
+    owes(&manager.get(&path).await);
+    owes(&manager.get(&format!("{path}/members")).await);
+    owes(&manager.post("/api/v1/events", &event).await);
+    owes(&manager.get("/api/v1/events?status=draft").await);
+    scanner.get(&path).await.expect(200);
+    // As a buyer he is asked for nothing, and a stranger still learns nothing.
+    manager.get("/api/v1/bookings").await.expect(200);
+    manager.get("/api/v1/events").await.expect(200);
+    app.account("other", Role::User).await.get(&path).await.problem(404, "not_found");
+    // A key is no account.
+    let key = json!({ "name": "Till", "scopes": ["events:read"] });
+    let key = owner.post(&format!("{path}/api-keys"), &key).await.expect(201);
+    app.bearer(key["secret"].as_str().unwrap()).get(&path).await.expect(200);
+    let (phone, _) = enrolled(&app, &manager).await;
+    let manager = sign_in(&app, "manager", &phone.next(&app)).await;
+    manager.get(&path).await.expect(200);
+    manager.post("/api/v1/events", &event).await.expect(201);
     app.stop().await;
 }

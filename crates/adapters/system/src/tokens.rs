@@ -24,6 +24,9 @@ struct WireClaims {
     sid: Uuid,
     jti: Uuid,
     role: String,
+    /// Left out where it is false, as by versions before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sf: bool,
     iat: i64,
     nbf: i64,
     exp: i64,
@@ -88,6 +91,7 @@ impl From<&AccessClaims> for WireClaims {
             sid: claims.session.uuid(),
             jti: claims.id,
             role: claims.role.as_str().to_owned(),
+            sf: claims.has_second_factor,
             iat: claims.issued_at,
             nbf: claims.not_before,
             exp: claims.expires_at,
@@ -106,6 +110,7 @@ impl TryFrom<WireClaims> for AccessClaims {
             session: SessionId::new(wire.sid),
             id: wire.jti,
             role: wire.role.parse::<Role>()?,
+            has_second_factor: wire.sf,
             issued_at: wire.iat,
             not_before: wire.nbf,
             expires_at: wire.exp,

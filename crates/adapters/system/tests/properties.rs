@@ -8,7 +8,7 @@
 use std::sync::LazyLock;
 
 use application::identity::{AccessClaims, IdentitySettings, KeyPair, Sealer, TokenFormat};
-use application::origin::Principal;
+use application::origin::{Factor, Principal};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta};
@@ -25,9 +25,9 @@ static KEYS: LazyLock<KeyPair> = LazyLock::new(|| EdDsaTokens.make_keys().unwrap
 static SEALER: LazyLock<AesSealer> = LazyLock::new(|| AesSealer::try_new(&MasterKey::new([7; 32])).unwrap());
 
 /// A token of ours, and what it says.
-fn signed(ids: [u128; 4], role: Role, second: u32) -> (String, AccessClaims) {
+fn signed(ids: [u128; 4], (role, factor): (Role, Factor), second: u32) -> (String, AccessClaims) {
     let [user, session, id, key] = ids.map(Uuid::from_u128);
-    let principal = Principal { user: UserId::new(user), session: SessionId::new(session), role };
+    let principal = Principal { user: UserId::new(user), session: SessionId::new(session), role, factor };
     let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(second.into());
     let settings = IdentitySettings::default();
     let claims = AccessClaims::new(&settings, &principal, id, now, settings.access_ttl);
@@ -95,10 +95,12 @@ proptest! {
     fn a_token_says_what_was_signed_and_nothing_once_it_was_touched(
         ids in any::<[u128; 4]>(),
         role in role(),
+        has_factor in any::<bool>(),
         second in any::<u32>(),
         blows in vec(blow(), 1..4),
     ) {
-        let (token, claims) = signed(ids, role, second);
+        let factor = if has_factor { Factor::Present } else { Factor::Missing };
+        let (token, claims) = signed(ids, (role, factor), second);
         prop_assert_eq!(EdDsaTokens.key_id(&token), Some(SigningKeyId::new(Uuid::from_u128(ids[3]))));
         prop_assert_eq!(EdDsaTokens.verify(&token, &KEYS.public_key), Some(claims));
         let touched = beaten(token.as_bytes(), &blows);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails well by it")]
 
 use application::identity::{AccessClaims, IdentitySettings, KeyPair, TokenFormat};
-use application::origin::Principal;
+use application::origin::{Factor, Principal};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,6 +26,7 @@ fn claims(settings: &IdentitySettings) -> AccessClaims {
         user: UserId::new(Uuid::from_u128(1)),
         session: SessionId::new(Uuid::from_u128(2)),
         role: Role::Organizer,
+        factor: Factor::Present,
     };
     AccessClaims::new(settings, &principal, Uuid::from_u128(3), issued_at(), settings.access_ttl)
 }
@@ -62,7 +63,7 @@ fn its_form_is_that_of_the_standards() {
         part(&token, 1),
         json!({
             "iss": "goticket", "aud": "goticket-api", "sub": id(1), "sid": id(2), "jti": id(3), "role": "organizer",
-            "iat": iat, "nbf": iat - 60, "exp": iat + 900,
+            "sf": true, "iat": iat, "nbf": iat - 60, "exp": iat + 900,
         })
     );
 }
@@ -196,6 +197,12 @@ fn claims_that_are_missing_or_none_of_ours_spoil_a_signed_token() {
         assert_eq!(EdDsaTokens.verify(&sign(&body), &keys.public_key), None, "with another {name}");
     }
     let mut body = whole;
+    // One from before there were second factors speaks of somebody without one.
+    body.as_object_mut().unwrap().remove("sf");
+    assert!(!EdDsaTokens.verify(&sign(&body), &keys.public_key).unwrap().has_second_factor);
+    body["sf"] = json!("yes");
+    assert_eq!(EdDsaTokens.verify(&sign(&body), &keys.public_key), None);
+    body["sf"] = json!(true);
     body["role"] = json!("root");
     assert_eq!(EdDsaTokens.verify(&sign(&body), &keys.public_key), None);
 }

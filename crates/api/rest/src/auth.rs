@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::extract::client::Client;
-use crate::extract::{Caller, Json};
+use crate::extract::{Caller, Json, SessionOwner};
 use crate::problem::Problem;
 use crate::second_factor::ChallengeBody;
 use crate::state::AppState;
@@ -203,7 +203,7 @@ async fn refresh(
     responses((status = 204, description = "The session has ended.")),
     security(("bearer" = [])),
 )]
-async fn logout(State(state): State<AppState>, caller: Caller) -> Result<StatusCode, Problem> {
+async fn logout(State(state): State<AppState>, caller: SessionOwner) -> Result<StatusCode, Problem> {
     state.identity().logout(&caller.principal, &caller.origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,7 +17,7 @@ use crate::auth::TokensBody;
 use crate::context::Context;
 use crate::extract::client::Client;
 use crate::extract::web::OwnPage;
-use crate::extract::{Acting, Caller, Ids, Json};
+use crate::extract::{Acting, Caller, Ids, Json, SessionOwner};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::web::{self, WebSessionBody};
@@ -184,7 +184,10 @@ impl From<SecondFactorState> for SecondFactorBody {
     responses((status = 200, description = "How it stands.", body = SecondFactorBody)),
     security(("bearer" = [])),
 )]
-async fn get_second_factor(State(state): State<AppState>, caller: Caller) -> Result<Answer<SecondFactorBody>, Problem> {
+async fn get_second_factor(
+    State(state): State<AppState>,
+    caller: SessionOwner,
+) -> Result<Answer<SecondFactorBody>, Problem> {
     Ok(Answer(state.identity().second_factor(&caller.principal).await?.into()))
 }
 
@@ -200,7 +203,8 @@ pub(crate) struct PasswordBody {
 
 /// Sets up a second factor
 ///
-/// It is asked for once `/users/me/second-factor/confirm` has got a code of it.
+/// It is asked for once `/users/me/second-factor/confirm` has got a code of it. An account whose role cannot do without may
+/// do this, confirm it and sign out, and gets 403 `forbidden` for everything else before.
 #[utoipa::path(
     post, path = "/users/me/second-factor", operation_id = "enrolSecondFactor", tag = "Identity",
     request_body = PasswordBody,
@@ -210,7 +214,7 @@ pub(crate) struct PasswordBody {
 )]
 async fn enrol_second_factor(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: SessionOwner,
     Json(wish): Json<PasswordBody>,
 ) -> Result<Answer<EnrolmentBody>, Problem> {
     let password = wish.password.as_ref().map(ExposeSecret::expose_secret);
@@ -229,7 +233,8 @@ pub(crate) struct CodeBody {
 
 /// Shows that the app works
 ///
-/// From now on a code is asked for at every sign-in. Sessions go on.
+/// From now on a code is asked for at every sign-in. Sessions go on; one of an account that may do nothing without a second
+/// factor is whole after `/auth/refresh`.
 #[utoipa::path(
     post, path = "/users/me/second-factor/confirm", operation_id = "confirmSecondFactor", tag = "Identity",
     request_body = CodeBody,
@@ -239,7 +244,7 @@ pub(crate) struct CodeBody {
 )]
 async fn confirm_second_factor(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: SessionOwner,
     Json(wish): Json<CodeBody>,
 ) -> Result<Answer<RecoveryCodesBody>, Problem> {
     let code = wish.code.expose_secret();

@@ -134,11 +134,12 @@ impl Verdict {
     /// As a use case answers it; `what` names the thing that was asked for.
     ///
     /// # Errors
-    /// [`AppError::Forbidden`], [`AppError::NotFound`].
+    /// [`AppError::Forbidden`], [`AppError::SecondFactorOwed`], [`AppError::NotFound`].
     pub const fn into_result(self, what: &'static str) -> Result<(), AppError> {
         match self {
             Self::Allowed => Ok(()),
             Self::Forbidden => Err(AppError::Forbidden),
+            Self::FactorOwed => Err(AppError::SecondFactorOwed),
             Self::Hidden => Err(AppError::NotFound(what)),
         }
     }

@@ -12,4 +12,5 @@ mod policy;
 pub use agent::{ActingKey, Agent};
 pub(crate) use asked::require_on_platform;
 pub use asked::{Access, Subject};
-pub use policy::{Operation, PlatformOperation, Standing, Verdict, decide, decide_platform};
+pub(crate) use policy::factor_of;
+pub use policy::{Operation, PlatformOperation, Purpose, Standing, Verdict, decide, decide_platform, decide_session};

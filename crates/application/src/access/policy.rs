@@ -9,6 +9,7 @@ use domain::catalog::{Member, MemberRole, Reach};
 use domain::identity::{Role, Scope};
 
 use crate::access::Agent;
+use crate::origin::{Factor, Principal};
 
 /// What can be done to an organizer, its events and their bookings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -66,6 +67,35 @@ pub enum PlatformOperation {
     ManageAccounts,
     /// Read the audit log of what is no organizer's: accounts, failed sign-ins, refused access.
     SeePlatformAudit,
+}
+
+/// What somebody shows his session for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Whatever there is to do.
+    Anything,
+    /// What the session itself is about: setting a second factor up, seeing how one stands, signing out.
+    Session,
+}
+
+/// Whether a session may be used so. An account whose role cannot do without a second factor, and that has none, may
+/// nothing but set one up, and end the session.
+#[must_use]
+pub fn decide_session(principal: &Principal, required_for: &[Role], purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::Session => true,
+        Purpose::Anything => principal.factor == Factor::Present || !required_for.contains(&principal.role),
+    }
+}
+
+/// How an account stands to a second factor where these roles cannot do without. Who makes organizers cannot where they
+/// cannot, and neither can who owns or manages one, whatever his own role.
+pub(crate) fn factor_of(principal: &Principal, required_for: &[Role]) -> Factor {
+    let is_required = required_for.contains(&principal.role) || required_for.contains(&Role::Organizer);
+    match principal.factor {
+        Factor::Missing if is_required => Factor::Owed,
+        known => known,
+    }
 }
 
 const YES: bool = true;
@@ -163,6 +193,8 @@ pub enum Verdict {
     Allowed,
     /// He may know of the thing, and may not do this to it.
     Forbidden,
+    /// He might as a member, if he had a second factor.
+    FactorOwed,
     /// He may not even know that it is there.
     Hidden,
 }
@@ -173,6 +205,7 @@ pub fn decide(standing: &Standing<'_>, operation: Operation) -> Verdict {
     let row = row(operation);
     let mut known = standing.is_buyer;
     let mut may = standing.is_buyer && row.buyer;
+    let mut owed = false;
     match standing.agent {
         Agent::System => return Verdict::Allowed,
         Agent::Anonymous => {}
@@ -191,7 +224,9 @@ pub fn decide(standing: &Standing<'_>, operation: Operation) -> Verdict {
             may |= is_admin && row.admin;
             let mut as_member = |member: &Member, here: bool| {
                 known = true;
-                may |= here && row.of(member.role);
+                let lacks = member.role != MemberRole::Scanner && principal.factor == Factor::Owed;
+                may |= here && row.of(member.role) && !lacks;
+                owed |= here && row.of(member.role) && lacks;
             };
             match (standing.member, standing.event) {
                 (None, _) => {}
@@ -204,6 +239,7 @@ pub fn decide(standing: &Standing<'_>, operation: Operation) -> Verdict {
     }
     match (may, known) {
         (true, _) => Verdict::Allowed,
+        (false, _) if owed => Verdict::FactorOwed,
         (false, true) => Verdict::Forbidden,
         (false, false) => Verdict::Hidden,
     }
@@ -238,7 +274,6 @@ mod tests {
 
     use super::*;
     use crate::access::ActingKey;
-    use crate::origin::Principal;
 
     const ALL: [Operation; 18] = [
         Operation::SeeOrganizer,
@@ -270,8 +305,12 @@ mod tests {
     }
 
     fn account(role: Role) -> Agent {
+        Agent::Account(principal(role, Factor::Missing))
+    }
+
+    fn principal(role: Role, factor: Factor) -> Principal {
         let id = Uuid::from_u128(1);
-        Agent::Account(Principal { user: UserId::new(id), session: SessionId::new(id), role })
+        Principal { user: UserId::new(id), session: SessionId::new(id), role, factor }
     }
 
     fn key(of: u128, scopes: impl IntoIterator<Item = Scope>) -> Agent {
@@ -368,6 +407,46 @@ mod tests {
             let expected = if his { Verdict::Allowed } else { Verdict::Forbidden };
             assert_eq!(decide(&mine, operation), expected, "{operation:?}");
         }
+    }
+
+    #[test]
+    fn who_owes_a_second_factor_sets_one_up_and_nothing_else() {
+        for role in [Role::User, Role::Organizer, Role::Admin] {
+            for required in [&[] as &[Role], &[Role::Admin], &[Role::Admin, Role::Organizer], &[Role::User]] {
+                for factor in [Factor::Present, Factor::Missing, Factor::Owed] {
+                    let who = principal(role, factor);
+                    let is_whole = factor == Factor::Present || !required.contains(&role);
+                    assert_eq!(decide_session(&who, required, Purpose::Anything), is_whole);
+                    assert!(decide_session(&who, required, Purpose::Session));
+                }
+                let owes = required.contains(&role) || required.contains(&Role::Organizer);
+                let expected = if owes { Factor::Owed } else { Factor::Missing };
+                assert_eq!(factor_of(&principal(role, Factor::Missing), required), expected);
+                assert_eq!(factor_of(&principal(role, Factor::Present), required), Factor::Present);
+            }
+        }
+    }
+
+    #[test]
+    fn owners_and_managers_act_with_a_second_factor_where_organizers_owe_one() {
+        let [owing, having] =
+            [Factor::Owed, Factor::Present].map(|factor| Agent::Account(principal(Role::User, factor)));
+        for role in [MemberRole::Owner, MemberRole::Manager, MemberRole::Scanner] {
+            let member = member(role, Reach::All);
+            for operation in ALL {
+                let of = |agent| decide(&standing(agent, Some(&member), Some(event(1))), operation);
+                let expected = match of(&having) {
+                    Verdict::Allowed if role != MemberRole::Scanner => Verdict::FactorOwed,
+                    other => other,
+                };
+                assert_eq!(of(&owing), expected, "{operation:?} by {role:?}");
+            }
+        }
+        // What one may as a buyer one may all the same.
+        let member = member(MemberRole::Owner, Reach::All);
+        let mine = Standing { is_buyer: true, ..standing(&owing, Some(&member), Some(event(1))) };
+        assert_eq!(decide(&mine, Operation::SeeBooking), Verdict::Allowed);
+        assert_eq!(decide(&mine, Operation::ConfirmBooking), Verdict::FactorOwed);
     }
 
     #[test]

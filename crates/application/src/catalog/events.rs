@@ -12,7 +12,7 @@ use crate::catalog::service::Catalog;
 use crate::catalog::{EventCursor, EventFilter, Inside, SeenSale};
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
-use crate::origin::Origin;
+use crate::origin::{Factor, Origin};
 use crate::page::{Page, probe};
 
 /// How an event is named in an address.
@@ -166,6 +166,8 @@ impl Catalog {
             Agent::Anonymous => Err(AppError::Unauthenticated),
             Agent::System => Ok(None),
             Agent::Account(principal) if principal.role == domain::identity::Role::Admin => Ok(None),
+            // A list is not asked for each of its members: who would be refused as an owner or manager sees no drafts.
+            Agent::Account(principal) if principal.factor == Factor::Owed => Err(AppError::SecondFactorOwed),
             Agent::Account(principal) => Ok(Some(Inside::Member(principal.user))),
             Agent::Key(key) => {
                 let subject = Subject::organizer(key.organizer);

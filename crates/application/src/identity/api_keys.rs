@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::identity::TokenHash;
 use secrecy::ExposeSecret;
 
-use crate::access::{ActingKey, Agent};
+use crate::access::{ActingKey, Agent, Purpose};
 use crate::error::AppError;
 use crate::identity::RevokedKey;
 use crate::identity::secret_token::{NewToken, token_hash_behind};
@@ -23,13 +23,23 @@ impl Identity {
     /// Who shows this bearer token, be it an access token or an API key.
     ///
     /// # Errors
-    /// [`AppError::Unauthenticated`] for anything that does not hold; [`AppError::Unavailable`] where a key must be
-    /// looked up and the database is away.
+    /// [`AppError::Unauthenticated`] for anything that does not hold; [`AppError::SecondFactorOwed`] for an account that may
+    /// do nothing before it has set a second factor up; [`AppError::Unavailable`] where a key must be looked up and the
+    /// database is away.
     pub async fn identify(&self, token: &str) -> Result<Agent, AppError> {
+        self.identify_for(token, Purpose::Anything).await
+    }
+
+    /// As [`identify`](Self::identify), where it is known what for: what concerns a session itself may be done without a
+    /// second factor. Keys are no accounts, and owe none.
+    ///
+    /// # Errors
+    /// As [`identify`](Self::identify).
+    pub async fn identify_for(&self, token: &str, purpose: Purpose) -> Result<Agent, AppError> {
         if token.starts_with(PREFIX) {
             return self.authenticate_key(token).await.map(Agent::Key);
         }
-        self.authenticate(token).await.map(Agent::Account)
+        self.authenticate_for(token, purpose).await.map(Agent::Account)
     }
 
     /// Heeds in this process at once that a key is revoked, once the transaction that did it is committed; other

@@ -2,6 +2,7 @@
 
 use domain::SigningKeyId;
 
+use crate::access::{Purpose, decide_session, factor_of};
 use crate::error::AppError;
 use crate::identity::AccessClaims;
 use crate::identity::service::Identity;
@@ -16,8 +17,25 @@ impl Identity {
     /// within a second on every replica, without a new sign-in. A token seen lately costs about a microsecond.
     ///
     /// # Errors
-    /// [`AppError::Unauthenticated`] for anything but a valid token of a session that has not ended.
+    /// [`AppError::Unauthenticated`] for anything but a valid token of a session that has not ended;
+    /// [`AppError::SecondFactorOwed`] for an account that may do nothing before it has set a second factor up.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, AppError> {
+        self.authenticate_for(token, Purpose::Anything).await
+    }
+
+    /// As [`authenticate`](Self::authenticate), where it is known what for: what concerns the session itself may be done
+    /// without a second factor.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
+    pub async fn authenticate_for(&self, token: &str, purpose: Purpose) -> Result<Principal, AppError> {
+        let principal = self.verified(token).await?;
+        let required_for = &self.settings.second_factor_required_for;
+        let principal = Principal { factor: factor_of(&principal, required_for), ..principal };
+        if decide_session(&principal, required_for, purpose) { Ok(principal) } else { Err(AppError::SecondFactorOwed) }
+    }
+
+    async fn verified(&self, token: &str) -> Result<Principal, AppError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AppError::Unauthenticated);
         }

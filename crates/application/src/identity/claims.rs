@@ -8,7 +8,7 @@ use domain::{SessionId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::identity::IdentitySettings;
-use crate::origin::Principal;
+use crate::origin::{Factor, Principal};
 
 /// The claims of an access token (RFC 7519, 4.1, and `sid` of OpenID Connect). Times are whole seconds since 1970.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub struct AccessClaims {
     pub id: Uuid,
     /// `role`: the role that the account had when it was issued.
     pub role: Role,
+    /// `sf`: whether the account had a second factor when it was issued.
+    pub has_second_factor: bool,
     /// `iat`: when it was issued.
     pub issued_at: i64,
     /// `nbf`: from then on it holds.
@@ -49,6 +51,7 @@ impl AccessClaims {
             session: principal.session,
             id,
             role: principal.role,
+            has_second_factor: principal.factor == Factor::Present,
             issued_at,
             not_before: issued_at.saturating_sub(CLOCKS_DIFFER_SECS_MAX),
             expires_at: issued_at.saturating_add(ttl.num_seconds()),
@@ -68,10 +71,11 @@ impl AccessClaims {
             && lives_for <= settings.longest_token().num_seconds()
     }
 
-    /// Whom they speak of.
+    /// Whom they speak of. What is asked of him they do not know.
     #[must_use]
     pub const fn principal(&self) -> Principal {
-        Principal { user: self.user, session: self.session, role: self.role }
+        let factor = if self.has_second_factor { Factor::Present } else { Factor::Missing };
+        Principal { user: self.user, session: self.session, role: self.role, factor }
     }
 }
 
@@ -85,7 +89,8 @@ mod tests {
 
     fn issued(settings: &IdentitySettings) -> AccessClaims {
         let id = Uuid::from_u128(1);
-        let principal = Principal { user: UserId::new(id), session: SessionId::new(id), role: Role::User };
+        let (user, session) = (UserId::new(id), SessionId::new(id));
+        let principal = Principal { user, session, role: Role::User, factor: Factor::Missing };
         AccessClaims::new(settings, &principal, id, at(10_000), settings.access_ttl)
     }
 

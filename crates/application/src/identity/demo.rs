@@ -9,7 +9,7 @@ use crate::identity::AccessClaims;
 use crate::identity::journal::Entry;
 use crate::identity::service::Identity;
 use crate::journal::Scribe;
-use crate::origin::{Origin, Principal};
+use crate::origin::{Factor, Origin, Principal};
 
 /// How many accounts one call makes at most.
 pub const DEMO_ACCOUNTS_MAX: usize = 100_000;
@@ -87,7 +87,7 @@ impl Identity {
     }
 
     fn demo_account(&self, user: User, session: &Session, now: Timestamp) -> Result<DemoAccount, AppError> {
-        let principal = Principal { user: user.id, session: session.id, role: user.role };
+        let principal = Principal { user: user.id, session: session.id, role: user.role, factor: Factor::Missing };
         let ttl = session.expires_at - now;
         let claims = AccessClaims::new(&self.settings, &principal, self.ports.ids.uuid(), now, ttl);
         let access_token = self.key_ring.sign(&self.ports, &claims)?.into();

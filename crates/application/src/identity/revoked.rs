@@ -156,6 +156,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::origin::Factor;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + TimeDelta::seconds(second)
@@ -166,6 +167,7 @@ mod tests {
             user: UserId::new(Uuid::from_u128(1)),
             session: SessionId::new(Uuid::from_u128(2)),
             role: Role::Admin,
+            factor: Factor::Missing,
         }
     }
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::error::AppError;
 use crate::identity::AccessClaims;
 use crate::identity::service::Identity;
-use crate::origin::Principal;
+use crate::origin::{Factor, Principal};
 use crate::store::UnitOfWork;
 
 /// What a client gets. Neither token prints.
@@ -37,7 +37,9 @@ impl Identity {
         let refresh_token = self.new_token("")?;
         uow.insert_refresh_token(&session.token(refresh_token.hash, now)).await?;
         let ttl = self.settings.access_ttl.min(session.expires_at - now);
-        let principal = Principal { user: session.user, session: session.id, role };
+        let confirmed = uow.second_factor(session.user).await?.and_then(|factor| factor.confirmed_at);
+        let factor = if confirmed.is_some() { Factor::Present } else { Factor::Missing };
+        let principal = Principal { user: session.user, session: session.id, role, factor };
         let claims = AccessClaims::new(&self.settings, &principal, self.ports.ids.uuid(), now, ttl);
         Ok(TokenPair {
             access_token: self.key_ring.sign(&self.ports, &claims)?.into(),

@@ -114,10 +114,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::origin::Factor;
 
     fn verified(number: u128) -> Verified {
         let id = Uuid::from_u128(number);
-        let principal = Principal { user: UserId::new(id), session: SessionId::new(id), role: Role::User };
+        let (user, session) = (UserId::new(id), SessionId::new(id));
+        let principal = Principal { user, session, role: Role::User, factor: Factor::Missing };
         Verified { principal, key: SigningKeyId::new(id), not_before: 100, expires_at: 200 }
     }
 

@@ -7,7 +7,7 @@ use application::access::Agent;
 use application::catalog::{Catalog, CreateEvent, EventFilter, SeenSale};
 use application::error::AppError;
 use application::identity::{IdentityReads, NewUser};
-use application::origin::{Origin, Principal};
+use application::origin::{Factor, Origin, Principal};
 use chrono::{Days, NaiveTime};
 use domain::booking::SaleChange;
 use domain::catalog::{EventStatus, NewTicketType, Organizer, StatusChange};
@@ -213,7 +213,7 @@ impl<'a> Seeder<'a> {
             }
         };
         let session = SessionId::new(application.ground.ids.uuid());
-        let agent = Agent::Account(Principal { user: user.id, session, role: user.role });
+        let agent = Agent::Account(Principal { user: user.id, session, role: user.role, factor: Factor::Missing });
         Ok(Self { application, catalog: &application.catalog, agent, origin })
     }
 

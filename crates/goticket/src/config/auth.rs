@@ -4,7 +4,7 @@ use std::path::Path;
 
 use adapter_system::{BcryptHasher, MasterKey, MasterKeyError};
 use application::identity::IdentitySettings;
-use domain::identity::SessionLifetimes;
+use domain::identity::{Role, SessionLifetimes};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
@@ -28,6 +28,8 @@ pub struct Auth {
     pub session_absolute: HumanDuration,
     /// The cost of a password hash.
     pub bcrypt_cost: u32,
+    /// Second factors.
+    pub second_factor: SecondFactor,
     /// The pages at which signing in by a provider may end; by default the one of this instance.
     pub sign_in_pages: Vec<String>,
     /// How long one call to a provider may take.
@@ -49,6 +51,7 @@ impl Default for Auth {
             session_idle: HumanDuration::from_secs(30 * 86_400),
             session_absolute: HumanDuration::from_secs(90 * 86_400),
             bcrypt_cost: BcryptHasher::COST_MIN,
+            second_factor: SecondFactor::default(),
             sign_in_pages: Vec::new(),
             oauth_timeout: HumanDuration::from_secs(5),
             oauth_tries: 3,
@@ -69,7 +72,30 @@ impl Auth {
         check_range("auth.session_idle", &self.session_idle, self.access_ttl..=year)?;
         check_range("auth.session_absolute", &self.session_absolute, self.session_idle..=year)?;
         check_range("auth.bcrypt_cost", &self.bcrypt_cost, BcryptHasher::COST_MIN..=BcryptHasher::COST_MAX)?;
+        self.second_factor.validate()?;
         oauth::validate(self)
+    }
+}
+
+/// Who cannot do without a second factor.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct SecondFactor {
+    /// The roles (`admin`, `organizer`, `user`) that may do nothing without one; with `organizer`, owners and managers of
+    /// an organizer, whatever their role, may not act for it without one.
+    pub required_for: Vec<String>,
+}
+
+impl SecondFactor {
+    fn validate(&self) -> Result<(), Wrong> {
+        match self.required_for.iter().all(|role| role.parse::<Role>().is_ok()) {
+            true => Ok(()),
+            false => Err(Wrong::new("auth.second_factor.required_for", "must be roles: admin, organizer, user")),
+        }
+    }
+
+    fn roles(&self) -> Vec<Role> {
+        self.required_for.iter().filter_map(|role| role.parse().ok()).collect()
     }
 }
 
@@ -154,7 +180,7 @@ impl Settings {
             access_ttl: auth.access_ttl.delta(),
             session: SessionLifetimes { idle: auth.session_idle.delta(), absolute: auth.session_absolute.delta() },
             self_service_organizers: auth.self_service_organizers,
-            second_factor_required_for: Vec::new(),
+            second_factor_required_for: auth.second_factor.roles(),
             public_url,
             sign_in_pages,
             demo_token_ttl: self.demo.enabled.then(|| self.demo.token_ttl.delta()),

@@ -1,6 +1,6 @@
 //! Who asks.
 
-use application::access::Agent;
+use application::access::{Agent, Purpose};
 use application::error::AppError;
 use application::guard::Use;
 use application::origin::{Origin, Principal};
@@ -18,6 +18,15 @@ use crate::state::AppState;
 
 /// Somebody with an account who has signed in, for what concerns accounts; 401 for who has not.
 pub(crate) struct Caller {
+    /// He.
+    pub(crate) principal: Principal,
+    /// The origin of what he changes.
+    pub(crate) origin: Origin,
+}
+
+/// Somebody with an account who has signed in, for what concerns his session itself, also where he may do nothing else
+/// before he has set a second factor up; 401 for who has not signed in.
+pub(crate) struct SessionOwner {
     /// He.
     pub(crate) principal: Principal,
     /// The origin of what he changes.
@@ -48,7 +57,8 @@ impl Visitor {
     /// Whether what he has shown still holds.
     pub(crate) async fn still_holds(&self, state: &AppState) -> bool {
         let Some(token) = &self.token else { return true };
-        !matches!(state.identity().identify(token.expose_secret()).await, Err(AppError::Unauthenticated))
+        let known = state.identity().identify(token.expose_secret()).await;
+        !matches!(known, Err(AppError::Unauthenticated | AppError::SecondFactorOwed))
     }
 }
 
@@ -56,14 +66,28 @@ impl FromRequestParts<AppState> for Acting {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let context = Context::from_request_parts(parts, state).await?;
-        let agent = match bearer(&parts.headers)? {
-            Some(token) => state.identity().identify(token).await?,
-            None => Agent::Account(of_cookie(parts, state).await?.ok_or(AppError::Unauthenticated)?),
-        };
-        context.known_as(agent.actor());
-        admit(&context, &agent, parts, state).await?;
-        Ok(Self { agent, origin: context.origin() })
+        acting(parts, state, Purpose::Anything).await
+    }
+}
+
+/// Whose credentials these are, which hold for this purpose.
+async fn acting(parts: &mut Parts, state: &AppState, purpose: Purpose) -> Result<Acting, Problem> {
+    let context = Context::from_request_parts(parts, state).await?;
+    let agent = match bearer(&parts.headers)? {
+        Some(token) => state.identity().identify_for(token, purpose).await?,
+        None => Agent::Account(of_cookie(parts, state, purpose).await?.ok_or(AppError::Unauthenticated)?),
+    };
+    context.known_as(agent.actor());
+    admit(&context, &agent, parts, state).await?;
+    Ok(Acting { agent, origin: context.origin() })
+}
+
+impl FromRequestParts<AppState> for SessionOwner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Acting { agent, origin } = acting(parts, state, Purpose::Session).await?;
+        Ok(Self { principal: *agent.account()?, origin })
     }
 }
 
@@ -83,7 +107,9 @@ impl FromRequestParts<AppState> for Visitor {
         if !parts.headers.contains_key(AUTHORIZATION) && cookie(&parts.headers, ACCESS).is_none() {
             return Ok(Self::ANONYMOUS);
         }
-        if !parts.headers.contains_key(AUTHORIZATION) && remains(of_cookie(parts, state).await)?.is_none() {
+        if !parts.headers.contains_key(AUTHORIZATION)
+            && remains(of_cookie(parts, state, Purpose::Anything).await)?.is_none()
+        {
             return Ok(Self::ANONYMOUS);
         }
         let acting = Acting::from_request_parts(parts, state).await?;

@@ -96,7 +96,7 @@ fn unquote(rest: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use application::origin::Principal;
+    use application::origin::{Factor, Principal};
     use axum::body::Body;
     use axum::http::header::CONTENT_TYPE;
     use domain::identity::Role;
@@ -154,7 +154,8 @@ mod tests {
         }
         let keyed = Keyed::<serde_json::Value>::from_request(request, &State).await.map_err(|p| p.code()).unwrap();
         let id = Uuid::from_u128(1);
-        let principal = Principal { user: UserId::new(id), session: SessionId::new(id), role: Role::User };
+        let principal =
+            Principal { user: UserId::new(id), session: SessionId::new(id), role: Role::User, factor: Factor::Missing };
         keyed.key(&principal.into())
     }
 

@@ -11,7 +11,7 @@ pub(crate) mod query;
 pub(crate) mod web;
 
 pub(crate) use body::{Json, OptionalJson};
-pub(crate) use caller::{Acting, Caller, Visitor};
+pub(crate) use caller::{Acting, Caller, SessionOwner, Visitor};
 pub(crate) use conditional::IfMatch;
 pub(crate) use idempotency::Keyed;
 pub(crate) use path::{Admitted, EventPath, Ids};

@@ -1,5 +1,6 @@
 //! Who asks from a page of this instance.
 
+use application::access::Purpose;
 use application::error::AppError;
 use application::origin::{Actor, Origin, Principal};
 use axum::extract::FromRequestParts;
@@ -16,7 +17,8 @@ pub(crate) struct OwnPage {
     refresh_token: Option<String>,
 }
 
-/// Somebody who has signed in with cookies; 401 for everybody else.
+/// Somebody who has signed in with cookies, for what concerns his session itself, also where he may do nothing else before he
+/// has set a second factor up; 401 for everybody else.
 pub(crate) struct WebCaller {
     /// He.
     pub(crate) principal: Principal,
@@ -60,7 +62,7 @@ impl FromRequestParts<AppState> for WebCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let context = Context::from_request_parts(parts, state).await?;
-        let principal = of_cookie(parts, state).await?.ok_or(AppError::Unauthenticated)?;
+        let principal = of_cookie(parts, state, Purpose::Session).await?.ok_or(AppError::Unauthenticated)?;
         context.known_as(Actor::User(principal.user));
         admit(&context, &principal.into(), parts, state).await?;
         let token = cookie(&parts.headers, ACCESS).unwrap_or_default().to_owned();
@@ -74,7 +76,7 @@ impl FromRequestParts<AppState> for Leaver {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let token = cookie(&parts.headers, ACCESS).ok_or(AppError::Unauthenticated)?;
         let is_foreign = site(parts, state.settings().public_origin.as_deref()) == Site::Foreign;
-        match state.identity().authenticate(token).await {
+        match state.identity().authenticate_for(token, Purpose::Session).await {
             Err(AppError::Unauthenticated) if !is_foreign => Ok(Self::Gone),
             // A session that is still there ends by a page's own request alone.
             _ => Ok(Self::SignedIn(WebCaller::from_request_parts(parts, state).await?)),
@@ -88,9 +90,13 @@ impl FromRequestParts<AppState> for Leaver {
 /// [`AppError::Unauthenticated`] for a token that does not hold, and for a request that would change something and does
 /// not show by its CSRF token that it is a page's own, or was made by a page of somebody else: cookies alone are no
 /// credentials then.
-pub(crate) async fn of_cookie(parts: &Parts, state: &AppState) -> Result<Option<Principal>, AppError> {
+pub(crate) async fn of_cookie(
+    parts: &Parts,
+    state: &AppState,
+    purpose: Purpose,
+) -> Result<Option<Principal>, AppError> {
     let Some(token) = cookie(&parts.headers, ACCESS) else { return Ok(None) };
-    let principal = state.identity().authenticate(token).await?;
+    let principal = state.identity().authenticate_for(token, purpose).await?;
     if is_safe(&parts.method) {
         return Ok(Some(principal));
     }
