@@ -29,10 +29,14 @@ fmt: ## format the code
 
 # Each property that has no number of its own; the normal run of the tests tries 256 cases.
 CASES ?= 1000000
+# Through the whole application each well-formed credential is looked up in the database.
+WHOLE_CASES ?= 20000
 
 fuzz: ## try what reads credentials and headers with a million hostile cases each (about an hour; CASES=…)
 	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --lib -- properties::
-	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test properties --test credentials
+	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test properties
+	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test credentials -- csrf
+	PROPTEST_CASES=$(WHOLE_CASES) cargo test --profile $(PROFILE) --workspace --test credentials -- no_forged
 
 fuzz-api: ## let schemathesis look for answers that the contract does not know
 	@scripts/fuzz_api.sh

@@ -8,6 +8,7 @@ pub mod access;
 pub mod admission;
 pub mod audit;
 pub mod booking;
+pub mod breaker;
 pub mod catalog;
 pub mod clock;
 pub mod error;

@@ -12,6 +12,7 @@ use api_rest::{AppState, Check, Component, Health, Services};
 use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
+use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
 use application::error::AppError;
@@ -178,7 +179,8 @@ impl Application {
         let tickets = Arc::new(Tickets::new(ports));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
         let health = Arc::new(Health::new(components(&ground, &desk, settings)));
-        let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?);
+        let breaker = Breaker::new("smtp", settings.smtp.breaker.settings(), Arc::clone(&ground.clock));
+        let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?.guarded_by(breaker));
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
         let audit = AuditPorts {
             seals: Arc::new(ground.database.clone()),

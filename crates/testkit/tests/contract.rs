@@ -92,6 +92,7 @@ on_both_engines! {
         sessions_of_an_account_are_found,
         an_account_is_erased,
     ],
+    external_identities: [an_identity_is_kept, a_subject_is_linked_once, a_code_is_taken_once],
     jobs: [
         a_job_is_put_in_once,
         the_longest_waiting_is_leased,

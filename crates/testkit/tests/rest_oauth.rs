@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use adapter_oauth::{GithubProvider, GithubSettings, HttpSettings, OidcProvider, OidcSettings, OutsideCalls};
 use adapter_system::{SystemClock, SystemIds};
+use application::breaker::{Breaker, BreakerSettings};
+use application::guard::{LimitClass, LimitRates, Rate};
 use application::identity::{IdentitySettings, SignInProvider};
 use axum::http::Method;
 use chrono::TimeDelta;
 use goticket_testkit::app::{Caller, PASSWORD, Reply, Settings, TestApp};
+use goticket_testkit::clock::TestClock;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::phone::Phone;
 use goticket_testkit::providers::{Behaviour, TestProvider};
@@ -31,6 +34,10 @@ fn calls() -> OutsideCalls {
 }
 
 fn oidc(issuer: &str, client_id: &str, secret: &str) -> Arc<dyn SignInProvider> {
+    oidc_by(calls(), issuer, client_id, secret)
+}
+
+fn oidc_by(calls: OutsideCalls, issuer: &str, client_id: &str, secret: &str) -> Arc<dyn SignInProvider> {
     let settings = OidcSettings {
         name: "club".into(),
         title: "Our club".into(),
@@ -39,7 +46,7 @@ fn oidc(issuer: &str, client_id: &str, secret: &str) -> Arc<dyn SignInProvider> 
         client_secret: Some(secret.into()),
         scopes: vec!["email".into(), "profile".into()],
     };
-    Arc::new(OidcProvider::try_new(settings, calls(), Arc::new(SystemClock)).unwrap())
+    Arc::new(OidcProvider::try_new(settings, calls, Arc::new(SystemClock)).unwrap())
 }
 
 fn github(url: &str) -> Arc<dyn SignInProvider> {
@@ -291,6 +298,66 @@ async fn a_provider_that_is_away_is_told() {
     let app = app(Engine::Sqlite, vec![oidc("http://127.0.0.1:1", "client", "secret")]).await;
     let mut browser = Browser::new();
     assert_eq!(browser.start(&app, "").await, format!("{PAGE}?error=provider_unavailable"));
+    app.stop().await;
+}
+
+/// After some failures in a row the provider is left alone, and whoever comes is told so at once; it is asked again when
+/// the time is over.
+#[tokio::test]
+async fn a_provider_that_fails_is_left_alone_for_a_while() {
+    let (provider, clock) = (TestProvider::start().await, TestClock::default());
+    let settings = BreakerSettings { failures: 2, open_for: TimeDelta::seconds(30) };
+    let guarded = calls().guarded_by(Breaker::new("club", settings, Arc::new(clock.clone())));
+    let app = app(Engine::Sqlite, vec![oidc_by(guarded, &provider.url(), "client", "secret")]).await;
+    provider.speaks_of("7", Some(("ana@example.com", true)));
+    provider.behave(Behaviour::Fails);
+    for calls in [1, 2] {
+        assert_eq!(Browser::new().sign_in(&app).await, error("provider_unavailable"));
+        assert_eq!(provider.token_calls(), calls);
+    }
+    provider.behave(Behaviour::Honest);
+    assert_eq!(Browser::new().sign_in(&app).await, error("provider_unavailable"));
+    clock.step(TimeDelta::seconds(29));
+    assert_eq!(Browser::new().sign_in(&app).await, error("provider_unavailable"));
+    assert_eq!(provider.token_calls(), 2, "it is not asked");
+    clock.step(TimeDelta::seconds(1));
+    for calls in [3, 4] {
+        assert_eq!(Browser::new().sign_in(&app).await.0, "code");
+        assert_eq!(provider.token_calls(), calls);
+    }
+    // What is wrong with an answer is an answer.
+    provider.behave(Behaviour::WrongNonce);
+    for _ in 0..3 {
+        assert_eq!(Browser::new().sign_in(&app).await, error("wrong_nonce"));
+    }
+    app.stop().await;
+}
+
+/// Beginning and coming back are bounded by network, before the provider is asked.
+#[tokio::test]
+async fn sign_ins_elsewhere_are_bounded_by_network() {
+    let provider = TestProvider::start().await;
+    let identity =
+        IdentitySettings { public_url: HOME.into(), sign_in_pages: vec![PAGE.into()], ..IdentitySettings::default() };
+    let limits = Some(LimitRates::default().with(LimitClass::SignIns, Rate::new(3, 900)));
+    let providers = vec![oidc(&provider.url(), "client", "secret")];
+    let settings = Settings { identity, providers, limits, ..Settings::default() };
+    let app = TestApp::start_with(Engine::Sqlite, settings).await;
+    provider.speaks_of("7", Some(("ana@example.com", true)));
+    let mut browser = Browser::new();
+    assert_eq!(browser.sign_in(&app).await.0, "code");
+    let there = browser.start(&app, "").await;
+    let (_, back, _) = browser.theirs(&there, None).await;
+    let path = back.unwrap().strip_prefix(HOME).unwrap().to_owned();
+    let asked = provider.token_calls();
+    let late = browser.ours(&app, Method::GET, &path, None).await;
+    assert!(late.problem(429, "rate_limited").is_object() && late.header("retry-after").is_some());
+    assert_eq!(provider.token_calls(), asked);
+    let start = "/api/v1/auth/oauth/club/start";
+    app.anybody().get(start).await.problem(429, "rate_limited");
+    assert_eq!(app.anybody().from("192.0.2.9").get(start).await.status, 303, "another network");
+    app.clock.step(TimeDelta::minutes(5));
+    assert_eq!(browser.ours(&app, Method::GET, &path, None).await.status, 303, "one comes back every five minutes");
     app.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! The port, fulfilled.
 
+use application::breaker::Breaker;
 use application::mail::{DeliveryError, Mail, Mailer};
 use async_trait::async_trait;
 
@@ -55,6 +56,15 @@ impl SystemMailer {
             Destination::Smtp(smtp) => Way::Smtp(Smtp::try_new(smtp)?),
         };
         Ok(Self { renderer: Renderer::new(), sender: Sender::parse(&settings.from)?, way })
+    }
+
+    /// The same, which leaves the server alone while it does not answer: a mail is then put off at once.
+    #[must_use]
+    pub fn guarded_by(mut self, breaker: Breaker) -> Self {
+        if let Way::Smtp(smtp) = &mut self.way {
+            smtp.guard(breaker);
+        }
+        self
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use application::breaker::{Breaker, BreakerOpen};
 use application::mail::DeliveryError;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -21,6 +22,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(crate) struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     deadline: Duration,
+    breaker: Option<Breaker>,
 }
 
 impl Smtp {
@@ -38,11 +40,24 @@ impl Smtp {
         if let Some((user, password)) = &settings.login {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
-        Ok(Self { transport: builder.build(), deadline: settings.timeout * 3 })
+        Ok(Self { transport: builder.build(), deadline: settings.timeout * 3, breaker: None })
+    }
+
+    pub(crate) fn guard(&mut self, breaker: Breaker) {
+        self.breaker = Some(breaker);
     }
 
     pub(crate) async fn send(&self, message: &Message) -> Result<(), DeliveryError> {
-        match tokio::time::timeout(self.deadline, self.transport.send(message.clone())).await {
+        let left_alone = |open: BreakerOpen| DeliveryError::Temporary(format!("the SMTP server: {open}"));
+        let trial = self.breaker.as_ref().map(Breaker::admit).transpose().map_err(left_alone)?;
+        let sent = tokio::time::timeout(self.deadline, self.transport.send(message.clone())).await;
+        // Whoever says no has answered.
+        let is_answered =
+            sent.as_ref().is_ok_and(|sent| sent.as_ref().map_or_else(|error| error.status().is_some(), |_| true));
+        if let Some(trial) = trial.filter(|_| is_answered) {
+            trial.answered();
+        }
+        match sent {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(told(&error)),
             Err(_) => Err(DeliveryError::Temporary("the SMTP server took too long".to_owned())),

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::breaker::{Breaker, BreakerOpen};
 use application::clock::Ids;
 use application::identity::ProviderError;
 use openidconnect::http::Method;
@@ -54,6 +55,9 @@ pub(crate) enum CallError {
     /// The answer has too many bytes.
     #[error("an answer of more than 256 KiB")]
     TooLarge,
+    /// It has not answered for a while: nobody waits for it now.
+    #[error("{0}")]
+    Open(#[from] BreakerOpen),
     /// The address is neither HTTPS nor on this machine.
     #[error("an address without TLS")]
     Insecure,
@@ -71,6 +75,7 @@ pub struct OutsideCalls {
     client: reqwest::Client,
     settings: HttpSettings,
     ids: Arc<dyn Ids>,
+    breaker: Option<Breaker>,
 }
 
 impl OutsideCalls {
@@ -85,11 +90,28 @@ impl OutsideCalls {
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout)
             .build()?;
-        Ok(Self { client, settings, ids })
+        Ok(Self { client, settings, ids, breaker: None })
+    }
+
+    /// The same for one provider, which is left alone while it does not answer.
+    #[must_use]
+    pub fn guarded_by(&self, breaker: Breaker) -> Self {
+        Self { breaker: Some(breaker), ..self.clone() }
+    }
+
+    /// Sends it, unless the provider is left alone. All tries together are one failure or one answer; what is wrong with
+    /// an answer is no silence.
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
+        let trial = self.breaker.as_ref().map(Breaker::admit).transpose()?;
+        let answer = self.send_tries(request).await;
+        if let (Some(trial), Ok(_) | Err(CallError::TooLarge | CallError::Insecure)) = (trial, &answer) {
+            trial.answered();
+        }
+        answer
     }
 
     /// Sends it; a `GET` is tried again after failures that may pass, anything else only where nothing was sent.
-    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
+    async fn send_tries(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let mut tries = 1;
         loop {
             let error = match self.send_once(request.clone()).await {
@@ -100,7 +122,7 @@ impl OutsideCalls {
                 CallError::NotSent => true,
                 CallError::NoAnswer => request.method() == Method::GET,
                 CallError::Status(status) => status >= 500 && request.method() == Method::GET,
-                CallError::TooLarge | CallError::Insecure => false,
+                CallError::TooLarge | CallError::Insecure | CallError::Open(_) => false,
             };
             if !may_pass || tries >= self.settings.tries {
                 return Err(error);

@@ -108,11 +108,12 @@ pub(crate) struct StartParams {
 )]
 async fn start_sign_in(
     State(state): State<AppState>,
+    context: Context,
     Name(provider): Name,
     Params(wish): Params<StartParams>,
 ) -> Result<(StatusCode, HeaderMap), Problem> {
     let (page, challenge) = (wish.redirect_uri.as_deref(), wish.code_challenge.as_deref());
-    let step = state.identity().start_sign_in(&provider, page, challenge).await?;
+    let step = state.identity().start_sign_in(&provider, page, challenge, &context.origin()).await?;
     Ok((StatusCode::SEE_OTHER, headers(&step, true)?))
 }
 

@@ -179,6 +179,14 @@ impl Guards {
         Ok(self.take(&[Ask::one(LimitClass::Tokens, LimitKey::network(origin.address))]).await.map(drop)?)
     }
 
+    /// Lets somebody begin to sign in by a provider, or come back from it: each may make us call the provider.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`] for too many from one network.
+    pub(crate) async fn sign_in_elsewhere(&self, origin: &Origin) -> Result<(), AppError> {
+        Ok(self.take(&[Ask::one(LimitClass::SignIns, LimitKey::network(origin.address))]).await.map(drop)?)
+    }
+
     /// The token held.
     pub(crate) async fn right_token(&self, origin: &Origin) {
         self.give_back(Ask::one(LimitClass::Tokens, LimitKey::network(origin.address))).await;

@@ -36,6 +36,8 @@ pub enum LimitClass {
     Codes,
     /// Mailed tokens that are tried, and mails that are asked for, from one network.
     Tokens,
+    /// Sign-ins by a provider that are begun, or come back, from one network.
+    SignIns,
     /// Mails that somebody can cause to one e-mail address.
     Mails,
     /// Invitations of one organizer.
@@ -44,7 +46,7 @@ pub enum LimitClass {
 
 impl LimitClass {
     /// All of them, in their order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Requests,
         Self::Misses,
         Self::Reads,
@@ -60,6 +62,7 @@ impl LimitClass {
         Self::Register,
         Self::Codes,
         Self::Tokens,
+        Self::SignIns,
         Self::Mails,
         Self::Invitations,
     ];
@@ -83,6 +86,7 @@ impl LimitClass {
             Self::Register => "register",
             Self::Codes => "codes",
             Self::Tokens => "tokens",
+            Self::SignIns => "sign_ins",
             Self::Mails => "mails",
             Self::Invitations => "invitations",
         }
@@ -153,6 +157,7 @@ impl Default for LimitRates {
             LimitClass::LoginNetwork => Rate::new(10, QUARTER),
             LimitClass::LoginElsewhere | LimitClass::LoginCredit => Rate::new(1, QUARTER),
             LimitClass::Tokens => Rate::new(20, QUARTER),
+            LimitClass::SignIns => Rate::new(200, QUARTER),
             LimitClass::Mails => Rate::new(5, QUARTER),
             LimitClass::Invitations => Rate::new(60, 60 * MINUTE),
         }))

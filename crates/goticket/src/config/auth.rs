@@ -8,7 +8,7 @@ use domain::identity::{Role, SessionLifetimes};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
-use super::{HumanDuration, OauthProviders, Secret, Settings, oauth};
+use super::{Breaker, HumanDuration, OauthProviders, Secret, Settings, oauth};
 
 /// Accounts and sign-ins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Auth {
     pub oauth_timeout: HumanDuration,
     /// How often a call to a provider that changes nothing is tried.
     pub oauth_tries: u32,
+    /// When a provider that does not answer is left alone.
+    pub oauth_breaker: Breaker,
     /// Who else signs people in, by name.
     #[serde(skip_serializing_if = "OauthProviders::is_empty")]
     pub oauth: OauthProviders,
@@ -55,6 +57,7 @@ impl Default for Auth {
             sign_in_pages: Vec::new(),
             oauth_timeout: HumanDuration::from_secs(5),
             oauth_tries: 3,
+            oauth_breaker: Breaker::default(),
             oauth: OauthProviders::new(),
         }
     }

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
-use super::{HumanDuration, MaskedUrl, Secret, Settings};
+use super::{Breaker, HumanDuration, MaskedUrl, Secret, Settings};
 
 /// The sender where no server is set, so that nothing leaves the machine.
 const LOCAL_FROM: &str = "GoTicket <no-reply@localhost>";
@@ -55,11 +55,19 @@ pub struct Smtp {
     pub ca_path: Option<PathBuf>,
     /// How long connecting, and each answer, may take.
     pub timeout: HumanDuration,
+    /// When a server that does not answer is left alone.
+    pub breaker: Breaker,
 }
 
 impl Default for Smtp {
     fn default() -> Self {
-        Self { url: None, password: None, ca_path: None, timeout: HumanDuration::from_secs(5) }
+        Self {
+            url: None,
+            password: None,
+            ca_path: None,
+            timeout: HumanDuration::from_secs(5),
+            breaker: Breaker::default(),
+        }
     }
 }
 
@@ -67,6 +75,7 @@ impl Smtp {
     pub(super) fn validate(&self) -> Result<(), Wrong> {
         let bounds = HumanDuration::from_millis(100)..=HumanDuration::from_secs(60);
         check_range("smtp.timeout", &self.timeout, bounds)?;
+        self.breaker.validate("smtp.breaker.failures", "smtp.breaker.open_for")?;
         match &self.url {
             Some(url) => match SmtpSettings::parse(url.expose(), self.timeout.std()) {
                 Ok(parsed) if self.password.is_some() && parsed.login.is_none() => {

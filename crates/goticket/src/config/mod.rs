@@ -6,6 +6,7 @@
 
 mod auth;
 mod booking;
+mod breaker;
 mod database;
 mod duration;
 mod error;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{Auth, Demo, Secrets};
 pub use booking::{Availability, Booking, Desk};
+pub use breaker::Breaker;
 pub use database::Database;
 pub use duration::HumanDuration;
 pub use error::ConfigError;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use adapter_oauth::{
     GithubProvider, GithubSettings, HttpSettings, OidcProvider, OidcSettings, OutsideCalls, is_sound_url,
 };
+use application::breaker::Breaker;
 use application::clock::{Clock, Ids};
 use application::identity::SignInProvider;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,7 @@ pub(super) fn validate(auth: &Auth) -> Result<(), Wrong> {
     let timeouts = HumanDuration::from_millis(100)..=HumanDuration::from_secs(8);
     check_range("auth.oauth_timeout", &auth.oauth_timeout, timeouts)?;
     check_range("auth.oauth_tries", &auth.oauth_tries, 1..=10)?;
+    auth.oauth_breaker.validate("auth.oauth_breaker.failures", "auth.oauth_breaker.open_for")?;
     if auth.oauth.len() > PROVIDERS_MAX {
         return Err(Wrong::new(KEY, format!("must have at most {PROVIDERS_MAX} providers")));
     }
@@ -137,7 +139,9 @@ impl Settings {
         }
         let settings = HttpSettings { timeout: self.auth.oauth_timeout.std(), tries: self.auth.oauth_tries };
         let calls = OutsideCalls::try_new(settings, Arc::clone(ids))?;
-        self.auth.oauth.iter().map(|(name, provider)| made(name, provider, &calls, clock)).collect()
+        let settings = self.auth.oauth_breaker.settings();
+        let guarded = |name: &str| calls.guarded_by(Breaker::new(name, settings, Arc::clone(clock)));
+        self.auth.oauth.iter().map(|(name, provider)| made(name, provider, &guarded(name), clock)).collect()
     }
 }
 

@@ -105,6 +105,8 @@ pub struct RateLimit {
     pub codes: HumanRate,
     /// Mailed tokens that are tried, and mails that are asked for, from one address.
     pub tokens: HumanRate,
+    /// Sign-ins by a provider that are begun, or come back, from one address.
+    pub sign_ins: HumanRate,
     /// Mails that others can cause to one e-mail address.
     pub mails: HumanRate,
     /// Invitations of one organizer.
@@ -129,6 +131,7 @@ impl Default for RateLimit {
             register: HumanRate::of(LimitClass::Register),
             codes: HumanRate::of(LimitClass::Codes),
             tokens: HumanRate::of(LimitClass::Tokens),
+            sign_ins: HumanRate::of(LimitClass::SignIns),
             mails: HumanRate::of(LimitClass::Mails),
             invitations: HumanRate::of(LimitClass::Invitations),
         }
@@ -158,6 +161,7 @@ impl RateLimit {
                 LimitClass::Register => self.register.rate(),
                 LimitClass::Codes => self.codes.rate(),
                 LimitClass::Tokens => self.tokens.rate(),
+                LimitClass::SignIns => self.sign_ins.rate(),
                 LimitClass::Mails => self.mails.rate(),
                 LimitClass::Invitations => self.invitations.rate(),
             };

@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod bookings;
 pub mod catalog;
+pub mod external_identities;
 pub mod fixture;
 pub mod identity;
 pub mod jobs;

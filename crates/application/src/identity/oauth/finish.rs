@@ -166,6 +166,8 @@ impl Identity {
                 return Ok(failure_at(self.allowed_page(None)?, SignInFailure::UnknownAttempt));
             }
         };
+        // From here on the provider is called.
+        self.ports.guards.sign_in_elsewhere(origin).await?;
         let profile = match self.ask_provider(&attempt, reply).await? {
             Ok(profile) => profile,
             Err(failure) => return Ok(failure_at(&attempt.page, failure)),

@@ -12,7 +12,7 @@ use super::provider::{AuthorizationWish, SignInProvider};
 use crate::error::AppError;
 use crate::identity::secret_token::digest;
 use crate::identity::service::Identity;
-use crate::origin::Principal;
+use crate::origin::{Origin, Principal};
 
 /// A provider that one can sign in by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,15 +49,17 @@ impl Identity {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown provider; [`AppError::Validation`] for a page that is not allowed, or what is
-    /// no challenge.
+    /// no challenge; [`AppError::RateLimited`].
     pub async fn start_sign_in(
         &self,
         provider: &str,
         page: Option<&str>,
         code_challenge: Option<&str>,
+        origin: &Origin,
     ) -> Result<SignInStep, AppError> {
         let provider = self.provider(provider)?;
         let page = self.allowed_page(page)?;
+        self.ports.guards.sign_in_elsewhere(origin).await?;
         let bound = match code_challenge {
             Some(challenge) => (challenge_hash(challenge)?, None),
             None => {
