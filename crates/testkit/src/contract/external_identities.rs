@@ -114,7 +114,7 @@ pub async fn a_code_is_taken_once(db: TestDatabase) {
     for task in tasks {
         taken.extend(task.await.unwrap());
     }
-    assert_eq!(taken, [first.clone()]);
+    assert_eq!(taken, std::slice::from_ref(&first));
     let mut unit = begin(&db).await;
     assert_eq!(unit.sign_in_code(&first.hash).await.unwrap(), None);
     assert_eq!(unit.sign_in_code(&late.hash).await.unwrap().as_ref(), Some(&late));
