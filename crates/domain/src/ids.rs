@@ -54,6 +54,10 @@ ids! {
     BookingId,
     /// The right to enter with one unit of a confirmed booking.
     TicketId,
+    /// An entry at the door.
+    CheckInId,
+    /// What may enter where: its entries are judged together.
+    CheckInListId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

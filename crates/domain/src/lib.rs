@@ -21,8 +21,8 @@ mod problem;
 mod text;
 
 pub use ids::{
-    ApiKeyId, BookingId, EventId, ExternalIdentityId, InvitationId, JobId, OrganizerId, OutboxId, PoolId, SessionId,
-    SigningKeyId, TicketId, TicketTypeId, UserId,
+    ApiKeyId, BookingId, CheckInId, CheckInListId, EventId, ExternalIdentityId, InvitationId, JobId, OrganizerId,
+    OutboxId, PoolId, SessionId, SigningKeyId, TicketId, TicketTypeId, UserId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

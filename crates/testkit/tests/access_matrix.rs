@@ -44,6 +44,7 @@ changeEmail         401    422   422   422     422     422     422   422     422
 changeMember        401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 changePassword      401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 changeRole          401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
+checkIn             401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
 confirmBooking      401    403   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 confirmSecondFactor 401    409   409   409     409     409     409   409     409   401     401     403    403     403    403     403
 createApiKey        401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
@@ -115,6 +116,7 @@ revokeInvitation    401    404   404   403     403     403     204   404     204
 showQr              401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 startSignIn         404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
 transferTicket      401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
+undoCheckIn         401    404   404   403     200     404     200   404     200   401     401     403    403     403    403     404
 unlinkIdentity      401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 verifyEmail         422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability   404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
@@ -219,6 +221,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "linkIdentity" => json!({ "provider": "nobody" }),
         "handOver" => json!({ "userId": ids["userId"] }),
         "inviteMember" => json!({ "email": format!("{}@example.com", fresh()), "role": "scanner" }),
+        "checkIn" => json!({ "code": "no code at all" }),
         "transferTicket" => json!({ "name": "Ben" }),
         "login" => json!({ "email": "nobody@example.com", "password": wrong }),
         "resetPassword" => json!({ "token": token, "password": "another long one" }),
@@ -303,7 +306,13 @@ impl Scene {
             ids.insert("poolId", text(&pool["id"]));
         }
         let on_sale = ["cancelEvent", "holdTickets", "pauseEvent", "resumeEvent"];
-        let about_ticket = ["Ticket", "Tickets", "Qr"].iter().any(|end| operation.ends_with(end));
+        let at_the_door = operation.ends_with("CheckIn");
+        if at_the_door {
+            // So soon that its doors are open.
+            let soon = json!({ "startAt": "2027-01-15T12:00:00Z", "endAt": "2027-01-15T22:00:00Z" });
+            owner.patch(&path, &soon).await.expect(200);
+        }
+        let about_ticket = at_the_door || ["Ticket", "Tickets", "Qr"].iter().any(|end| operation.ends_with(end));
         let about_booking = about_ticket || operation.ends_with("Booking");
         if about_booking || on_sale.contains(&operation) {
             owner.act(&format!("{path}/publish")).await.expect(200);
@@ -319,6 +328,11 @@ impl Scene {
             owner.act(&format!("{booking}/confirm")).await.expect(200);
             let tickets = owner.get(&format!("{booking}/tickets")).await.expect(200);
             ids.insert("ticketId", text(&tickets[0]["id"]));
+            if at_the_door {
+                let shown = json!({ "code": tickets[0]["code"] });
+                let entry = owner.post(&format!("{path}/check-ins"), &shown).await.expect(200);
+                ids.insert("checkInId", text(&entry["checkInId"]));
+            }
         }
         if operation.ends_with("ApiKey") {
             ids.insert("apiKeyId", key(&self.world, owner, &self.organizer, &["events:read"]).await.1);

@@ -109,6 +109,8 @@ on_both_engines! {
         ticket_keys_are_numbered,
         wrong_tickets_are_found,
         old_bookings_get_their_tickets,
+        entries_are_read_as_they_were_written,
+        one_entry_of_a_ticket_counts,
     ],
     privacy: [
         attendees_are_forgotten_after_the_event,

@@ -6,9 +6,10 @@ use application::admission::AdmissionStore;
 use application::booking::{Command, Outcome};
 use application::error::AppError;
 use application::origin::Origin;
-use domain::admission::{Holder, Ticket, TicketChange, TicketStatus};
+use chrono::TimeDelta;
+use domain::admission::{CheckInRequest, Holder, ScanResult, Ticket, TicketChange, TicketStatus};
 use domain::booking::{Booking, BookingStatus, Canceller, Refusal};
-use domain::{BookingId, TicketId};
+use domain::{BookingId, CheckInId, TicketId};
 use futures::future::join_all;
 use goticket_testkit::databases::{Engine, still};
 use goticket_testkit::hall::{Hall, ticket_type};
@@ -25,6 +26,12 @@ fn reissue(booking: BookingId, ticket: TicketId) -> Command {
 fn transfer(booking: BookingId, ticket: TicketId, name: &str) -> Command {
     let holder = Holder::parse(name, None).unwrap();
     Command::ChangeTicket { booking, ticket, change: TicketChange::Transfer(holder) }
+}
+
+/// The code of that issue at the door.
+fn shown(hall: &Hall, ticket: &Ticket, issue: u32) -> Command {
+    let id = CheckInId::new(hall.ids.uuid());
+    Command::CheckIn(Box::new(CheckInRequest { id, ticket: ticket.id, issue, gate: None, device_at: None }))
 }
 
 fn is_revoked(answer: &Result<Outcome, AppError>) -> bool {
@@ -128,5 +135,54 @@ async fn a_ticket_is_changed_through_its_own_booking(#[case] engine: Engine) {
         assert_eq!(answer.unwrap_err().code(), "not_found");
     }
     assert_eq!(tickets(&hall, &yours).await, [ticket]);
+    hall.verify().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_let_in_once_whatever_happens_meanwhile(#[case] engine: Engine) {
+    let hall = Hall::open(engine, &[ticket_type(0, None)]).await;
+    let others = hall.another_desk_if(engine).await;
+    hall.clock.step(TimeDelta::hours(30 * 24 - 1));
+    for round in 0..10 {
+        let sold = hall.hold(1).await.unwrap();
+        let ticket = tickets(&hall, &sold).await.remove(0);
+        let submit = |n: usize| {
+            let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
+            let command = match n {
+                11 => reissue(sold.id, ticket.id),
+                15 => transfer(sold.id, ticket.id, "Ben"),
+                19 if round % 2 == 0 => Command::Cancel(sold.id, Canceller::Organizer),
+                _ => shown(&hall, &ticket, 1),
+            };
+            async move { desk.submit(hall.event, command, Origin::system("test"), None).await.map(|answer| answer.value) }
+        };
+        let mut words = Vec::new();
+        for answer in join_all((0..30).map(submit)).await {
+            match answer {
+                Ok(Outcome::Scan(scan)) => words.push(scan.result),
+                Ok(Outcome::Ticket(..) | Outcome::Booking(_)) => {}
+                other => assert!(is_revoked(&other), "{other:?}"),
+            }
+        }
+        let known = [ScanResult::Admitted, ScanResult::AlreadyUsed, ScanResult::Revoked];
+        assert!(words.iter().all(|word| known.contains(word)), "round {round}: {words:?}");
+        let admitted = words.iter().filter(|word| **word == ScanResult::Admitted).count();
+        assert!(admitted <= 1, "round {round}: {words:?}");
+        let counted = hall.test.database.counted_check_ins(&[ticket.id]).await.unwrap();
+        assert_eq!(counted.len(), admitted, "round {round}");
+        // What stands now decides, whoever was first.
+        let now = tickets(&hall, &sold).await.remove(0);
+        let last = hall.submit(shown(&hall, &ticket, now.issue)).await.unwrap();
+        let Outcome::Scan(last) = last else { panic!("{last:?}") };
+        let expected = match (now.status, admitted) {
+            (TicketStatus::Revoked, _) => ScanResult::Revoked,
+            (TicketStatus::Valid, 0) => ScanResult::Admitted,
+            (TicketStatus::Valid, _) => ScanResult::AlreadyUsed,
+        };
+        assert_eq!(last.result, expected, "round {round}");
+    }
     hall.verify().await;
 }

@@ -3,7 +3,7 @@
 use application::admission::{AdmissionStore, StoredTicketKey};
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::{BookingId, EventId, TicketId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
@@ -11,6 +11,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder
 use crate::connect::Database;
 use crate::entity::{ticket, ticket_key};
 use crate::error::orm;
+use crate::lane::check_ins;
 use crate::mapping;
 
 #[async_trait]
@@ -24,6 +25,10 @@ impl AdmissionStore for Database {
     async fn ticket(&self, id: TicketId) -> Result<Option<Ticket>, StoreError> {
         let row = ticket::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
         row.map(mapping::ticket).transpose()
+    }
+
+    async fn counted_check_ins(&self, of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError> {
+        check_ins(self.reads(), &[], of).await
     }
 
     async fn ticket_keys(&self, event: EventId) -> Result<Vec<StoredTicketKey>, StoreError> {

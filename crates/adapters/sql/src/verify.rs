@@ -79,12 +79,13 @@ async fn unreadable_answers(snapshot: &DatabaseTransaction) -> Result<Vec<Differ
     Ok(found)
 }
 
-const COUNTS: [(&str, &str); 8] = [
+const COUNTS: [(&str, &str); 9] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
     ("booking items", "SELECT count(*) AS n FROM booking_items"),
     ("tickets", "SELECT count(*) AS n FROM tickets"),
+    ("check-ins", "SELECT count(*) AS n FROM check_ins"),
     ("outbox rows", "SELECT count(*) AS n FROM outbox"),
     ("audit lines", "SELECT count(*) AS n FROM audit_log"),
     ("kept answers", "SELECT count(*) AS n FROM idempotency_keys"),
@@ -243,5 +244,13 @@ const CHECKS: &[Check] = &[
         FROM tickets AS t LEFT JOIN bookings AS b ON b.id = t.booking_id
         LEFT JOIN booking_items AS i ON i.booking_id = t.booking_id AND i.ticket_type_id = t.ticket_type_id
         WHERE t.status = 0 AND (b.id IS NULL OR b.status <> 1 OR b.event_id <> t.event_id OR i.booking_id IS NULL)",
+    },
+    Check {
+        // That no more than one counts is a unique index.
+        invariant: "stray_check_ins",
+        sql: "SELECT c.id AS subject, 'an entry with no ticket, on the list of another event, or undone before it was made'
+            AS detail
+        FROM check_ins AS c LEFT JOIN tickets AS t ON t.id = c.ticket_id
+        WHERE t.id IS NULL OR t.event_id <> c.list_id OR c.undone_at < c.checked_in_at",
     },
 ];

@@ -38,9 +38,12 @@ pub(crate) enum ScopeBody {
     /// Sees bookings.
     #[serde(rename = "bookings:read")]
     BookingsRead,
-    /// Confirms and cancels bookings.
+    /// Confirms and cancels bookings, and issues their tickets anew.
     #[serde(rename = "bookings:write")]
     BookingsWrite,
+    /// Lets in at the door.
+    #[serde(rename = "check-ins:write")]
+    CheckInsWrite,
 }
 
 impl From<Scope> for ScopeBody {
@@ -50,6 +53,7 @@ impl From<Scope> for ScopeBody {
             Scope::EventsWrite => Self::EventsWrite,
             Scope::BookingsRead => Self::BookingsRead,
             Scope::BookingsWrite => Self::BookingsWrite,
+            Scope::CheckInsWrite => Self::CheckInsWrite,
         }
     }
 }
@@ -61,6 +65,7 @@ impl From<ScopeBody> for Scope {
             ScopeBody::EventsWrite => Self::EventsWrite,
             ScopeBody::BookingsRead => Self::BookingsRead,
             ScopeBody::BookingsWrite => Self::BookingsWrite,
+            ScopeBody::CheckInsWrite => Self::CheckInsWrite,
         }
     }
 }

@@ -17,6 +17,7 @@ mod availability;
 mod bookings;
 mod context;
 mod created;
+mod door;
 mod erasures;
 mod events;
 mod export;
@@ -106,7 +107,8 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(pools::routes())
         .merge(availability::routes())
         .merge(bookings::routes())
-        .merge(tickets::routes());
+        .merge(tickets::routes())
+        .merge(door::routes());
     OpenApiRouter::with_openapi(openapi::blank())
         .nest("/api/v1", api)
         .merge(auth::root_routes())

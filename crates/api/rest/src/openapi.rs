@@ -129,7 +129,7 @@ pub(crate) fn blank() -> OpenApi {
         ("Identity", "Accounts, sessions, roles."),
         ("Catalog", "Organizers, events, ticket types, pools."),
         ("Booking", "Holding, confirming, cancelling."),
-        ("Tickets", "Codes that let in: read, issued anew, passed on."),
+        ("Tickets", "Codes that let in: read, issued anew, passed on, and shown at the door."),
         ("Operation", "For operators and their machines."),
     ];
     let tag = |(name, description)| TagBuilder::new().name(name).description(Some(description)).build();

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use domain::admission::{CodeText, TicketStatus};
 use domain::booking::Attendee;
 use domain::{BookingId, TicketId};
@@ -61,6 +62,10 @@ pub(crate) struct TicketBody {
     /// Who comes with it; null where nobody said so.
     #[schema(required)]
     attendee: Option<HolderBody>,
+    /// When it has let in somebody; not there where it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    first_admitted_at: Option<DateTime<Utc>>,
     /// Where its QR code is; null where the ticket is revoked.
     #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/qr.svg")]
     qr: Option<String>,
@@ -108,7 +113,7 @@ impl From<Attendee> for HolderBody {
 }
 
 impl From<IssuedTicket> for TicketBody {
-    fn from(IssuedTicket { ticket, attendee, code }: IssuedTicket) -> Self {
+    fn from(IssuedTicket { ticket, attendee, code, first_admitted_at }: IssuedTicket) -> Self {
         let id = ticket.id.uuid();
         Self {
             id,
@@ -118,6 +123,7 @@ impl From<IssuedTicket> for TicketBody {
             unit: ticket.unit,
             status: ticket.status.into(),
             issue: ticket.issue,
+            first_admitted_at,
             qr: code.is_some().then(|| format!("/api/v1/tickets/{id}/qr.svg")),
             code: code.map(|code| code.expose().to_owned()),
             // Whose name was erased is told like who was never named.

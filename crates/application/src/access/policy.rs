@@ -36,6 +36,10 @@ pub enum Operation {
     SeeTickets,
     /// Issue tickets anew, and pass them on.
     ChangeTickets,
+    /// Let in at the door.
+    CheckIn,
+    /// Undo an entry.
+    UndoCheckIn,
     /// See who the members are.
     SeeMembers,
     /// Change and remove members, and invite others.
@@ -127,7 +131,7 @@ struct Row {
 #[rustfmt::skip]
 const fn row(operation: Operation) -> Row {
     use Operation as O;
-    use Scope::{BookingsRead, BookingsWrite, EventsRead, EventsWrite};
+    use Scope::{BookingsRead, BookingsWrite, CheckInsWrite, EventsRead, EventsWrite};
     use Key::{Any, No, With};
     match operation {
         //                           admin owner manager scanner whole buyer key
@@ -142,6 +146,8 @@ const fn row(operation: Operation) -> Row {
         O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::SeeTickets     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
+        O::CheckIn        => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
+        O::UndoCheckIn    => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::SeeMembers     => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::ChangeMembers  => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
         O::Leave          => of([NO,   YES,  YES,    YES,    YES,  NO],  No),
@@ -275,7 +281,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 18] = [
+    const ALL: [Operation; 20] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -287,6 +293,8 @@ mod tests {
         Operation::RenewBooking,
         Operation::SeeTickets,
         Operation::ChangeTickets,
+        Operation::CheckIn,
+        Operation::UndoCheckIn,
         Operation::SeeMembers,
         Operation::ChangeMembers,
         Operation::Leave,

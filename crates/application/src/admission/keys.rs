@@ -36,6 +36,7 @@ pub struct StoredTicketKey {
 pub(super) struct EventKeys {
     number: u16,
     private_key: SecretSlice<u8>,
+    public: Vec<(u16, [u8; 32])>,
 }
 
 impl EventKeys {
@@ -67,6 +68,23 @@ impl Tickets {
         self.keys.try_get_with(event, read).await.map_err(|error: Arc<AppError>| AppError::clone(&error))
     }
 
+    /// The public key of this number, if the event has it. None is made: whoever shows a code need not be right.
+    pub(super) async fn public_key(&self, event: EventId, number: u16) -> Result<Option<[u8; 32]>, AppError> {
+        let of = |keys: &EventKeys| keys.public.iter().find(|(known, _)| *known == number).map(|(_, key)| *key);
+        if let Some(key) = self.keys.get(&event).await.as_deref().and_then(of) {
+            return Ok(Some(key));
+        }
+        // Unknown here, or made a moment ago by another replica.
+        let stored = self.ports.store.ticket_keys(event).await?;
+        if stored.is_empty() {
+            return Ok(None);
+        }
+        let keys = Arc::new(self.open(&stored)?);
+        let found = of(&keys);
+        self.keys.insert(event, keys).await;
+        Ok(found)
+    }
+
     fn make_key(&self, event: EventId, number: u16) -> Result<StoredTicketKey, AppError> {
         let pair = self.ports.signer.make_keys()?;
         Ok(StoredTicketKey {
@@ -86,6 +104,7 @@ impl Tickets {
             tracing::error!(%error, key = %newest.id, "A key that signs tickets cannot be opened");
             AppError::Internal
         })?;
-        Ok(EventKeys { number: newest.number, private_key })
+        let public = stored.iter().map(|key| (key.number, key.public_key)).collect();
+        Ok(EventKeys { number: newest.number, private_key, public })
     }
 }

@@ -1,13 +1,19 @@
-//! Tickets: read with their codes, issued anew, passed on.
+//! Tickets: read with their codes, issued anew, passed on; and the door that they open.
 //!
 //! Tickets come and go with their booking, in the commit of the desk that confirms or cancels it, and what else becomes of
 //! one is a command of the desk too. A code is derived when it is read: it is kept nowhere, and bears a signature by a key
 //! of the event.
 
+mod check_in;
+mod journal;
 mod keys;
 mod ports;
+mod snapshot;
 mod tickets;
 
+pub use check_in::Presented;
+pub(crate) use journal::of_check_in;
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
 pub use ports::AdmissionStore;
+pub(crate) use snapshot::{read_scan, scan};
 pub use tickets::{IssuedTicket, TicketPorts, Tickets};

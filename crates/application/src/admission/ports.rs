@@ -1,7 +1,7 @@
 //! What tickets need of a store, beside the desk.
 
 use async_trait::async_trait;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::{BookingId, EventId, TicketId};
 
 use crate::admission::StoredTicketKey;
@@ -15,6 +15,9 @@ pub trait AdmissionStore: Send + Sync {
 
     /// One.
     async fn ticket(&self, id: TicketId) -> Result<Option<Ticket>, StoreError>;
+
+    /// The entries that count for these tickets, in no order.
+    async fn counted_check_ins(&self, of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError>;
 
     /// The keys of an event, by their numbers.
     async fn ticket_keys(&self, event: EventId) -> Result<Vec<StoredTicketKey>, StoreError>;

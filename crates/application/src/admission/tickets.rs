@@ -1,11 +1,12 @@
 //! Use cases: tickets are read with their codes, issued anew, and passed on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::admission::{CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
 use domain::booking::{Attendee, Booking};
-use domain::{BookingId, EventId, TicketId};
+use domain::{BookingId, EventId, TicketId, Timestamp};
 use moka::future::Cache;
 
 use super::keys::EventKeys;
@@ -16,6 +17,7 @@ use crate::booking::{BookingParties, BookingReads, Command, Desk, Outcome};
 use crate::catalog::{Catalog, CatalogReads};
 use crate::clock::{Clock, Ids};
 use crate::error::AppError;
+use crate::idempotency::InFlight;
 use crate::identity::Sealer;
 use crate::origin::Origin;
 
@@ -53,6 +55,7 @@ pub struct TicketPorts {
 pub struct Tickets {
     pub(super) ports: TicketPorts,
     pub(super) keys: Cache<EventId, Arc<EventKeys>>,
+    pub(super) in_flight: InFlight,
 }
 
 /// A ticket as its holder gets it.
@@ -64,6 +67,8 @@ pub struct IssuedTicket {
     pub attendee: Option<Attendee>,
     /// What lets him in; none where nothing does any more.
     pub code: Option<CodeText>,
+    /// When it let in somebody, where that counts.
+    pub first_admitted_at: Option<Timestamp>,
 }
 
 impl Tickets {
@@ -71,7 +76,7 @@ impl Tickets {
     #[must_use]
     pub fn new(ports: TicketPorts) -> Self {
         let keys = Cache::builder().max_capacity(KEYS_MAX).time_to_live(KEYS_REMEMBERED).build();
-        Self { ports, keys }
+        Self { ports, keys, in_flight: InFlight::default() }
     }
 
     /// The tickets of a booking, by their units: none before it is confirmed, revoked ones after it is cancelled.
@@ -140,7 +145,7 @@ impl Tickets {
         let command = Command::ChangeTicket { booking, ticket: id, change };
         match self.ports.desk.submit(event, command, origin, None).await?.value {
             Outcome::Ticket(ticket, booking) => self.one(*ticket, &booking).await,
-            Outcome::Booking(_) | Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => Err(AppError::Internal),
+            _ => Err(AppError::Internal),
         }
     }
 
@@ -169,6 +174,9 @@ impl Tickets {
     async fn issued(&self, tickets: Vec<Ticket>, booking: &Booking) -> Result<Vec<IssuedTicket>, AppError> {
         let with_code = tickets.iter().any(|ticket| ticket.status == TicketStatus::Valid);
         let signing = if with_code { Some(self.signing(booking.event).await?) } else { None };
+        let ids: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).collect();
+        let entries = self.ports.store.counted_check_ins(&ids).await?;
+        let entries: HashMap<TicketId, Timestamp> = entries.iter().map(|entry| (entry.ticket, entry.at)).collect();
         let mut issued = Vec::with_capacity(tickets.len());
         for (count, ticket) in tickets.into_iter().enumerate() {
             if count > 0 && count.is_multiple_of(SIGNED_AT_ONCE) {
@@ -181,7 +189,8 @@ impl Tickets {
                 }
                 _ => None,
             };
-            issued.push(IssuedTicket { ticket, attendee, code });
+            let first_admitted_at = entries.get(&ticket.id).copied();
+            issued.push(IssuedTicket { ticket, attendee, code, first_admitted_at });
         }
         Ok(issued)
     }

@@ -226,6 +226,11 @@ impl Bookings {
 fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
     match answer.value {
         Outcome::Booking(booking) => Ok(Answer { value: *booking, replayed: answer.replayed }),
-        Outcome::Ticket(..) | Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => Err(AppError::Internal),
+        Outcome::Ticket(..)
+        | Outcome::Scan(_)
+        | Outcome::CheckIn(_)
+        | Outcome::Expired(_)
+        | Outcome::Sale(_)
+        | Outcome::Deleted => Err(AppError::Internal),
     }
 }

@@ -1,11 +1,12 @@
 //! What the booking desk and the reading of bookings need of a store.
 
 use async_trait::async_trait;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Attendee, Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
 use domain::catalog::{Event, TicketType};
 use domain::{
-    BookingId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp, UserId,
+    BookingId, CheckInId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp,
+    UserId,
 };
 
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
@@ -87,6 +88,9 @@ pub trait LaneTransaction: Send {
     /// These tickets; those that do not exist are left out.
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError>;
 
+    /// These entries, and those that count for these tickets; what does not exist is left out.
+    async fn check_ins(&mut self, ids: &[CheckInId], of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError>;
+
     /// The oldest pending bookings of the lane whose `release_at` is not after `now`.
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
@@ -156,6 +160,10 @@ pub struct LaneChanges {
     pub attendees: Vec<AttendeeChange>,
     /// Bookings all of whose valid tickets are revoked, after all else of this commit.
     pub revoked: Vec<BookingId>,
+    /// Entries that count no more.
+    pub undone_check_ins: Vec<CheckIn>,
+    /// New entries. Of one ticket and list one counts.
+    pub new_check_ins: Vec<CheckIn>,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
     /// Audit lines.

@@ -93,11 +93,7 @@ impl Guards {
             Use::Read => LimitClass::Reads,
             Use::Write => LimitClass::Writes,
         };
-        let key = match agent {
-            Agent::Account(principal) => LimitKey::account(principal.user),
-            Agent::Key(key) => LimitKey::id(key.id.uuid()),
-            Agent::Anonymous | Agent::System => return Ok(None),
-        };
+        let Some(key) = LimitKey::agent(agent) else { return Ok(None) };
         Ok(self.take(&[Ask::one(class, key)]).await?)
     }
 
@@ -204,6 +200,25 @@ impl Guards {
     /// The code was right: the account has all its tries again.
     pub async fn right_code(&self, user: UserId) {
         self.forget(LimitClass::Codes, LimitKey::account(user)).await;
+    }
+
+    /// Whether somebody at the door has shown too many codes that are none.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub(crate) async fn has_guessed_tickets(&self, agent: &Agent) -> Result<(), AppError> {
+        match LimitKey::agent(agent) {
+            Some(key) => Ok(self.look(Ask::one(LimitClass::TicketCodes, key)).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a code that is none.
+    pub(crate) async fn guessed_ticket(&self, agent: &Agent) {
+        if let Some(key) = LimitKey::agent(agent) {
+            // Whoever is over the limit hears of it when he comes again.
+            let _ = self.take(&[Ask::one(LimitClass::TicketCodes, key)]).await;
+        }
     }
 
     /// Lets somebody who has signed in be asked for his password. After the right one, say

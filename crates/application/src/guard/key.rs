@@ -6,6 +6,8 @@ use domain::{EmailAddress, EventId, OrganizerId, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::access::Agent;
+
 /// Whom, or what, a limit counts: 128 bits, which hold no address of anybody's mail in the clear. Keys of different
 /// kinds do not meet within one [`LimitClass`](crate::guard::LimitClass).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -32,6 +34,15 @@ impl LimitKey {
             Some(IpAddr::V4(address)) => Self(address.to_ipv6_mapped().to_bits()),
             Some(IpAddr::V6(address)) => Self(address.to_bits() >> 64 << 64),
             None => Self(0),
+        }
+    }
+
+    /// An account or an API key; none for who has no name.
+    pub(super) fn agent(agent: &Agent) -> Option<Self> {
+        match agent {
+            Agent::Account(principal) => Some(Self::account(principal.user)),
+            Agent::Key(key) => Some(Self::id(key.id.uuid())),
+            Agent::Anonymous | Agent::System => None,
         }
     }
 

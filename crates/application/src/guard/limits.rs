@@ -34,6 +34,8 @@ pub enum LimitClass {
     Register,
     /// Codes, like those of a second factor, that are tried for one account.
     Codes,
+    /// Codes of tickets that are none, shown by an account or a key at the door.
+    TicketCodes,
     /// Mailed tokens that are tried, and mails that are asked for, from one network.
     Tokens,
     /// Sign-ins by a provider that are begun, or come back, from one network.
@@ -46,7 +48,7 @@ pub enum LimitClass {
 
 impl LimitClass {
     /// All of them, in their order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Requests,
         Self::Misses,
         Self::Reads,
@@ -61,6 +63,7 @@ impl LimitClass {
         Self::LoginCredit,
         Self::Register,
         Self::Codes,
+        Self::TicketCodes,
         Self::Tokens,
         Self::SignIns,
         Self::Mails,
@@ -85,6 +88,7 @@ impl LimitClass {
             Self::LoginCredit => "login_credit",
             Self::Register => "register",
             Self::Codes => "codes",
+            Self::TicketCodes => "ticket_codes",
             Self::Tokens => "tokens",
             Self::SignIns => "sign_ins",
             Self::Mails => "mails",
@@ -156,6 +160,7 @@ impl Default for LimitRates {
             }
             LimitClass::LoginNetwork => Rate::new(10, QUARTER),
             LimitClass::LoginElsewhere | LimitClass::LoginCredit => Rate::new(1, QUARTER),
+            LimitClass::TicketCodes => Rate::new(60, MINUTE),
             LimitClass::Tokens => Rate::new(20, QUARTER),
             LimitClass::SignIns => Rate::new(200, QUARTER),
             LimitClass::Mails => Rate::new(5, QUARTER),

@@ -1,4 +1,4 @@
-//! Tickets: who may enter, and by which code he shows it.
+//! Tickets and the door: who may enter, by which code he shows it, and who has entered.
 //!
 //! A confirmed booking has one ticket for each of its units. What is shown at the door is a code: the ticket with the
 //! number of its issue, signed. Decisions here are pure; the signature itself is made and checked behind a port.
@@ -6,11 +6,14 @@
 //! | question | file |
 //! |---|---|
 //! | what is a ticket, when is it issued, issued anew, passed on? | `ticket` |
+//! | who is let in, and why not? | `check_in` |
 //! | how does a code look, which texts are none? | `code`, `base45` |
 
 mod base45;
+mod check_in;
 mod code;
 mod ticket;
 
+pub use check_in::{CheckIn, CheckInRequest, Scan, ScanResult, ScannedTicket, check_in, undo_check_in};
 pub use code::{CodeClaims, CodeText, NotACode, SignedCode, Validity};
 pub use ticket::{Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, issue, revoke};

@@ -126,11 +126,13 @@ pub fn revoke(decided: &Decided) -> bool {
 ///
 /// # Errors
 /// [`Refusal::NotFound`] where the ticket is not of this booking; [`Refusal::InvalidState`] where it is revoked, its
-/// booking is not confirmed any more, or its event is cancelled or over.
+/// booking is not confirmed any more, its event is cancelled or over, or where it shall be passed on and has let in
+/// somebody (`used`).
 pub fn change_ticket(
     sale: &Sale,
     booking: &Booking,
     ticket: &Ticket,
+    used: bool,
     change: &TicketChange,
     now: Timestamp,
 ) -> Result<Issue, Refusal> {
@@ -143,6 +145,9 @@ pub fn change_ticket(
     let status = sale.event.status_at(now);
     if matches!(status, EventStatus::Cancelled | EventStatus::Ended | EventStatus::Archived) {
         return Err(Refusal::state(format!("the event is {status}: its tickets stay as they are")));
+    }
+    if used && matches!(change, TicketChange::Transfer(_)) {
+        return Err(Refusal::state("the ticket was used: it cannot be passed on any more"));
     }
     let issue = ticket.issue.checked_add(1).ok_or_else(|| Refusal::state("the ticket was issued too often"))?;
     let kind = match change {
@@ -277,14 +282,14 @@ mod tests {
     fn another_issue_is_another_code_for_the_same_person() {
         let booking = booking(&[(11, 1)], vec![attendee(11, "Ana")]);
         let ticket = tickets(&booking).remove(0);
-        let first = change_ticket(&sale(), &booking, &ticket, &TicketChange::Reissue, at(1)).unwrap();
+        let first = change_ticket(&sale(), &booking, &ticket, false, &TicketChange::Reissue, at(1)).unwrap();
         assert_eq!((first.ticket.issue, first.ticket.attendee), (2, Some(0)));
         let Decided { booking: after, before, stock, fact } = first.decided;
         assert_eq!((after.sequence, after.updated_at, before), (3, at(1), Some(BookingStatus::Confirmed)));
         assert_eq!(fact.kind, FactKind::TicketReissued(ticket.id));
         assert_eq!(after.attendees, booking.attendees);
         assert!(stock.is_empty());
-        let second = change_ticket(&sale(), &after, &first.ticket, &TicketChange::Reissue, at(2)).unwrap();
+        let second = change_ticket(&sale(), &after, &first.ticket, false, &TicketChange::Reissue, at(2)).unwrap();
         assert_eq!(second.ticket.issue, 3, "twice is twice");
     }
 
@@ -295,12 +300,15 @@ mod tests {
         let ben = Holder::parse("Ben", Some("ben@example.com")).unwrap();
         let hand = |ticket: &Ticket| {
             let change = TicketChange::Transfer(ben.clone());
-            change_ticket(&sale(), &booking, ticket, &change, at(1)).unwrap()
+            change_ticket(&sale(), &booking, ticket, false, &change, at(1)).unwrap()
         };
         let names = |issue: &Issue| -> Vec<String> {
             let name = |attendee: &Attendee| attendee.name.as_ref().map(ToString::to_string).unwrap_or_default();
             issue.decided.booking.attendees.iter().map(name).collect()
         };
+        let used = |change| change_ticket(&sale(), &booking, &tickets[0], true, &change, at(1));
+        assert!(matches!(used(TicketChange::Transfer(ben.clone())), Err(Refusal::InvalidState(_))));
+        assert!(used(TicketChange::Reissue).is_ok(), "who has lost it inside gets another");
         let (named, unnamed) = (hand(&tickets[0]), hand(&tickets[1]));
         assert_eq!((named.ticket.attendee, names(&named)), (Some(0), vec!["Ben".to_owned()]));
         assert_eq!((unnamed.ticket.attendee, names(&unnamed)), (Some(1), vec!["Ana".to_owned(), "Ben".to_owned()]));
@@ -313,7 +321,7 @@ mod tests {
         let confirmed = booking(&[(11, 1)], vec![]);
         let ticket = tickets(&confirmed).remove(0);
         let state = |sale: &Sale, booking: &Booking, ticket: &Ticket, now| {
-            let refused = change_ticket(sale, booking, ticket, &TicketChange::Reissue, now);
+            let refused = change_ticket(sale, booking, ticket, false, &TicketChange::Reissue, now);
             assert!(matches!(refused, Err(Refusal::InvalidState(_))), "{refused:?}");
         };
         let cancelled = Booking { status: BookingStatus::Cancelled, ..confirmed.clone() };
@@ -324,12 +332,12 @@ mod tests {
         let mut on_sale = sale();
         on_sale.event = on_sale.event.stepped(StatusChange::Publish, at(0)).unwrap().unwrap();
         let last = at(2_000) - TimeDelta::microseconds(1);
-        assert!(change_ticket(&on_sale, &confirmed, &ticket, &TicketChange::Reissue, last).is_ok());
+        assert!(change_ticket(&on_sale, &confirmed, &ticket, false, &TicketChange::Reissue, last).is_ok());
         state(&on_sale, &confirmed, &ticket, at(2_000));
         on_sale.event = on_sale.event.stepped(StatusChange::Cancel, at(0)).unwrap().unwrap();
         state(&on_sale, &confirmed, &ticket, at(1));
         let other = Ticket { booking: BookingId::new(id(8)), ..ticket };
-        let refused = change_ticket(&sale(), &confirmed, &other, &TicketChange::Reissue, at(1));
+        let refused = change_ticket(&sale(), &confirmed, &other, false, &TicketChange::Reissue, at(1));
         assert_eq!(refused, Err(Refusal::NotFound("ticket")));
     }
 }

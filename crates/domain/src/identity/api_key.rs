@@ -14,13 +14,16 @@ pub enum Scope {
     EventsWrite,
     /// Sees bookings.
     BookingsRead,
-    /// Confirms and cancels bookings.
+    /// Confirms and cancels bookings, and issues their tickets anew.
     BookingsWrite,
+    /// Lets in at the door.
+    CheckInsWrite,
 }
 
 impl Scope {
     /// All that there are.
-    pub const ALL: [Self; 4] = [Self::EventsRead, Self::EventsWrite, Self::BookingsRead, Self::BookingsWrite];
+    pub const ALL: [Self; 5] =
+        [Self::EventsRead, Self::EventsWrite, Self::BookingsRead, Self::BookingsWrite, Self::CheckInsWrite];
 
     /// The word of the contract.
     #[must_use]
@@ -30,6 +33,7 @@ impl Scope {
             Self::EventsWrite => "events:write",
             Self::BookingsRead => "bookings:read",
             Self::BookingsWrite => "bookings:write",
+            Self::CheckInsWrite => "check-ins:write",
         }
     }
 

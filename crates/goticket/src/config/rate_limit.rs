@@ -103,6 +103,8 @@ pub struct RateLimit {
     pub register: HumanRate,
     /// Codes that are tried for one account.
     pub codes: HumanRate,
+    /// Codes of tickets that are none, shown by an account or a key at the door.
+    pub ticket_codes: HumanRate,
     /// Mailed tokens that are tried, and mails that are asked for, from one address.
     pub tokens: HumanRate,
     /// Sign-ins by a provider that are begun, or come back, from one address.
@@ -130,6 +132,7 @@ impl Default for RateLimit {
             login_network: HumanRate::of(LimitClass::LoginNetwork),
             register: HumanRate::of(LimitClass::Register),
             codes: HumanRate::of(LimitClass::Codes),
+            ticket_codes: HumanRate::of(LimitClass::TicketCodes),
             tokens: HumanRate::of(LimitClass::Tokens),
             sign_ins: HumanRate::of(LimitClass::SignIns),
             mails: HumanRate::of(LimitClass::Mails),
@@ -160,6 +163,7 @@ impl RateLimit {
                 LimitClass::LoginElsewhere | LimitClass::LoginCredit => once,
                 LimitClass::Register => self.register.rate(),
                 LimitClass::Codes => self.codes.rate(),
+                LimitClass::TicketCodes => self.ticket_codes.rate(),
                 LimitClass::Tokens => self.tokens.rate(),
                 LimitClass::SignIns => self.sign_ins.rate(),
                 LimitClass::Mails => self.mails.rate(),

@@ -4,9 +4,9 @@ use application::admission::{AdmissionStore, StoredTicketKey};
 use application::booking::{AttendeeChange, BookingReads, LaneChanges, LaneStore, LaneWait};
 use application::store::StoreError;
 use application::verify::Verifier;
-use domain::admission::{Ticket, TicketStatus};
+use domain::admission::{CheckIn, Ticket, TicketStatus};
 use domain::booking::{Attendee, Booking, BookingStatus, Sale};
-use domain::{BookingId, EmailAddress, SigningKeyId, Text, TicketId};
+use domain::{BookingId, CheckInId, CheckInListId, EmailAddress, SigningKeyId, Text, TicketId};
 
 use super::fixture::{assert_sound, at, booking, buyer, holds, id, mark, moved, now, stored_concert, write};
 use crate::databases::TestDatabase;
@@ -174,7 +174,8 @@ pub async fn old_bookings_get_their_tickets(db: TestDatabase) {
     write(&db.database, &old).await.unwrap();
     db.tamper("DROP TABLE tickets").await;
     db.tamper("DROP TABLE ticket_keys").await;
-    db.tamper("DELETE FROM seaql_migrations WHERE version = 'm20261122_000020_tickets'").await;
+    db.tamper("DROP TABLE check_ins").await;
+    db.tamper("DELETE FROM seaql_migrations WHERE version >= 'm20261122_000020_tickets'").await;
     db.database.migrate().await.unwrap();
     let found = db.database.tickets_of(group.id).await.unwrap();
     let mut count = 0;
@@ -189,4 +190,66 @@ pub async fn old_bookings_get_their_tickets(db: TestDatabase) {
     assert_eq!(ids.len(), 3);
     assert!(ids.iter().all(|id| id.uuid().get_version_num() == 4), "{ids:?}");
     assert_sound(&db).await;
+}
+
+fn entry(sale: &Sale, ticket: &Ticket, gate: Option<&str>) -> CheckIn {
+    CheckIn {
+        id: CheckInId::new(id()),
+        list: CheckInListId::default_of(sale.event.id),
+        ticket: ticket.id,
+        gate: gate.map(|gate| Text::parse("gate", gate, 100).unwrap()),
+        at: at(5),
+        device_at: gate.map(|_| at(3)),
+        undone_at: None,
+    }
+}
+
+/// Entries are read as they were written: those that are asked for, and those that count for a ticket.
+pub async fn entries_are_read_as_they_were_written(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (_, tickets) = sold(&db, &sale, 300).await;
+    let mut entries: Vec<CheckIn> = tickets[1..].iter().map(|ticket| entry(&sale, ticket, None)).collect();
+    entries.push(entry(&sale, &tickets[0], Some("Brama «Północ»")));
+    write(&db.database, &LaneChanges { new_check_ins: entries.clone(), ..changes(&sale) }).await.unwrap();
+    let undone = CheckIn { undone_at: Some(at(9)), ..entries[0].clone() };
+    let undo = || LaneChanges { undone_check_ins: vec![undone.clone()], ..changes(&sale) };
+    write(&db.database, &undo()).await.unwrap();
+    assert!(matches!(write(&db.database, &undo()).await, Err(StoreError::Conflict(_))), "an entry is undone once");
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    let named = [undone.id, CheckInId::new(id())];
+    assert_eq!(open.transaction.check_ins(&named, &[]).await.unwrap(), std::slice::from_ref(&undone));
+    let of: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).chain([TicketId::new(id())]).collect();
+    let mut counted = open.transaction.check_ins(&[], &of).await.unwrap();
+    counted.sort_unstable_by_key(|entry| entry.id);
+    assert_eq!(counted, entries[1..]);
+    open.transaction.commit().await.unwrap();
+    assert_eq!(db.database.counted_check_ins(&of[..1]).await.unwrap(), entries[299..]);
+    assert_eq!(db.database.counted_check_ins(&of[1..2]).await.unwrap(), [], "what was undone does not count");
+    assert_sound(&db).await;
+}
+
+/// The database itself lets nobody in twice, also within one commit; after an undoing it does.
+pub async fn one_entry_of_a_ticket_counts(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (_, tickets) = sold(&db, &sale, 1).await;
+    let [first, second, third] = [(); 3].map(|()| entry(&sale, &tickets[0], None));
+    let enter = |entries: &[&CheckIn]| {
+        let new_check_ins = entries.iter().copied().cloned().collect();
+        LaneChanges { new_check_ins, ..changes(&sale) }
+    };
+    let twice = write(&db.database, &enter(&[&first, &second])).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
+    write(&db.database, &enter(&[&first])).await.unwrap();
+    let again = write(&db.database, &enter(&[&second])).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    let undone = CheckIn { undone_at: Some(at(9)), ..first };
+    let both = LaneChanges { undone_check_ins: vec![undone], ..enter(&[&third]) };
+    write(&db.database, &both).await.unwrap();
+    assert_eq!(db.database.counted_check_ins(&[tickets[0].id]).await.unwrap(), [third]);
+    assert_sound(&db).await;
+    let nothing = db.literal(TicketId::new(id()).uuid());
+    db.tamper(&format!("UPDATE check_ins SET ticket_id = {nothing}")).await;
+    let report = db.database.verify().await.unwrap();
+    assert!(report.differences.iter().all(|difference| difference.invariant == "stray_check_ins"), "{report:?}");
+    assert_eq!(report.differences.len(), 2);
 }

@@ -116,7 +116,8 @@ impl<'a> Face<'a> {
         match app.desk.submit(EventId::new(self.event), command, Origin::system("test"), None).await {
             Ok(answer) => Answered::Done(match answer.value {
                 Outcome::Booking(booking) => Some(booking.id.uuid()),
-                Outcome::Ticket(..) | Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => None,
+                Outcome::Ticket(..) | Outcome::Scan(_) | Outcome::CheckIn(_) => None,
+                Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => None,
             }),
             Err(AppError::Internal) => panic!("a defect"),
             Err(error) => Answered::Refused(error.code().to_owned()),

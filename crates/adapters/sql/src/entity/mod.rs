@@ -18,4 +18,4 @@ pub(crate) use identity::{
 };
 pub(crate) use journal::{audit, idempotency_key, job, outbox, outbox_pruning};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
-pub(crate) use tickets::{ticket, ticket_key};
+pub(crate) use tickets::{check_in, ticket, ticket_key};

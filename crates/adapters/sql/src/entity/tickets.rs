@@ -1,4 +1,4 @@
-//! Tickets, and the keys that sign their codes.
+//! Tickets, the keys that sign their codes, and entries at the door.
 
 /// A ticket.
 pub(crate) mod ticket {
@@ -38,6 +38,29 @@ pub(crate) mod ticket_key {
         pub(crate) public_key: Vec<u8>,
         pub(crate) sealed_private_key: Vec<u8>,
         pub(crate) created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An entry at the door.
+pub(crate) mod check_in {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "check_ins")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) list_id: Uuid,
+        pub(crate) ticket_id: Uuid,
+        pub(crate) checked_in_at: i64,
+        pub(crate) device_at: Option<i64>,
+        pub(crate) undone_at: Option<i64>,
+        pub(crate) gate: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

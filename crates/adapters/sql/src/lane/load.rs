@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use application::booking::{Holding, LaneKey};
 use application::store::StoreError;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
-use domain::{BookingId, PoolId, TicketId, TicketTypeId, Timestamp};
+use domain::{BookingId, CheckInId, PoolId, TicketId, TicketTypeId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -15,10 +15,11 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entity::{
-    booking, booking_attendee, booking_item, event, hold, outbox, pool, ticket, ticket_type, ticket_type_pool,
+    booking, booking_attendee, booking_item, check_in, event, hold, outbox, pool, ticket, ticket_type, ticket_type_pool,
 };
 use crate::error::orm;
 use crate::mapping::{self, count, instant, micros, status_code};
+use crate::unit_of_work::CHUNK;
 
 /// Whether the column has one of these values. On PostgreSQL they are one bound array, so that a statement has one text
 /// and one plan, however many they are.
@@ -109,6 +110,27 @@ pub(super) async fn tickets(connection: &impl ConnectionTrait, ids: &[TicketId])
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = ticket::Entity::find().filter(among(connection, ticket::Column::Id, &ids));
     rows.all(connection).await.map_err(orm)?.into_iter().map(mapping::ticket).collect()
+}
+
+/// These entries, and those that count for these tickets, in no order; one may come twice.
+pub(crate) async fn check_ins(
+    connection: &impl ConnectionTrait,
+    ids: &[CheckInId],
+    of: &[TicketId],
+) -> Result<Vec<CheckIn>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let tickets: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
+    let mut rows = Vec::new();
+    if !ids.is_empty() {
+        let named = check_in::Entity::find().filter(among(connection, check_in::Column::Id, &ids));
+        rows.append(&mut named.all(connection).await.map_err(orm)?);
+    }
+    for tickets in tickets.chunks(CHUNK) {
+        let counted = check_in::Entity::find().filter(among(connection, check_in::Column::TicketId, tickets));
+        let counted = counted.filter(check_in::Column::UndoneAt.is_null());
+        rows.append(&mut counted.all(connection).await.map_err(orm)?);
+    }
+    rows.into_iter().map(mapping::check_in).collect()
 }
 
 /// The oldest lapsed holds of the lane.

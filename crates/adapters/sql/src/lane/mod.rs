@@ -14,7 +14,7 @@ mod postgres;
 mod rare;
 mod sqlite;
 
-pub(crate) use load::{among, bookings_with_parts, sales};
+pub(crate) use load::{among, bookings_with_parts, check_ins, sales};
 pub(crate) use postgres::PostgresLanes;
 pub(crate) use rare::insert_types;
 
@@ -26,9 +26,9 @@ use application::idempotency::{CallerId, IdempotencyKey, KeptAnswer};
 use application::origin::Actor;
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
-use domain::{BookingId, OutboxId, TicketId, Timestamp};
+use domain::{BookingId, CheckInId, OutboxId, TicketId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
@@ -101,6 +101,10 @@ impl LaneTransaction for OpenLanes {
 
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError> {
         load::tickets(&self.0, ids).await
+    }
+
+    async fn check_ins(&mut self, ids: &[CheckInId], of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError> {
+        check_ins(&self.0, ids, of).await
     }
 
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use application::booking::{BookingChange, CommitError, LaneChanges, LaneKey, LaneWait, LockedLane};
 use application::idempotency::{IdempotencyKey, KEPT_FOR};
 use application::store::StoreError;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booking, BookingItem, Buyer};
 use domain::{EmailAddress, PoolId};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow};
@@ -314,6 +314,14 @@ WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0";
 
 const REVOKED: &str = "UPDATE tickets SET status = 1 WHERE booking_id = ANY($1::uuid[]) AND status = 0";
 
+const UNDONE: &str = "
+UPDATE check_ins SET undone_at = d.undone_at FROM unnest($1::uuid[], $2::bigint[]) AS d (id, undone_at)
+WHERE check_ins.id = d.id AND check_ins.undone_at IS NULL";
+
+const CHECK_INS: &str = "
+INSERT INTO check_ins (id, list_id, ticket_id, checked_in_at, device_at, gate)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[])";
+
 /// [`WRITE`] for a batch with one row at most for each table. To take rows out of arrays is dear where there is but one:
 /// it made up half of what such a batch cost the database.
 static WRITE_ONE: LazyLock<String> = LazyLock::new(|| {
@@ -361,6 +369,22 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     if !changes.revoked.is_empty() {
         let revoked = sqlx::query(REVOKED).bind(column(&changes.revoked, |booking| booking.uuid()));
         slot.execute(revoked).await.map_err(raw)?;
+    }
+    write_check_ins(slot, changes).await
+}
+
+/// What happened at the door.
+async fn write_check_ins(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
+    let (undone, new) = (&changes.undone_check_ins, &changes.new_check_ins);
+    if !undone.is_empty() {
+        let query = sqlx::query(UNDONE)
+            .bind(column(undone, |row| row.id.uuid()))
+            .bind(column(undone, |row| row.undone_at.map(micros)));
+        let done = slot.execute(query).await.map_err(raw)?;
+        check_changed("check_ins", undone.len(), done.rows_affected())?;
+    }
+    if !new.is_empty() {
+        slot.execute(bind_check_ins(sqlx::query(CHECK_INS), new)).await.map_err(raw)?;
     }
     Ok(())
 }
@@ -483,6 +507,16 @@ fn bind_tickets<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<
         .bind(column(tickets, |row| integer(row.issue)))
         .bind(column(tickets, |row| row.attendee.map(i32::from)))
         .bind(column(tickets, |row| ticket_status_code(row.status)))
+}
+
+fn bind_check_ins<'q>(query: WriteQuery<'q>, entries: &'q [CheckIn]) -> WriteQuery<'q> {
+    query
+        .bind(column(entries, |row| row.id.uuid()))
+        .bind(column(entries, |row| row.list.uuid()))
+        .bind(column(entries, |row| row.ticket.uuid()))
+        .bind(column(entries, |row| micros(row.at)))
+        .bind(column(entries, |row| row.device_at.map(micros)))
+        .bind(column(entries, |row| row.gate.as_ref().map(domain::Text::as_str)))
 }
 
 fn bind_reissued<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<'q> {

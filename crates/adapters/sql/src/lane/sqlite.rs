@@ -10,7 +10,7 @@ use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane, 
 use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::StoreError;
-use domain::admission::Ticket;
+use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booking, BookingItem, Buyer};
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool};
@@ -98,6 +98,13 @@ pub(super) async fn write(
     // These find tickets that the same batch has made.
     let mut script = Script::default();
     script.add(&REISSUED, &changes.tickets, bind_reissued);
+    script.add(&UNDONE, &changes.undone_check_ins, |values, entry| {
+        values.bind(entry.id.uuid()).bind(entry.undone_at.map(micros))
+    });
+    script.run(transaction).await?;
+    // Behind what is undone: of one ticket one entry counts.
+    let mut script = Script::default();
+    script.add(&CHECK_INS, &changes.new_check_ins, bind_check_in);
     script.run(transaction).await?;
     let mut script = Script::default();
     script.add(&REVOKED, &changes.revoked, |values, booking| values.bind(booking.uuid()));
@@ -204,6 +211,19 @@ const REVOKED: Rows = Rows {
     before: "WITH d (booking_id) AS (VALUES ",
     width: 1,
     behind: ") UPDATE tickets SET status = 1 FROM d WHERE tickets.booking_id = d.booking_id AND tickets.status = 0",
+};
+
+const UNDONE: Rows = Rows {
+    before: "WITH d (id, undone_at) AS (VALUES ",
+    width: 2,
+    behind: ") UPDATE check_ins SET undone_at = d.undone_at FROM d
+        WHERE check_ins.id = d.id AND check_ins.undone_at IS NULL",
+};
+
+const CHECK_INS: Rows = Rows {
+    before: "INSERT INTO check_ins (id, list_id, ticket_id, checked_in_at, device_at, gate) VALUES ",
+    width: 6,
+    behind: "",
 };
 
 /// The most rows of one statement.
@@ -393,6 +413,16 @@ fn bind_ticket(values: Values, row: &Ticket) -> Values {
         .bind(integer(row.issue))
         .bind(row.attendee.map(i32::from))
         .bind(ticket_status_code(row.status))
+}
+
+fn bind_check_in(values: Values, row: &CheckIn) -> Values {
+    values
+        .bind(row.id.uuid())
+        .bind(row.list.uuid())
+        .bind(row.ticket.uuid())
+        .bind(micros(row.at))
+        .bind(row.device_at.map(micros))
+        .bind(row.gate.as_ref().map(domain::Text::as_str))
 }
 
 fn bind_reissued(values: Values, row: &Ticket) -> Values {

@@ -18,7 +18,7 @@ pub(crate) use identity::{
     mailed_token, mailed_token_row, refresh_token, refresh_token_row, second_factor, second_factor_row, session,
     session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
-pub(crate) use ticket::{ticket, ticket_key, ticket_key_row, ticket_status_code};
+pub(crate) use ticket::{check_in, ticket, ticket_key, ticket_key_row, ticket_status_code};
 
 use application::store::StoreError;
 use domain::Timestamp;

@@ -1,12 +1,12 @@
-//! Tickets, and the keys that sign their codes.
+//! Tickets, the keys that sign their codes, and entries at the door.
 
 use application::admission::StoredTicketKey;
 use application::store::StoreError;
-use domain::admission::{Ticket, TicketStatus};
-use domain::{BookingId, EventId, SigningKeyId, TicketId, TicketTypeId};
+use domain::admission::{CheckIn, Ticket, TicketStatus};
+use domain::{BookingId, CheckInId, CheckInListId, EventId, SigningKeyId, Text, TicketId, TicketTypeId};
 
-use super::{count, instant, micros};
-use crate::entity::{ticket as table, ticket_key};
+use super::{count, instant, instant_if, micros};
+use crate::entity::{check_in as entry, ticket as table, ticket_key};
 use crate::error::bad_row;
 
 /// The number of a status in the table.
@@ -58,5 +58,18 @@ pub(crate) fn ticket_key(row: ticket_key::Model) -> Result<StoredTicketKey, Stor
         public_key: public_key.map_err(|_| bad_row("public key of tickets", row.public_key.len()))?,
         sealed_private_key: row.sealed_private_key,
         created_at: instant(row.created_at)?,
+    })
+}
+
+/// An entry.
+pub(crate) fn check_in(row: entry::Model) -> Result<CheckIn, StoreError> {
+    Ok(CheckIn {
+        id: CheckInId::new(row.id),
+        list: CheckInListId::new(row.list_id),
+        ticket: TicketId::new(row.ticket_id),
+        gate: row.gate.map(Text::trusted),
+        at: instant(row.checked_in_at)?,
+        device_at: instant_if(row.device_at)?,
+        undone_at: instant_if(row.undone_at)?,
     })
 }

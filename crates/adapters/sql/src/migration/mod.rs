@@ -15,6 +15,7 @@ mod m20261122_000016_audit_digests;
 mod m20261122_000017_second_factor;
 mod m20261122_000018_retention;
 mod m20261122_000020_tickets;
+mod m20261122_000021_check_ins;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -33,6 +34,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000017_second_factor", steps: m20261122_000017_second_factor::STEPS },
     Migration { name: "m20261122_000018_retention", steps: m20261122_000018_retention::STEPS },
     Migration { name: "m20261122_000020_tickets", steps: m20261122_000020_tickets::STEPS },
+    Migration { name: "m20261122_000021_check_ins", steps: m20261122_000021_check_ins::STEPS },
 ];
 
 /// One change of the schema. The database remembers its name.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::CheckInListId;
 use domain::booking::{Buyer, Reference, SaleChange};
 use domain::catalog::StatusChange;
 use futures::FutureExt;
@@ -176,6 +177,18 @@ impl Inner {
             for ticket in transaction.tickets(&tickets).await? {
                 if let Some(work) = works.iter_mut().find(|work| work.key == ticket.event) {
                     work.tickets.insert(ticket.id, ticket);
+                }
+            }
+        }
+        let entries: Vec<_> = submissions().filter_map(|submission| submission.command.check_in()).collect();
+        if !tickets.is_empty() || !entries.is_empty() {
+            for check_in in transaction.check_ins(&entries, &tickets).await? {
+                // Each to the lane that its ticket or its list belongs to; undoing asks for that again.
+                let has = |work: &&mut LaneWork| {
+                    work.tickets.contains_key(&check_in.ticket) || CheckInListId::default_of(work.key) == check_in.list
+                };
+                if let Some(work) = works.iter_mut().find(has) {
+                    work.remember_check_in(check_in);
                 }
             }
         }
@@ -447,6 +460,8 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
         Ok(answer) => match &answer.value {
             Outcome::Booking(booking) => booking.status.as_str(),
             Outcome::Ticket(..) => "issued",
+            Outcome::Scan(scan) => scan.result.as_str(),
+            Outcome::CheckIn(_) => "undone",
             Outcome::Expired(_) => "expired",
             Outcome::Sale(_) => "changed",
             Outcome::Deleted => "deleted",

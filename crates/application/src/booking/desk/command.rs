@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::admission::{Ticket, TicketChange};
+use domain::admission::{CheckIn, CheckInRequest, Scan, Ticket, TicketChange};
 use domain::booking::{Booking, Canceller, HoldRequest, SaleChange, UnitsRequest};
-use domain::{BookingId, Text, TicketId};
+use domain::{BookingId, CheckInId, Text, TicketId};
 use tokio::sync::oneshot;
 
 use crate::booking::LaneKey;
@@ -40,6 +40,11 @@ pub enum Command {
         /// What is wanted.
         change: TicketChange,
     },
+    /// Let in with a ticket. At the door of an event its sale is over or quiet, so that both share a lane, and so does
+    /// whatever may take the ticket away meanwhile.
+    CheckIn(Box<CheckInRequest>),
+    /// An entry that counts no more.
+    UndoCheckIn(CheckInId),
     /// Expire lapsed holds, oldest first, at most so many.
     Expire(u32),
     /// Another status, text, price, limit or capacity.
@@ -64,7 +69,12 @@ impl Command {
             | Self::ChangeTicket { booking: id, .. }
             | Self::Cancel(id, _)
             | Self::Renew(id) => Some(*id),
-            Self::Hold(_) | Self::Expire(_) | Self::Change { .. } | Self::Delete { .. } => None,
+            Self::Hold(_)
+            | Self::CheckIn(_)
+            | Self::UndoCheckIn(_)
+            | Self::Expire(_)
+            | Self::Change { .. }
+            | Self::Delete { .. } => None,
         }
     }
 
@@ -72,6 +82,15 @@ impl Command {
     pub(super) const fn ticket(&self) -> Option<TicketId> {
         match self {
             Self::ChangeTicket { ticket, .. } => Some(*ticket),
+            Self::CheckIn(request) => Some(request.ticket),
+            _ => None,
+        }
+    }
+
+    /// The entry that it is about, where that exists already.
+    pub(super) const fn check_in(&self) -> Option<CheckInId> {
+        match self {
+            Self::UndoCheckIn(id) => Some(*id),
             _ => None,
         }
     }
@@ -96,6 +115,10 @@ pub enum Outcome {
     Booking(Box<Booking>),
     /// The ticket as it is now, and its booking.
     Ticket(Box<Ticket>, Box<Booking>),
+    /// What became of a code at the door.
+    Scan(Box<Scan>),
+    /// The entry as it is now.
+    CheckIn(Box<CheckIn>),
     /// So many holds expired; if it is the most that was asked for, more may be due.
     Expired(u32),
     /// The sale as it is now.

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use domain::admission::{Issue, Ticket, TicketChange, change_ticket, issue, revoke};
+use domain::admission::{
+    CheckIn, CheckInRequest, Issue, ScanResult, Ticket, TicketChange, change_ticket, check_in, issue, revoke,
+    undo_check_in,
+};
 use domain::booking::{
     Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange,
     StockMove, Verdict, cancel, change_sale, confirm, expire, hold, reclaim, renew,
 };
-use domain::{BookingId, TicketId, TicketTypeId, Timestamp};
+use domain::{BookingId, CheckInId, TicketId, TicketTypeId, Timestamp};
 
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
+use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
@@ -36,6 +40,10 @@ pub(super) struct LaneWork {
     pub(super) bookings: HashMap<BookingId, Booking>,
     /// What commands refer to, in its newest state.
     pub(super) tickets: HashMap<TicketId, Ticket>,
+    /// What commands refer to, and what counts for the tickets that they refer to.
+    check_ins: HashMap<CheckInId, CheckIn>,
+    /// The entry that counts, by ticket.
+    counted: HashMap<TicketId, CheckInId>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
     pub(super) booked: Booked,
     pub(super) kept: Vec<KeptAnswer>,
@@ -52,6 +60,8 @@ pub(super) struct LaneWork {
     reissued: BTreeSet<TicketId>,
     attendees: BTreeMap<(BookingId, u16), Attendee>,
     revoked: Vec<BookingId>,
+    new_check_ins: Vec<CheckIn>,
+    undone_check_ins: Vec<CheckIn>,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -111,6 +121,8 @@ impl LaneWork {
             sale,
             bookings: HashMap::new(),
             tickets: HashMap::new(),
+            check_ins: HashMap::new(),
+            counted: HashMap::new(),
             holdings: HashMap::new(),
             booked: Booked::default(),
             kept: Vec::new(),
@@ -123,6 +135,8 @@ impl LaneWork {
             reissued: BTreeSet::new(),
             attendees: BTreeMap::new(),
             revoked: Vec::new(),
+            new_check_ins: Vec::new(),
+            undone_check_ins: Vec::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -153,6 +167,8 @@ impl LaneWork {
             Command::ChangeTicket { booking, ticket, change } => {
                 self.change_ticket(*booking, *ticket, change, origin, rules)
             }
+            Command::CheckIn(request) => Ok(self.check_in(request, origin, rules)),
+            Command::UndoCheckIn(id) => self.undo_check_in(*id, origin, rules),
             Command::Change { change, expected_version } => self.change(change, *expected_version, origin, rules),
             Command::Delete { expected_version } => self.delete(*expected_version, origin, rules),
         };
@@ -166,6 +182,7 @@ impl LaneWork {
         Some(
             kept.replay(key)
                 .and_then(|snapshot| match &submission.command {
+                    Command::CheckIn(_) => Ok(Outcome::Scan(Box::new(read_scan(snapshot)?))),
                     Command::Change { .. } => {
                         let sale = snapshot::read_sale(snapshot)?;
                         Ok(Outcome::Sale(Arc::new(SeenSale { sale, version: self.before.version })))
@@ -181,7 +198,13 @@ impl LaneWork {
             let snapshot = match &outcome {
                 Outcome::Booking(booking) => snapshot::booking(booking),
                 Outcome::Sale(seen) => snapshot::sale(&seen.sale),
-                Outcome::Ticket(..) | Outcome::Expired(_) | Outcome::Deleted => return Answer::fresh(outcome),
+                Outcome::Scan(scan) => match admission::scan(scan) {
+                    Some(snapshot) => snapshot,
+                    None => return Answer::fresh(outcome),
+                },
+                Outcome::Ticket(..) | Outcome::CheckIn(_) | Outcome::Expired(_) | Outcome::Deleted => {
+                    return Answer::fresh(outcome);
+                }
             };
             self.answers.push(KeptAnswer { key: key.clone(), snapshot, at: self.now });
         }
@@ -341,7 +364,8 @@ impl LaneWork {
         let (Some(booking), Some(ticket)) = (self.bookings.get(&booking), self.tickets.get(&ticket)) else {
             return Err(AppError::NotFound("ticket"));
         };
-        let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, change, self.now)?;
+        let used = self.counted.contains_key(&ticket.id);
+        let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, used, change, self.now)?;
         self.take(&decided, None, origin, rules)?;
         let booking = decided.booking;
         if let (TicketChange::Transfer(_), Some(place)) = (change, ticket.attendee) {
@@ -352,6 +376,44 @@ impl LaneWork {
         self.tickets.insert(ticket.id, ticket.clone());
         self.change_booking(booking.clone(), None);
         Ok(Outcome::Ticket(Box::new(ticket), Box::new(booking)))
+    }
+
+    /// Takes note of an entry that the transaction has found.
+    pub(super) fn remember_check_in(&mut self, entry: CheckIn) {
+        if entry.undone_at.is_none() {
+            self.counted.insert(entry.ticket, entry.id);
+        }
+        self.check_ins.insert(entry.id, entry);
+    }
+
+    fn check_in(&mut self, request: &CheckInRequest, origin: &Origin, rules: &Rules<'_>) -> Outcome {
+        let ticket = self.tickets.get(&request.ticket);
+        let counted = self.counted.get(&request.ticket).and_then(|id| self.check_ins.get(id));
+        let scan = check_in(&self.sale, ticket, counted, request, self.now);
+        if let (ScanResult::Admitted, Some(entry)) = (scan.result, &scan.check_in) {
+            self.journal_check_in(entry, origin, rules);
+            self.new_check_ins.push(entry.clone());
+            self.remember_check_in(entry.clone());
+        }
+        Outcome::Scan(Box::new(scan))
+    }
+
+    fn undo_check_in(&mut self, id: CheckInId, origin: &Origin, rules: &Rules<'_>) -> Result<Outcome, AppError> {
+        let entry = self.check_ins.get(&id).ok_or(AppError::NotFound("check-in"))?;
+        let Some(undone) = undo_check_in(&self.sale, entry, self.now)? else {
+            return Ok(Outcome::CheckIn(Box::new(entry.clone())));
+        };
+        self.journal_check_in(&undone, origin, rules);
+        self.counted.remove(&undone.ticket);
+        self.check_ins.insert(id, undone.clone());
+        self.undone_check_ins.push(undone.clone());
+        Ok(Outcome::CheckIn(Box::new(undone)))
+    }
+
+    fn journal_check_in(&mut self, entry: &CheckIn, origin: &Origin, rules: &Rules<'_>) {
+        let (outbox, audit) = admission::of_check_in(&self.sale.event, entry, origin, rules.ids);
+        self.outbox.push(outbox);
+        self.audit.push(audit);
     }
 
     fn change_booking(&mut self, booking: Booking, release_before: Option<Timestamp>) {
@@ -460,6 +522,8 @@ impl LaneWork {
         let change = |((booking, place), attendee)| AttendeeChange { booking, place, attendee };
         changes.attendees.extend(attendees.map(change));
         changes.revoked.append(&mut self.revoked);
+        changes.undone_check_ins.append(&mut self.undone_check_ins);
+        changes.new_check_ins.append(&mut self.new_check_ins);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);

@@ -61,6 +61,8 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Cancel(..) => "cancel",
         Command::Renew(_) => "renew",
         Command::ChangeTicket { .. } => "change_ticket",
+        Command::CheckIn(_) => "check_in",
+        Command::UndoCheckIn(_) => "undo_check_in",
         Command::Expire(_) => "expire",
         Command::Change { .. } => "change",
         Command::Delete { .. } => "delete",

@@ -1,0 +1,229 @@
+//! `/events/{eventId}/check-ins`: letting in at the door.
+
+use application::admission::Presented;
+use application::idempotency::Answer as Kept;
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SubsecRound, Utc};
+use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket};
+use domain::{CheckInId, EventId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::extract::idempotency::IDEMPOTENCY_REPLAYED;
+use crate::extract::{Acting, Ids, Keyed};
+use crate::openapi::IdempotencyKeyHeader;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// The routes under `/api/v1`.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(check_in)).routes(routes!(undo_check_in))
+}
+
+/// What a scanner has read.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewCheckIn)]
+pub(crate) struct PresentedBody {
+    /// The text of the code, whatever it is.
+    #[schema(max_length = 4_000, example = "GT1:…")]
+    code: String,
+    /// Where the scanner stands.
+    #[schema(min_length = 1, max_length = 100, example = "North")]
+    gate: Option<String>,
+    /// When it has read the code, as it claims; the server's clock decides.
+    at: Option<DateTime<Utc>>,
+}
+
+/// What became of a code at the door.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Scan)]
+pub(crate) struct ScanBody {
+    /// The word.
+    result: ScanResultBody,
+    /// The ticket, where it is of this event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ticket: Option<ScannedTicketBody>,
+    /// The entry that counts: by it, this one is undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    check_in_id: Option<Uuid>,
+    /// When the ticket has let in somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    first_admitted_at: Option<DateTime<Utc>>,
+    /// Where that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "North")]
+    gate: Option<String>,
+}
+
+/// What becomes of a code at the door.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ScanResult)]
+pub(crate) enum ScanResultBody {
+    /// Let in, now.
+    Admitted,
+    /// Its ticket has let in somebody before.
+    AlreadyUsed,
+    /// It was replaced by another code, or its ticket was taken back.
+    Revoked,
+    /// Too early, too late, or the event is cancelled.
+    NotValidNow,
+    /// It is a ticket of another event.
+    WrongEvent,
+    /// It is no code of ours.
+    Invalid,
+}
+
+/// What the door sees of a ticket.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ScannedTicket)]
+pub(crate) struct ScannedTicketBody {
+    /// Its id.
+    id: Uuid,
+    /// Its type.
+    ticket_type_id: Uuid,
+    /// How the type is called.
+    #[schema(example = "Standing")]
+    ticket_type_name: String,
+    /// Which unit of its booking, from 1.
+    #[schema(minimum = 1, example = 1)]
+    unit: u32,
+}
+
+/// An entry at the door.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CheckIn)]
+pub(crate) struct CheckInBody {
+    /// Its id.
+    id: Uuid,
+    /// With which ticket.
+    ticket_id: Uuid,
+    /// Where.
+    #[schema(required, example = "North")]
+    gate: Option<String>,
+    /// When, by the clock of the server.
+    at: DateTime<Utc>,
+    /// When, as the scanner claimed.
+    #[schema(required)]
+    device_at: Option<DateTime<Utc>>,
+    /// Since when it does not count.
+    #[schema(required)]
+    undone_at: Option<DateTime<Utc>>,
+}
+
+impl From<ScanResult> for ScanResultBody {
+    fn from(result: ScanResult) -> Self {
+        match result {
+            ScanResult::Admitted => Self::Admitted,
+            ScanResult::AlreadyUsed => Self::AlreadyUsed,
+            ScanResult::Revoked => Self::Revoked,
+            ScanResult::NotValidNow => Self::NotValidNow,
+            ScanResult::WrongEvent => Self::WrongEvent,
+            ScanResult::Invalid => Self::Invalid,
+        }
+    }
+}
+
+impl From<ScannedTicket> for ScannedTicketBody {
+    fn from(ticket: ScannedTicket) -> Self {
+        Self {
+            id: ticket.id.uuid(),
+            ticket_type_id: ticket.ticket_type.uuid(),
+            ticket_type_name: ticket.type_name.as_str().to_owned(),
+            unit: ticket.unit,
+        }
+    }
+}
+
+impl From<Scan> for ScanBody {
+    fn from(Scan { result, ticket, check_in }: Scan) -> Self {
+        Self {
+            result: result.into(),
+            ticket: ticket.map(Into::into),
+            check_in_id: check_in.as_ref().map(|entry| entry.id.uuid()),
+            first_admitted_at: check_in.as_ref().map(|entry| entry.at),
+            gate: check_in.and_then(|entry| entry.gate).map(|gate| gate.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<CheckIn> for CheckInBody {
+    fn from(entry: CheckIn) -> Self {
+        Self {
+            id: entry.id.uuid(),
+            ticket_id: entry.ticket.uuid(),
+            gate: entry.gate.map(|gate| gate.as_str().to_owned()),
+            at: entry.at,
+            device_at: entry.device_at,
+            undone_at: entry.undone_at,
+        }
+    }
+}
+
+/// Lets in with a code
+///
+/// Each ticket once; the result says why not. For members of the organizer, scanners included, and keys that may
+/// `check-ins:write`. With an `Idempotency-Key` of its own for each reading, a scanner that did not hear the answer asks
+/// again and hears the same; what let nobody in is decided anew.
+#[utoipa::path(
+    post, path = "/events/{eventId}/check-ins", operation_id = "checkIn", tag = "Tickets",
+    params(("eventId" = Uuid, Path, description = "The event."), IdempotencyKeyHeader),
+    request_body = PresentedBody,
+    responses((
+        status = 200, description = "What became of the code.", body = ScanBody,
+        headers(("Idempotency-Replayed" = String, description = "`true` where this is the answer to an earlier request with this key.")),
+    )),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "validation_failed"]))),
+)]
+async fn check_in(
+    State(state): State<AppState>,
+    acting: Acting,
+    ids: Ids<1>,
+    wish: Keyed<PresentedBody>,
+) -> Result<Response, Problem> {
+    let (Acting { agent, origin }, Ids([event])) = (acting, ids);
+    let key = wish.key(&agent);
+    let PresentedBody { code, gate, at } = &wish.value;
+    // As all times of ours, in whole microseconds.
+    let presented = Presented { code, gate: gate.as_deref(), at: at.map(|at| at.trunc_subsecs(6)) };
+    let Kept { value, replayed } =
+        state.tickets().check_in(&agent, EventId::new(event), presented, key, origin).await?;
+    let headers = replayed.then_some([(IDEMPOTENCY_REPLAYED, "true")]);
+    Ok((headers, Answer(ScanBody::from(value))).into_response())
+}
+
+/// Undoes an entry
+///
+/// As if nobody had entered: the ticket lets in again. For owners and managers. One that was undone before stays as it is.
+#[utoipa::path(
+    post, path = "/events/{eventId}/check-ins/{checkInId}/undo", operation_id = "undoCheckIn", tag = "Tickets",
+    params(
+        ("eventId" = Uuid, Path, description = "The event."),
+        ("checkInId" = Uuid, Path, description = "The entry: `checkInId` of the answer that let in."),
+    ),
+    responses((status = 200, description = "The entry as it is now.", body = CheckInBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found"]))),
+)]
+async fn undo_check_in(
+    State(state): State<AppState>,
+    acting: Acting,
+    ids: Ids<2>,
+) -> Result<Answer<CheckInBody>, Problem> {
+    let (Acting { agent, origin }, Ids([event, entry])) = (acting, ids);
+    let (event, entry) = (EventId::new(event), CheckInId::new(entry));
+    Ok(Answer(state.tickets().undo_check_in(&agent, event, entry, origin).await?.into()))
+}

@@ -1,0 +1,106 @@
+//! An entry as idempotency keys keep it: versioned JSON that no protocol owns. It holds no code.
+
+use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket};
+use domain::{CheckInId, CheckInListId, Text, TicketId, TicketTypeId, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::AppError;
+
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmittedV1 {
+    v: u8,
+    id: Uuid,
+    list_id: Uuid,
+    at: Timestamp,
+    device_at: Option<Timestamp>,
+    gate: Option<String>,
+    ticket_id: Uuid,
+    ticket_type_id: Uuid,
+    type_name: String,
+    unit: u32,
+}
+
+/// The snapshot of a scan that let somebody in; of any other there is none.
+pub(crate) fn scan(scan: &Scan) -> Option<String> {
+    let (ScanResult::Admitted, Some(ticket), Some(entry)) = (scan.result, &scan.ticket, &scan.check_in) else {
+        return None;
+    };
+    serde_json::to_string(&AdmittedV1 {
+        v: VERSION,
+        id: entry.id.uuid(),
+        list_id: entry.list.uuid(),
+        at: entry.at,
+        device_at: entry.device_at,
+        gate: entry.gate.as_ref().map(|gate| gate.as_str().to_owned()),
+        ticket_id: ticket.id.uuid(),
+        ticket_type_id: ticket.ticket_type.uuid(),
+        type_name: ticket.type_name.as_str().to_owned(),
+        unit: ticket.unit,
+    })
+    .ok()
+}
+
+/// The scan of a snapshot.
+///
+/// # Errors
+/// [`AppError::Internal`] for a text that no version of ours has written.
+pub(crate) fn read_scan(snapshot: &str) -> Result<Scan, AppError> {
+    let kept = serde_json::from_str::<AdmittedV1>(snapshot).ok().filter(|kept| kept.v == VERSION);
+    let kept = kept.ok_or_else(|| {
+        tracing::error!("A kept answer is no entry");
+        AppError::Internal
+    })?;
+    let ticket = TicketId::new(kept.ticket_id);
+    let check_in = CheckIn {
+        id: CheckInId::new(kept.id),
+        list: CheckInListId::new(kept.list_id),
+        ticket,
+        gate: kept.gate.map(Text::trusted),
+        at: kept.at,
+        device_at: kept.device_at,
+        undone_at: None,
+    };
+    let ticket = ScannedTicket {
+        id: ticket,
+        ticket_type: TicketTypeId::new(kept.ticket_type_id),
+        type_name: Text::trusted(kept.type_name),
+        unit: kept.unit,
+    };
+    Ok(Scan { result: ScanResult::Admitted, ticket: Some(ticket), check_in: Some(check_in) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_back_as_it_was() {
+        let at = Timestamp::from_timestamp(1_800_000_000, 123_456_000).unwrap();
+        let id = Uuid::from_u128;
+        let entry = CheckIn {
+            id: CheckInId::new(id(1)),
+            list: CheckInListId::new(id(2)),
+            ticket: TicketId::new(id(3)),
+            gate: Some(Text::trusted("Brama «Północ»".into())),
+            at,
+            device_at: Some(at),
+            undone_at: None,
+        };
+        let shown = ScannedTicket {
+            id: TicketId::new(id(3)),
+            ticket_type: TicketTypeId::new(id(4)),
+            type_name: Text::trusted("Standing".into()),
+            unit: 7,
+        };
+        let before = Scan { result: ScanResult::Admitted, ticket: Some(shown), check_in: Some(entry) };
+        assert_eq!(read_scan(&scan(&before).unwrap()).unwrap(), before);
+        assert_eq!(scan(&Scan { result: ScanResult::AlreadyUsed, ..before }), None, "a refusal is decided anew");
+        for text in ["", "{}", r#"{"v":2}"#] {
+            assert!(matches!(read_scan(text), Err(AppError::Internal)), "{text}");
+        }
+    }
+}

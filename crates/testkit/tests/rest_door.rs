@@ -1,0 +1,232 @@
+//! The door over REST: a ticket lets in once, whoever asks at the same time, and each refusal has its word.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
+
+use application::guard::{LimitClass, LimitRates, Rate};
+use axum::http::Method;
+use chrono::TimeDelta;
+use domain::identity::Role;
+use futures::future::join_all;
+use goticket_testkit::app::{Caller, Reply, Settings, TestApp};
+use goticket_testkit::contract::fixture::assert_sound;
+use goticket_testkit::databases::Engine;
+use goticket_testkit::world::{World, gala, world, world_of};
+use serde_json::{Value, json};
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// An event whose doors are open, with the codes of so many tickets; its path, and the path of their booking.
+async fn doors(world: &World, quantity: u32) -> (String, String, Vec<Value>) {
+    let mut soon = gala(0, 1_000);
+    soon["startAt"] = json!("2027-01-15T12:00:00Z");
+    soon["endAt"] = json!("2027-01-15T22:00:00Z");
+    let event = world.organizer.post("/api/v1/events", &soon).await.expect(201);
+    let path = format!("/api/v1/events/{}", text(&event["id"]));
+    world.organizer.act(&format!("{path}/publish")).await.expect(200);
+    let booking = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": quantity })).await.expect(201);
+    let booking = format!("/api/v1/bookings/{}", text(&booking["id"]));
+    let tickets = world.buyer.get(&format!("{booking}/tickets")).await.expect(200);
+    (path, booking, tickets.as_array().unwrap().clone())
+}
+
+async fn scan(caller: &Caller, event: &str, code: &str, gate: &str) -> Value {
+    caller.post(&format!("{event}/check-ins"), &json!({ "code": code, "gate": gate })).await.expect(200)
+}
+
+async fn result(caller: &Caller, event: &str, code: &str) -> String {
+    let said = scan(caller, event, code, "North").await;
+    text(&said["result"]).to_owned()
+}
+
+async fn once(engine: Engine) {
+    let world = world(engine).await;
+    let (event, booking, tickets) = doors(&world, 3).await;
+    let code = text(&tickets[0]["code"]);
+    let gates: Vec<String> = (0..64).map(|gate| format!("gate {gate}")).collect();
+    let said = join_all(gates.iter().map(|gate| scan(&world.organizer, &event, code, gate))).await;
+    let (admitted, others): (Vec<_>, Vec<_>) = said.iter().partition(|one| one["result"] == "admitted");
+    assert_eq!(admitted.len(), 1, "exactly one of 64");
+    assert_eq!(admitted[0]["ticket"]["id"], tickets[0]["id"]);
+    assert_eq!(admitted[0]["ticket"]["ticketTypeName"], "General admission");
+    for other in others {
+        assert_eq!(other["result"], "already_used");
+        for field in ["firstAdmittedAt", "gate", "checkInId", "ticket"] {
+            assert_eq!(other[field], admitted[0][field], "when and where: {field}");
+        }
+    }
+    let shown = world.buyer.get(&format!("{booking}/tickets")).await.expect(200);
+    assert_eq!(shown[0]["firstAdmittedAt"], admitted[0]["firstAdmittedAt"]);
+    assert_eq!(shown[1].get("firstAdmittedAt"), None);
+    // It was used: nobody else gets it any more. A lost code is replaced all the same, and lets in nobody again.
+    let path = format!("/api/v1/tickets/{}", text(&tickets[0]["id"]));
+    world.buyer.post(&format!("{path}/transfer"), &json!({ "name": "Ben" })).await.problem(409, "invalid_state");
+    let anew = world.buyer.act(&format!("{path}/reissue")).await.expect(200);
+    assert_eq!(result(&world.organizer, &event, text(&anew["code"])).await, "already_used");
+    assert_eq!(result(&world.organizer, &event, code).await, "revoked");
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_64_at_once_one_is_let_in_on_sqlite() {
+    once(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_64_at_once_one_is_let_in_on_postgres() {
+    once(Engine::Postgres).await;
+}
+
+async fn words(engine: Engine) {
+    let world = world(engine).await;
+    let (event, _, tickets) = doors(&world, 4).await;
+    let (elsewhere, booking, others) = doors(&world, 1).await;
+    let door = &world.organizer;
+    let code = |at: usize| text(&tickets[at]["code"]);
+
+    for none in ["", "hello", "GT1:", &code(0).to_lowercase(), &code(0)[..197], &format!("{}0", code(0))] {
+        assert_eq!(scan(door, &event, none, "North").await, json!({ "result": "invalid" }), "{none}");
+    }
+    // The head of one code with the signature of another.
+    let mixed = format!("{}{}", &code(0)[..102], &code(1)[102..]);
+    assert_eq!(result(door, &event, &mixed).await, "invalid");
+    assert_eq!(scan(door, &event, text(&others[0]["code"]), "North").await, json!({ "result": "wrong_event" }));
+
+    let old = code(1);
+    let anew = world.buyer.act(&format!("/api/v1/tickets/{}/reissue", text(&tickets[1]["id"]))).await.expect(200);
+    assert_eq!(result(door, &event, old).await, "revoked");
+    assert_eq!(result(door, &event, text(&anew["code"])).await, "admitted");
+    let to = json!({ "name": "Ben" });
+    let handed =
+        world.buyer.post(&format!("/api/v1/tickets/{}/transfer", text(&tickets[2]["id"])), &to).await.expect(200);
+    assert_eq!(result(door, &event, code(2)).await, "revoked");
+    assert_eq!(result(door, &event, text(&handed["code"])).await, "admitted");
+    world.buyer.act(&format!("{booking}/cancel")).await.expect(200);
+    assert_eq!(result(door, &elsewhere, text(&others[0]["code"])).await, "revoked");
+
+    // A gate that is none, and who does not stand at the door.
+    let long = json!({ "code": code(0), "gate": "x".repeat(101) });
+    door.post(&format!("{event}/check-ins"), &long).await.problem(422, "validation_failed");
+    for caller in [&world.buyer, &world.stranger] {
+        caller.post(&format!("{event}/check-ins"), &json!({ "code": code(0) })).await.problem(404, "not_found");
+    }
+    world.app.clock.step(TimeDelta::days(1));
+    let door = world.app.sign_in("organizer").await;
+    assert_eq!(result(&door, &event, code(0)).await, "not_valid_now", "the event is over");
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_word_on_sqlite() {
+    words(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_word_on_postgres() {
+    words(Engine::Postgres).await;
+}
+
+async fn again(engine: Engine) {
+    let world = world(engine).await;
+    let (event, _, tickets) = doors(&world, 2).await;
+    let path = format!("{event}/check-ins");
+    let shown = json!({ "code": tickets[0]["code"], "gate": "North", "at": "2027-01-15T08:00:01.123456789Z" });
+    let send = async |key: &str, body: &Value| -> Reply {
+        world.organizer.send(Method::POST, &path, &[("idempotency-key", key)], Some(body.to_string())).await
+    };
+    let first = send("scan-1", &shown).await;
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let second = send("scan-1", &shown).await;
+    assert_eq!(second.header("idempotency-replayed"), Some("true"));
+    let first = first.expect(200);
+    assert_eq!(second.expect(200), first, "the same reading hears the same");
+    assert_eq!(first["result"], "admitted");
+    let used = send("scan-2", &shown).await.expect(200);
+    assert_eq!(used["result"], "already_used");
+    assert_eq!(send("scan-2", &shown).await.expect(200), used);
+    let other = json!({ "code": tickets[1]["code"] });
+    send("scan-1", &other).await.problem(422, "idempotency_conflict");
+
+    // Undone, it lets in again; undone twice is undone once.
+    let undo = format!("{path}/{}/undo", text(&first["checkInId"]));
+    let undone = world.organizer.act(&undo).await.expect(200);
+    assert_eq!((&undone["ticketId"], &undone["gate"]), (&tickets[0]["id"], &json!("North")));
+    assert_eq!(undone["deviceAt"], "2027-01-15T08:00:01.123456Z");
+    assert!(undone["undoneAt"].is_string());
+    assert_eq!(world.organizer.act(&undo).await.expect(200), undone);
+    assert_eq!(send("scan-3", &shown).await.expect(200)["result"], "admitted");
+    let nobody = format!("{path}/{}/undo", uuid::Uuid::nil());
+    world.organizer.act(&nobody).await.problem(404, "not_found");
+    let (elsewhere, _, _) = doors(&world, 1).await;
+    let foreign = format!("{elsewhere}/check-ins/{}/undo", text(&first["checkInId"]));
+    world.organizer.act(&foreign).await.problem(404, "not_found");
+
+    world.app.seal_audit().await;
+    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
+    let audit = world.organizer.get(&format!("/api/v1/organizers/{organizer}/audit?action=ticket.")).await.expect(200);
+    let lines: Vec<_> = audit["items"].as_array().unwrap().iter().map(|line| text(&line["action"])).collect();
+    assert_eq!(lines, ["ticket.admitted", "ticket.admission_undone", "ticket.admitted"]);
+    assert!(!audit.to_string().contains("GT1:"));
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_reading_hears_the_same_on_sqlite() {
+    again(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_same_reading_hears_the_same_on_postgres() {
+    again(Engine::Postgres).await;
+}
+
+/// A device has a key of its own, which opens the door and nothing else.
+#[tokio::test]
+async fn a_device_lets_in_and_does_nothing_else() {
+    let world = world(Engine::Sqlite).await;
+    let (event, booking, tickets) = doors(&world, 1).await;
+    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
+    let key = async |scopes: &[&str]| {
+        let wish = json!({ "name": "Scanner", "scopes": scopes });
+        let made = world.organizer.post(&format!("/api/v1/organizers/{organizer}/api-keys"), &wish).await.expect(201);
+        world.app.bearer(text(&made["secret"]))
+    };
+    let every_other = key(&["events:read", "events:write", "bookings:read", "bookings:write"]).await;
+    let shown = json!({ "code": tickets[0]["code"] });
+    every_other.post(&format!("{event}/check-ins"), &shown).await.problem(403, "forbidden");
+    let device = key(&["check-ins:write"]).await;
+    let entry = scan(&device, &event, text(&tickets[0]["code"]), "North").await;
+    assert_eq!(entry["result"], "admitted");
+    device.act(&format!("{event}/check-ins/{}/undo", text(&entry["checkInId"]))).await.problem(403, "forbidden");
+    device.get(&booking).await.problem(403, "forbidden");
+    device.get(&format!("{booking}/tickets")).await.problem(403, "forbidden");
+    device.act(&format!("{booking}/cancel")).await.problem(403, "forbidden");
+    device.patch(&event, &json!({ "name": "Mine" })).await.problem(403, "forbidden");
+    world.app.stop().await;
+}
+
+/// Who shows too many codes that are none has to wait, and nobody else.
+#[tokio::test]
+async fn guesses_of_codes_are_limited() {
+    let limits = LimitRates::default().with(LimitClass::TicketCodes, Rate::new(3, 60));
+    let app = TestApp::start_with(Engine::Sqlite, Settings { limits: Some(limits), ..Settings::default() }).await;
+    let world = world_of(app).await;
+    let (event, _, tickets) = doors(&world, 1).await;
+    for _ in 0..3 {
+        assert_eq!(result(&world.organizer, &event, "GT1:GUESS").await, "invalid");
+    }
+    let shown = json!({ "code": tickets[0]["code"] });
+    let path = format!("{event}/check-ins");
+    let refused = world.organizer.post(&path, &shown).await;
+    assert!(refused.header("retry-after").is_some());
+    refused.problem(429, "rate_limited");
+    let admin = world.app.account("admin2", Role::Admin).await;
+    assert_eq!(result(&admin, &event, text(&tickets[0]["code"])).await, "admitted", "another account is not held up");
+    world.app.clock.step(TimeDelta::seconds(20));
+    assert_eq!(result(&world.organizer, &event, text(&tickets[0]["code"])).await, "already_used");
+    world.app.stop().await;
+}
