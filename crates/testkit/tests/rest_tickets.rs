@@ -176,6 +176,27 @@ async fn the_first_key_is_made_once() {
     world.app.stop().await;
 }
 
+/// The order of the group of Ed25519 (RFC 8032, 5.1), the smallest byte first.
+const ORDER: [u8; 32] = [
+    0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9, 0xDE, 0x14, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+/// A signature has one form: with the order added to its scalar, which a lenient verifier would take, it is none.
+#[test]
+fn another_form_of_a_signature_is_refused() {
+    let keys = Ed25519Signer.make_keys().unwrap();
+    let mut signature = Ed25519Signer.sign(&keys.private_key, b"message").unwrap();
+    assert!(Ed25519Signer.verify(&keys.public_key, b"message", &signature));
+    let mut carry = 0;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    assert_eq!(carry, 0, "the scalar and the order fit 256 bits");
+    assert!(!Ed25519Signer.verify(&keys.public_key, b"message", &signature));
+}
+
 /// A real signature is of this code alone: each bit counts.
 #[tokio::test]
 async fn no_bit_of_a_code_can_be_changed() {
