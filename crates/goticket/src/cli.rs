@@ -72,6 +72,8 @@ pub(crate) struct Serve {
 pub(crate) enum User {
     /// Make an account
     Create(CreateUser),
+    /// Take the second factor of an account away whose owner has lost it, and end its sessions. Beside a running server
+    ResetSecondFactor(ResetSecondFactor),
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,6 +148,13 @@ pub(crate) struct CreateUser {
     /// Read the password from the first line of standard input: arguments are seen by everybody on the machine
     #[arg(long, required = true)]
     pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetSecondFactor {
+    /// The e-mail address of the account
+    #[arg(long)]
+    pub(crate) email: String,
 }
 
 #[derive(Debug, Subcommand)]

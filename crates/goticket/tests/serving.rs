@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::{
     Server, answer, ask, goticket, post_head, read_to_end, read_until, run, run_with_input, stderr, stdout, wait_for,
 };
+use totp_rs::{Builder, Secret};
 
 const DEMO: (&str, &str) = ("GOTICKET_DEMO__ENABLED", "true");
 
@@ -87,6 +89,57 @@ fn an_account_from_the_command_line_signs_in() {
     assert_eq!(pair.status, 200, "{pair:?}");
     let me = server.get_as("/api/v1/auth/me", pair.json()["accessToken"].as_str().unwrap()).json();
     assert_eq!((me["email"].as_str(), me["role"].as_str()), (Some("anna@example.com"), Some("admin")));
+}
+
+/// An admin who cannot do without a second factor, from the first sign-in to the day he has lost it.
+#[test]
+fn a_second_factor_is_set_up_asked_for_and_reset_by_the_command_line() {
+    let server = Server::start(&[("GOTICKET_AUTH__SECOND_FACTOR__REQUIRED_FOR", "admin")]);
+    let arguments = ["user", "create", "--email", "anna@example.com", "--role", "admin", "--password-stdin"];
+    let made = run_with_input(&mut server.command(), &arguments, "correct horse battery\n");
+    assert!(made.status.success(), "{}", stderr(&made));
+    let login = || {
+        server.post("/api/v1/auth/login", &json!({"email": "anna@example.com", "password": "correct horse battery"}))
+    };
+    let first = login();
+    assert_eq!(first.status, 200, "{first:?}");
+    let token = first.json()["accessToken"].as_str().unwrap().to_owned();
+    assert_eq!(server.get_as("/api/v1/users", &token).status, 403);
+    let post_as = |path: &str, body: Value| {
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        ask(server.http, &format!("{head}{body}"))
+    };
+    let made = post_as("/api/v1/users/me/second-factor", json!({"password": "correct horse battery"}));
+    let secret = Secret::try_from_base32(made.json()["secret"].as_str().unwrap()).unwrap();
+    let app =
+        Builder::new().with_secret(secret).with_issuer(Some("GoTicket")).with_account_name("anna").build().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the server goes by the time of the system, and so does an app")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let code = |step: u64| app.generate(now + 30 * step).to_string();
+    let confirmed = post_as("/api/v1/users/me/second-factor/confirm", json!({"code": code(0)}));
+    assert_eq!(confirmed.status, 200, "{confirmed:?}");
+
+    let asked = login();
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let answer = json!({"challenge": asked.json()["challenge"], "code": code(1)});
+    let pair = server.post("/api/v1/auth/login/second-factor", &answer);
+    assert_eq!(pair.status, 200, "{pair:?}");
+    let token = pair.json()["accessToken"].as_str().unwrap().to_owned();
+    assert_eq!(server.get_as("/api/v1/users", &token).status, 200);
+
+    let reset = run(&mut server.command(), &["user", "reset-second-factor", "--email", "anna@example.com"]);
+    assert!(stdout(&reset).contains("is gone"), "{}", stderr(&reset));
+    wait_for("the end of the session", || (server.get_as("/api/v1/users", &token).status == 401).then_some(()));
+    assert_eq!(login().status, 200);
+    let again = run(&mut server.command(), &["user", "reset-second-factor", "--email", "anna@example.com"]);
+    assert!(stdout(&again).contains("no second factor"), "{}", stderr(&again));
+    let unknown = run(&mut server.command(), &["user", "reset-second-factor", "--email", "nobody@example.com"]);
+    assert_eq!(unknown.status.code(), Some(1));
 }
 
 /// Notes wait for five seconds at most, and for none of them where the server is asked to stop.

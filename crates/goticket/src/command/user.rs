@@ -1,4 +1,4 @@
-//! `goticket user create`: how the first admin is made.
+//! `goticket user …`: how the first admin is made, and how he gets in again who has lost his second factor.
 
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
@@ -11,12 +11,19 @@ use domain::identity::Role;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::open;
-use crate::cli::{CreateUser, User};
+use crate::cli::{CreateUser, ResetSecondFactor, User};
 use crate::config::Settings;
 use crate::output;
 
 pub(super) async fn run(settings: Settings, command: User) -> anyhow::Result<ExitCode> {
-    let User::Create(CreateUser { email, role, name, password_stdin: _ }) = command;
+    match command {
+        User::Create(wish) => create(settings, wish).await,
+        User::ResetSecondFactor(wish) => reset_second_factor(settings, wish).await,
+    }
+}
+
+async fn create(settings: Settings, wish: CreateUser) -> anyhow::Result<ExitCode> {
+    let CreateUser { email, role, name, password_stdin: _ } = wish;
     let password = read_password()?;
     let ground = open(&settings).await?;
     let identity = ground.identity(&settings).await?;
@@ -27,6 +34,19 @@ pub(super) async fn run(settings: Settings, command: User) -> anyhow::Result<Exi
         Ok(user) => {
             output::line(&format!("Made the account {} ({}, {}).", user.id, user.email.as_str(), user.role.as_str()))?
         }
+        Err(error) => bail!(told(&error)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reset_second_factor(settings: Settings, wish: ResetSecondFactor) -> anyhow::Result<ExitCode> {
+    let ground = open(&settings).await?;
+    let identity = ground.identity(&settings).await?;
+    let reset = identity.reset_second_factor_of(&wish.email, &Origin::system("command line")).await;
+    ground.database.close().await;
+    match reset {
+        Ok(true) => output::line("Its second factor is gone, and its sessions have ended.")?,
+        Ok(false) => output::line("It has no second factor.")?,
         Err(error) => bail!(told(&error)),
     }
     Ok(ExitCode::SUCCESS)

@@ -181,6 +181,7 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[cors]\norigins = \"https://a.example\"", "`cors.origins`"),
         ("[cors]\norigins = [1]", "`cors.origins[0]`"),
         ("[cors]\norigins = [\"https://a.example/path\"]", "`cors.origins`"),
+        ("[auth.second_factor]\nrequired_for = [\"root\"]", "`auth.second_factor.required_for`"),
         ("[database]\nurl = \"mysql://h/d\"", "`database.url`"),
         ("[booking]\ndefault_currency = \"EURO\"", "`booking.default_currency`"),
         ("[booking]\ndefault_timezone = \"Europe/Krakow\"", "`booking.default_timezone`"),

@@ -2,7 +2,7 @@
 //! has lost it.
 
 use domain::identity::{Account, EndReason, SecondFactor, User};
-use domain::{Timestamp, UserId};
+use domain::{EmailAddress, Timestamp, UserId};
 use secrecy::SecretString;
 
 use super::codes::SEED;
@@ -160,11 +160,26 @@ impl Identity {
     /// [`AppError::Forbidden`] for who is no admin; [`AppError::NotFound`].
     pub async fn reset_second_factor(&self, agent: &Agent, user: UserId, origin: &Origin) -> Result<(), AppError> {
         require_on_platform(agent, PlatformOperation::ManageAccounts, false)?;
+        self.take_away(user, origin).await.map(drop)
+    }
+
+    /// The same for the account of this address, by whoever has the command line: the only admin may have lost his, too.
+    /// Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`] for what is no address; [`AppError::NotFound`].
+    pub async fn reset_second_factor_of(&self, email: &str, origin: &Origin) -> Result<bool, AppError> {
+        let email = EmailAddress::parse("email", email)?;
+        let account = self.ports.reads.account_by_email(&email).await?.ok_or(AppError::NotFound("user"))?;
+        self.take_away(account.user.id, origin).await
+    }
+
+    async fn take_away(&self, user: UserId, origin: &Origin) -> Result<bool, AppError> {
         let mut uow = self.ports.store.begin().await?;
         let before = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none());
         let before = before.ok_or(AppError::NotFound("user"))?;
         if uow.second_factor(user).await?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         uow.delete_second_factor(user).await?;
         let notice = MailContent::SecondFactorRemoved { when: told(self.now()) };
@@ -172,7 +187,7 @@ impl Identity {
         let ended = self.end_sessions_in_op(uow.as_mut(), user, None, EndReason::SecondFactorReset, origin).await?;
         uow.commit().await?;
         self.heed_ended(&ended);
-        Ok(())
+        Ok(true)
     }
 
     /// The account of the caller, who has shown his password if he has one.
