@@ -6,14 +6,14 @@
 //! | question | file |
 //! |---|---|
 //! | what is a ticket, when is it issued, issued anew, passed on? | `ticket` |
-//! | who is let in, and why not? | `check_in` |
+//! | who is let in, and why not? | `door` |
 //! | how does a code look, which texts are none? | `code`, `base45` |
 
 mod base45;
-mod check_in;
 mod code;
+mod door;
 mod ticket;
 
-pub use check_in::{CheckIn, CheckInRequest, Scan, ScanResult, ScannedTicket, check_in, undo_check_in};
 pub use code::{CodeClaims, CodeText, NotACode, SignedCode, Validity};
+pub use door::{CheckIn, CheckInRequest, Scan, ScanResult, ScannedTicket, check_in, undo_check_in};
 pub use ticket::{Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, issue, revoke};
