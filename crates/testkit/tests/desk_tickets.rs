@@ -122,6 +122,33 @@ async fn what_is_cancelled_meanwhile_never_becomes_valid_again(#[case] engine: E
 #[case(Engine::Sqlite)]
 #[case(Engine::Postgres)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_after_the_cancellation_is_not_let_in_by_the_same_batch_either(#[case] engine: Engine) {
+    let hall = Hall::open(engine, &[ticket_type(0, None)]).await;
+    let other = hall.hold(1).await.unwrap();
+    let others = tickets(&hall, &other).await.remove(0);
+    for round in 0..10 {
+        let sold = hall.hold(1).await.unwrap();
+        let issued = tickets(&hall, &sold).await.remove(0);
+        // The first keeps the lane busy, so that the others wait together.
+        let commands = [
+            reissue(other.id, others.id),
+            Command::Cancel(sold.id, Canceller::Organizer),
+            shown(&hall, &issued, issued.issue),
+            reissue(sold.id, issued.id),
+        ];
+        let mut answers = join_all(commands.map(|command| hall.submit(command))).await;
+        assert!(is_revoked(&answers.pop().unwrap()), "round {round}");
+        let scan = answers.pop().unwrap();
+        assert!(matches!(&scan, Ok(Outcome::Scan(scan)) if scan.result == ScanResult::Revoked), "{round}: {scan:?}");
+        assert!(answers.iter().all(Result::is_ok), "round {round}: {answers:?}");
+    }
+    hall.verify().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_is_changed_through_its_own_booking(#[case] engine: Engine) {
     let hall = Hall::open(engine, &[ticket_type(0, None)]).await;
     let (mine, yours) = (hall.hold(1).await.unwrap(), hall.hold(1).await.unwrap());

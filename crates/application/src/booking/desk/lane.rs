@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::admission::{
-    CheckIn, CheckInRequest, Issue, ScanResult, Ticket, TicketChange, change_ticket, check_in, issue, revoke,
-    undo_check_in,
+    CheckIn, CheckInRequest, Issue, ScanResult, Ticket, TicketChange, TicketStatus, change_ticket, check_in, issue,
+    revoke, undo_check_in,
 };
 use domain::booking::{
     Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange,
@@ -438,6 +438,10 @@ impl LaneWork {
             self.new_tickets.extend(issue(&decided.booking, || TicketId::new(rules.ids.uuid())));
         } else if revoke(decided) {
             self.revoked.push(decided.booking.id);
+            // What is shown at the door in the same batch meets them as they are now.
+            for ticket in self.tickets.values_mut().filter(|ticket| ticket.booking == decided.booking.id) {
+                ticket.status = TicketStatus::Revoked;
+            }
         }
         Ok(())
     }
