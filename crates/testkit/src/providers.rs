@@ -45,6 +45,8 @@ pub enum Behaviour {
     Fails,
     /// The token endpoint does not answer for a minute.
     Slow,
+    /// The token endpoint takes half a second.
+    Late,
     /// The token endpoint sends the caller elsewhere.
     Redirects,
     /// The token endpoint answers with megabytes.
@@ -222,6 +224,7 @@ async fn token(State(provider): State<TestProvider>, Form(form): Form<HashMap<St
     match provider.behaviour() {
         Behaviour::Fails => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Behaviour::Slow => tokio::time::sleep(Duration::from_secs(60)).await,
+        Behaviour::Late => tokio::time::sleep(Duration::from_millis(500)).await,
         Behaviour::Redirects => {
             return (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, "/jwks")]).into_response();
         }

@@ -34,6 +34,8 @@ pub struct SmtpServerSettings {
     pub tls: Option<(Arc<ServerConfig>, TlsStart)>,
     /// Whether a sign-in is asked for, and which one is right.
     pub login: Option<(&'static str, &'static str)>,
+    /// Whether addresses with letters beyond ASCII are none to it (RFC 6531 is missing).
+    pub ascii_only: bool,
 }
 
 /// When TLS begins.
@@ -152,7 +154,8 @@ impl SmtpServer {
                 "EHLO" => {
                     let starttls = if may_start_tls { "250-STARTTLS\r\n" } else { "" };
                     let auth = if settings.login.is_some() { "250-AUTH PLAIN\r\n" } else { "" };
-                    format!("250-test\r\n{starttls}{auth}250-8BITMIME\r\n250 SMTPUTF8")
+                    let utf8 = if settings.ascii_only { "" } else { "250-SMTPUTF8\r\n" };
+                    format!("250-test\r\n{starttls}{auth}{utf8}250 8BITMIME")
                 }
                 "STARTTLS" if may_start_tls => {
                     self.say(&mut stream, "220 go on").await?;

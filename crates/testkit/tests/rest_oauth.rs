@@ -333,6 +333,32 @@ async fn a_provider_that_fails_is_left_alone_for_a_while() {
     app.stop().await;
 }
 
+/// Or anybody could close a provider to everybody.
+#[tokio::test]
+async fn a_browser_that_hangs_up_says_nothing_about_the_provider() {
+    let provider = TestProvider::start().await;
+    let settings = BreakerSettings { failures: 1, open_for: TimeDelta::seconds(30) };
+    let guarded = calls().guarded_by(Breaker::new("club", settings, Arc::new(TestClock::default())));
+    let app = app(Engine::Sqlite, vec![oidc_by(guarded, &provider.url(), "client", "secret")]).await;
+    provider.speaks_of("7", Some(("ana@example.com", true)));
+    provider.behave(Behaviour::Late);
+    for calls in 1..=3 {
+        let asked = async {
+            while provider.token_calls() < calls {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let mut browser = Browser::new();
+        tokio::select! {
+            answer = browser.sign_in(&app) => panic!("{answer:?} before it was asked"),
+            () = asked => {}
+        }
+    }
+    provider.behave(Behaviour::Honest);
+    assert_eq!(Browser::new().sign_in(&app).await.0, "code");
+    app.stop().await;
+}
+
 /// Beginning and coming back are bounded by network, before the provider is asked.
 #[tokio::test]
 async fn sign_ins_elsewhere_are_bounded_by_network() {

@@ -51,9 +51,9 @@ impl Smtp {
         let left_alone = |open: BreakerOpen| DeliveryError::Temporary(format!("the SMTP server: {open}"));
         let trial = self.breaker.as_ref().map(Breaker::admit).transpose().map_err(left_alone)?;
         let sent = tokio::time::timeout(self.deadline, self.transport.send(message.clone())).await;
-        // Whoever says no has answered.
-        let is_answered =
-            sent.as_ref().is_ok_and(|sent| sent.as_ref().map_or_else(|error| error.status().is_some(), |_| true));
+        // Whoever says no has answered; and so has who cannot do what this one mail needs.
+        let is_answer = |error: &Error| error.status().is_some() || error.is_client();
+        let is_answered = sent.as_ref().is_ok_and(|sent| sent.as_ref().map_or_else(is_answer, |_| true));
         if let Some(trial) = trial.filter(|_| is_answered) {
             trial.answered();
         }

@@ -6,11 +6,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::breaker::{Breaker, BreakerSettings};
 use application::mail::{DeliveryError, Mail, MailContent, Mailer};
 use domain::{EmailAddress, Language, Timestamp};
 use goticket_adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
+use testkit::clock::TestClock;
 use testkit::smtp::{ReceivedMail, SmtpServer, SmtpServerSettings, TlsStart};
 use uuid::Uuid;
 
@@ -89,6 +91,25 @@ fn read(mail: &ReceivedMail) -> Read {
         html: message.body_html(0).unwrap().into_owned(),
         headers: message.headers().iter().map(|header| header.name().to_lowercase()).collect(),
     }
+}
+
+/// One address that the server cannot take must not keep the mails of everybody.
+#[tokio::test]
+async fn a_mail_that_the_server_cannot_take_says_nothing_about_the_server() {
+    let settings = SmtpServerSettings { ascii_only: true, ..SmtpServerSettings::default() };
+    let server = SmtpServer::start_with(settings).await;
+    let breaker = BreakerSettings { failures: 1, ..BreakerSettings::default() };
+    let mailer = plain(&server).guarded_by(Breaker::new("smtp", breaker, Arc::new(TestClock::default())));
+    let to = EmailAddress::parse("email", "zażółć@example.com").unwrap();
+    for _ in 0..2 {
+        let odd = Mail { to: to.clone(), ..invitation("Kino") };
+        assert!(matches!(mailer.deliver(&odd).await, Err(DeliveryError::Temporary(_))));
+        mailer.deliver(&invitation("Kino")).await.unwrap();
+    }
+    server.fall_silent(true);
+    assert!(mailer.deliver(&invitation("Kino")).await.is_err());
+    server.fall_silent(false);
+    assert!(mailer.deliver(&invitation("Kino")).await.is_err(), "and silence does");
 }
 
 #[tokio::test]
@@ -243,7 +264,11 @@ async fn tls_server(start: TlsStart) -> (SmtpServer, Vec<u8>) {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    let settings = SmtpServerSettings { tls: Some((Arc::new(config), start)), login: Some(("shop", "hunter2")) };
+    let settings = SmtpServerSettings {
+        tls: Some((Arc::new(config), start)),
+        login: Some(("shop", "hunter2")),
+        ascii_only: false,
+    };
     (SmtpServer::start_with(settings).await, made.cert.pem().into_bytes())
 }
 

@@ -100,14 +100,20 @@ impl OutsideCalls {
     }
 
     /// Sends it, unless the provider is left alone. All tries together are one failure or one answer; what is wrong with
-    /// an answer is no silence.
+    /// an answer is no silence. It is waited for even if the caller is gone: a browser that hangs up says nothing about
+    /// the provider, and must not close it to others.
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let trial = self.breaker.as_ref().map(Breaker::admit).transpose()?;
-        let answer = self.send_tries(request).await;
-        if let (Some(trial), Ok(_) | Err(CallError::TooLarge | CallError::Insecure)) = (trial, &answer) {
-            trial.answered();
-        }
-        answer
+        let calls = self.clone();
+        let call = async move {
+            let answer = calls.send_tries(request).await;
+            if let (Some(trial), Ok(_) | Err(CallError::TooLarge | CallError::Insecure)) = (trial, &answer) {
+                trial.answered();
+            }
+            answer
+        };
+        // Bounded by the timeout of each try; only a panic keeps it from its answer.
+        tokio::spawn(call).await.unwrap_or(Err(CallError::NoAnswer))
     }
 
     /// Sends it; a `GET` is tried again after failures that may pass, anything else only where nothing was sent.
