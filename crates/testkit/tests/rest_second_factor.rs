@@ -348,6 +348,8 @@ async fn it_is_taken_away_by_its_owner_or_by_an_admin(#[case] engine: Engine) {
     let reset = format!("/api/v1/users/{}/second-factor", ana.user());
     ana.delete(&reset).await.problem(403, "forbidden");
     admin.delete(&format!("/api/v1/users/{}/second-factor", uuid::Uuid::nil())).await.problem(404, "not_found");
+    // His own an admin takes away as everybody does.
+    admin.delete(&format!("/api/v1/users/{}/second-factor", admin.user())).await.problem(409, "invalid_state");
     admin.delete(&reset).await.expect(204);
     admin.delete(&reset).await.expect(204);
     ana.get("/api/v1/auth/me").await.problem(401, "unauthenticated");
@@ -527,5 +529,10 @@ async fn owners_and_managers_act_for_an_organizer_with_one_where_organizers_cann
     let manager = sign_in(&app, "manager", &phone.next(&app)).await;
     manager.get(&path).await.expect(200);
     manager.post("/api/v1/events", &event).await.expect(201);
+    // Nor does he get rid of it while he is a manager; a scanner may do without.
+    assert_eq!(manager.get(MINE).await.expect(200)["required"], true);
+    assert_eq!(scanner.get(MINE).await.expect(200)["required"], false);
+    let remove = json!({ "password": PASSWORD, "code": phone.next(&app) });
+    manager.post(&format!("{MINE}/remove"), &remove).await.problem(409, "invalid_state");
     app.stop().await;
 }

@@ -312,7 +312,7 @@ async fn remove_second_factor(
     params(("userId" = uuid::Uuid, Path, description = "The account.")),
     responses((status = 204, description = "No code is asked for any more.")),
     security(("bearer" = [])),
-    extensions(("x-problems" = json!(["forbidden", "not_found"]))),
+    extensions(("x-problems" = json!(["forbidden", "invalid_state", "not_found"]))),
 )]
 async fn reset_second_factor(
     State(state): State<AppState>,

@@ -1,7 +1,8 @@
 //! Use cases: the owner of an account sets up, changes and takes away its second factor; an admin takes it away for who
 //! has lost it.
 
-use domain::identity::{Account, EndReason, SecondFactor, User};
+use domain::catalog::MemberRole;
+use domain::identity::{Account, EndReason, Role, SecondFactor, User};
 use domain::{EmailAddress, Timestamp, UserId};
 use secrecy::SecretString;
 
@@ -43,8 +44,21 @@ impl Identity {
         let found = self.ports.reads.second_factor_of(principal.user).await?;
         let confirmed = found.filter(|(factor, _)| factor.confirmed_at.is_some());
         let (since, recovery_codes) = confirmed.map_or((None, 0), |(factor, codes)| (factor.confirmed_at, codes));
-        let is_required = self.settings.second_factor_required_for.contains(&principal.role);
+        let is_required = self.cannot_do_without(principal).await?;
         Ok(SecondFactorState { since, recovery_codes, is_required })
+    }
+
+    /// Whether its role, or what it is to an organizer, asks for a second factor.
+    async fn cannot_do_without(&self, principal: &Principal) -> Result<bool, AppError> {
+        let required_for = &self.settings.second_factor_required_for;
+        if required_for.contains(&principal.role) {
+            return Ok(true);
+        }
+        if !required_for.contains(&Role::Organizer) {
+            return Ok(false);
+        }
+        let memberships = self.ports.store.begin().await?.memberships(principal.user).await?;
+        Ok(memberships.iter().any(|member| member.role != MemberRole::Scanner))
     }
 
     /// Makes a seed for an app. It is asked for once the app has shown that it knows it; until then another one may take
@@ -142,7 +156,7 @@ impl Identity {
         code: &str,
         origin: &Origin,
     ) -> Result<(), AppError> {
-        if self.settings.second_factor_required_for.contains(&principal.role) {
+        if self.cannot_do_without(principal).await? {
             return Err(AppError::InvalidState("an account of this role cannot do without".to_owned()));
         }
         let (mut uow, before) = self.proved(principal, password, code, origin).await?;
@@ -157,9 +171,13 @@ impl Identity {
     /// Takes the second factor of somebody away who has lost it, and ends his sessions; done twice, it is done once.
     ///
     /// # Errors
-    /// [`AppError::Forbidden`] for who is no admin; [`AppError::NotFound`].
+    /// [`AppError::Forbidden`] for who is no admin; [`AppError::NotFound`]; [`AppError::InvalidState`] for one's own.
     pub async fn reset_second_factor(&self, agent: &Agent, user: UserId, origin: &Origin) -> Result<(), AppError> {
         require_on_platform(agent, PlatformOperation::ManageAccounts, false)?;
+        // His own he takes away as everybody does: by a code.
+        if agent.account().is_ok_and(|principal| principal.user == user) {
+            return Err(AppError::InvalidState("an admin does not take his own second factor away so".to_owned()));
+        }
         self.take_away(user, origin).await.map(drop)
     }
 
