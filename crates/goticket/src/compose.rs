@@ -195,6 +195,7 @@ impl Application {
             reads: Arc::new(ground.database.clone()),
             catalog: Arc::clone(&catalog),
             witness: Arc::new(witness),
+            sealer: Arc::clone(&sealer),
         });
         let erasures = GuestErasures::new(ErasePorts {
             store: Arc::new(ground.database.clone()),

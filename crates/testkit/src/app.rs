@@ -168,7 +168,8 @@ impl TestApp {
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let health = Arc::new(Health::new(vec![component(&port)]));
         let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
-        let audit = Arc::new(AuditLog { reads: port.clone(), catalog: catalog.clone(), witness: Arc::new(witness) });
+        let (reads, witness) = (port.clone(), Arc::new(witness));
+        let audit = Arc::new(AuditLog { reads, catalog: catalog.clone(), witness, sealer: sealer() });
         let erasures = GuestErasures::new(ErasePorts {
             store: port.clone(),
             catalog: catalog.clone(),

@@ -17,8 +17,9 @@ use crate::guests::made_by;
 use crate::lane::among;
 use crate::unit_of_work::CHANGES_ROW;
 
-/// The number of an account among the kinds of actors.
+/// The numbers of an account, and of nobody in particular, among the kinds of actors.
 const ACCOUNT: i16 = 2;
+const ANONYMOUS: i16 = 1;
 
 /// Erases in the next blocks behind a place; says where it has got to, and nothing at the end.
 pub(crate) async fn erase(
@@ -58,12 +59,17 @@ async fn his(database: &Database, of: &Erased, lines: &[Uuid]) -> Result<Vec<Uui
     rows.into_tuple::<Uuid>().all(database.reads()).await.map_err(orm)
 }
 
-/// Lines that the account has caused, or that are about its bookings.
+/// Lines that the account has caused, that are about its bookings, or that nobody known has caused about it.
 pub(crate) fn caused_or_booked(user: UserId) -> Condition {
     let user = user.uuid();
     let caused = Condition::all().add(audit::Column::ActorKind.eq(ACCOUNT)).add(audit::Column::ActorUserId.eq(user));
     let bought = Condition::all().add(booking::Column::BuyerUserId.eq(user));
-    Condition::any().add(caused).add(about(bought))
+    // Who mistypes a code on his way in has no name yet.
+    let unnamed = Condition::all()
+        .add(audit::Column::ActorKind.eq(ANONYMOUS))
+        .add(audit::Column::ObjectKind.eq("user"))
+        .add(audit::Column::Object.eq(user));
+    Condition::any().add(caused).add(about(bought)).add(unnamed)
 }
 
 /// Lines about such bookings.

@@ -1,13 +1,15 @@
 //! `/users/me/export`: all that is kept of an account, for its owner.
 
 use application::access::Agent;
-use application::audit::{ChainId, Note};
+use application::audit::Note;
 use application::booking::BookingFilter;
 use application::origin::Principal;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::catalog::{Invitation, Member};
 use domain::{BookingId, Limit};
@@ -144,12 +146,11 @@ pub(crate) struct ExportQuery {
 }
 
 /// Where a part begins.
-#[derive(Clone, Copy)]
 enum Place {
     /// With the bookings behind this one; none means with the first.
     Bookings(Option<BookingId>),
-    /// With the lines behind this block.
-    Lines(Option<(ChainId, u64)>),
+    /// With the lines behind this sealed place.
+    Lines(Option<Vec<u8>>),
 }
 
 impl Place {
@@ -158,8 +159,8 @@ impl Place {
         if let Ok(cursor) = Cursor::decode(List::ExportedBookings, text) {
             return Ok(Self::Bookings(Some(BookingId::new(cursor.id))));
         }
-        let cursor = Cursor::decode(List::ExportedLines, text)?;
-        Ok(Self::Lines(Some((ChainId::new(cursor.id), u64::try_from(cursor.micros).unwrap_or_default()))))
+        let sealed = URL_SAFE_NO_PAD.decode(text);
+        Ok(Self::Lines(Some(sealed.map_err(|_| Problem::malformed("the cursor is none of this list"))?)))
     }
 }
 
@@ -184,20 +185,15 @@ async fn export_account(
     let principal = &caller.principal;
     let place = Place::read(query.cursor.as_deref())?;
     let account = state.identity().me(principal).await?;
-    let (bookings, behind) = match place {
-        Place::Bookings(before) => bookings(&state, principal, before).await?,
+    let (bookings, behind) = match &place {
+        Place::Bookings(before) => bookings(&state, principal, *before).await?,
         Place::Lines(_) => (Vec::new(), None),
     };
     let (mut lines, mut next_cursor) = (Vec::new(), behind);
     if next_cursor.is_none() {
         let after = if let Place::Lines(after) = place { after } else { None };
-        let found = state.audit().of_account(&account, after).await?;
-        let of = |(chain, number): (ChainId, u64)| Cursor {
-            list: List::ExportedLines,
-            micros: i64::try_from(number).unwrap_or(i64::MAX),
-            id: chain.uuid(),
-        };
-        next_cursor = found.next.map(|place| of(place).encode());
+        let found = state.audit().of_account(&account, after.as_deref()).await?;
+        next_cursor = found.next.map(|place| URL_SAFE_NO_PAD.encode(place));
         lines = found.lines.into_iter().map(AuditLineBody::from).collect();
     }
     let sessions = state.identity().sessions(principal).await?;

@@ -58,7 +58,6 @@ pub(crate) enum List {
     Invitations = 8,
     Audit = 9,
     ExportedBookings = 10,
-    ExportedLines = 11,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

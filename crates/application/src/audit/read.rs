@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::identity::User;
 use domain::{OrganizerId, Problems, Timestamp, UserId};
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
 use crate::audit::{AuditLine, ChainId, Note, Witness};
 use crate::catalog::Catalog;
 use crate::error::AppError;
+use crate::identity::Sealer;
 use crate::origin::{Actor, Origin};
 use crate::store::StoreError;
 
@@ -75,8 +77,9 @@ pub struct OwnLine {
 pub struct OwnLines {
     /// What was found; often nothing, where others have much in the log.
     pub lines: Vec<OwnLine>,
-    /// The block to go on behind; none at the end.
-    pub next: Option<(ChainId, u64)>,
+    /// The place to go on behind, sealed: it names a tenant and how much its log holds, which is nobody else's concern. None
+    /// at the end.
+    pub next: Option<Vec<u8>>,
 }
 
 /// Reads lines for people.
@@ -117,23 +120,46 @@ pub struct AuditLog {
     pub catalog: Arc<Catalog>,
     /// That it was read.
     pub witness: Arc<Witness>,
+    /// What seals places.
+    pub sealer: Arc<dyn Sealer>,
 }
+
+/// What a sealed place is for.
+const PLACE: &str = "place in an export";
 
 impl AuditLog {
     /// What the log tells of the caller, in whatever tenant: a part of it, a bounded number of blocks behind `after`. What
     /// was written within the last second is not sealed yet, and not in it.
     ///
     /// # Errors
-    /// What the store answers.
-    pub async fn of_account(&self, account: &User, after: Option<(ChainId, u64)>) -> Result<OwnLines, AppError> {
+    /// [`AppError::Validation`] (field `cursor`) for a place that is none of this account; what the store answers.
+    pub async fn of_account(&self, account: &User, after: Option<&[u8]>) -> Result<OwnLines, AppError> {
         let since = account.created_at - SKEW;
+        let after = after.map(|sealed| self.place(account.id, sealed)).transpose()?;
         let (found, next) = self.reads.lines_of(account.id, since, after, EXPORTED_BLOCKS).await?;
+        let seal = |(chain, number): (ChainId, u64)| {
+            let place =
+                [account.id.uuid().as_bytes(), chain.uuid().as_bytes().as_slice(), &number.to_be_bytes()].concat();
+            self.sealer.seal(PLACE, &place)
+        };
+        let next = next.map(seal).transpose()?;
         let own = |seen: SeenLine| {
             let is_own = seen.line.actor == Actor::User(account.id);
             let personal = if is_own { seen.line.personal } else { seen.line.personal.and_then(|it| note_alone(&it)) };
             OwnLine { seen: SeenLine { line: AuditLine { personal, ..seen.line }, ..seen }, is_own }
         };
         Ok(OwnLines { lines: found.into_iter().map(own).collect(), next })
+    }
+
+    fn place(&self, account: UserId, sealed: &[u8]) -> Result<(ChainId, u64), AppError> {
+        let opened = self.sealer.open(PLACE, sealed).ok();
+        let place = opened.and_then(|bytes| {
+            let (of, rest) = bytes.expose_secret().split_first_chunk::<16>()?;
+            let (chain, number) = rest.split_first_chunk::<16>()?;
+            let number = u64::from_be_bytes(number.try_into().ok()?);
+            (Uuid::from_bytes(*of) == account.uuid()).then(|| (ChainId::new(Uuid::from_bytes(*chain)), number))
+        });
+        place.ok_or_else(|| Problems::one("cursor", "invalid", "is none of this list").into())
     }
 
     /// A page of the lines of an organizer, or of those that are no organizer's (of the platform). That it was read is
