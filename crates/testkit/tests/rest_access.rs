@@ -67,6 +67,11 @@ fn body(operation: &str) -> Value {
         "exchangeCode" | "webExchangeCode" => json!({ "code": "x" }),
         "linkIdentity" => json!({ "provider": "google", "password": "wrong password" }),
         "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
+        "loginWithCode" | "webLoginWithCode" => json!({ "challenge": "x", "code": "000000" }),
+        "checkIn" => json!({ "code": "GT1:" }),
+        "eraseGuest" => json!({ "email": "nobody@example.com" }),
+        "transferTicket" => json!({ "name": "Ben" }),
+        "confirmSecondFactor" | "renewRecoveryCodes" | "removeSecondFactor" => json!({ "code": "000000" }),
         "refresh" => json!({ "refreshToken": "x" }),
         "register" => json!({ "email": "new@example.com", "password": "long enough" }),
         _ => json!({}),
@@ -92,6 +97,8 @@ async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
         ("invitationId", Uuid::nil().to_string()),
         ("provider", "google".to_owned()),
         ("identityId", Uuid::nil().to_string()),
+        ("ticketId", Uuid::nil().to_string()),
+        ("checkInId", Uuid::nil().to_string()),
         ("eventId", event),
     ])
 }

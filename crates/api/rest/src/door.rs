@@ -5,9 +5,9 @@ use application::idempotency::Answer as Kept;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket};
-use domain::{CheckInId, EventId};
+use domain::{CheckInId, EventId, Problems};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -31,12 +31,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[schema(as = NewCheckIn)]
 pub(crate) struct PresentedBody {
     /// The text of the code, whatever it is.
-    #[schema(max_length = 4_000, example = "GT1:…")]
+    #[schema(example = "GT1:…")]
     code: String,
     /// Where the scanner stands.
     #[schema(min_length = 1, max_length = 100, example = "North")]
     gate: Option<String>,
-    /// When it has read the code, as it claims; the server's clock decides.
+    /// When it has read the code, as it claims, from 1970 to 9999; the server's clock decides.
     at: Option<DateTime<Utc>>,
 }
 
@@ -197,6 +197,9 @@ async fn check_in(
     let (Acting { agent, origin }, Ids([event])) = (acting, ids);
     let key = wish.key(&agent);
     let PresentedBody { code, gate, at } = &wish.value;
+    if at.is_some_and(|at| !(1970..=9999).contains(&at.year())) {
+        return Err(Problems::one("at", "out_of_range", "must be in a year from 1970 to 9999").into());
+    }
     // As all times of ours, in whole microseconds.
     let presented = Presented { code, gate: gate.as_deref(), at: at.map(|at| at.trunc_subsecs(6)) };
     let Kept { value, replayed } =

@@ -4,14 +4,14 @@
 //! one is a command of the desk too. A code is derived when it is read: it is kept nowhere, and bears a signature by a key
 //! of the event.
 
-mod check_in;
+mod door;
 mod journal;
 mod keys;
 mod ports;
 mod snapshot;
 mod tickets;
 
-pub use check_in::Presented;
+pub use door::Presented;
 pub(crate) use journal::of_check_in;
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
 pub use ports::AdmissionStore;
