@@ -178,7 +178,8 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
         .max_connections(settings.connections_max)
         .acquire_timeout(settings.connect_timeout)
         // The pool asks each connection that comes back whether it lives, and waits for its answer without a bound: one
-        // whose other side is gone for good would keep its place for ever. Asked here before, it is thrown away.
+        // whose other side is gone for good would keep its place for ever. Asked here before, it is thrown away; one that
+        // is lost in the very round trip between the two questions still keeps its place (docs/reliability.md).
         .after_release(move |connection, _| {
             Box::pin(async move { within(answer_within, connection.ping()).await.map(|()| true) })
         })
