@@ -183,7 +183,10 @@ async fn an_export_is_whole(engine: Engine) {
     let text = format!("{lines:?}");
     assert!(!text.contains("192.0.2.2") && !text.contains(&world.organizer.user().to_string()), "{text}");
     assert!(lines.iter().all(|line| line["action"] != "event.created"), "nothing that is not about him");
-    buyer.get("/api/v1/users/me/export?cursor=x").await.problem(400, "malformed_request");
+    for made_up in ["x", "", "AAAA"] {
+        let path = format!("/api/v1/users/me/export?cursor={made_up}");
+        buyer.get(&path).await.problem(400, "malformed_request");
+    }
     world.app.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use application::access::Agent;
 use application::audit::Note;
 use application::booking::BookingFilter;
+use application::error::AppError;
 use application::origin::Principal;
 use axum::Json as Answer;
 use axum::extract::State;
@@ -192,7 +193,11 @@ async fn export_account(
     let (mut lines, mut next_cursor) = (Vec::new(), behind);
     if next_cursor.is_none() {
         let after = if let Place::Lines(after) = place { after } else { None };
-        let found = state.audit().of_account(&account, after.as_deref()).await?;
+        // As every cursor that we have not made, or not for this account.
+        let found = state.audit().of_account(&account, after.as_deref()).await.map_err(|error| match error {
+            AppError::Validation(_) => Problem::malformed("the cursor is none of this list"),
+            error => error.into(),
+        })?;
         next_cursor = found.next.map(|place| URL_SAFE_NO_PAD.encode(place));
         lines = found.lines.into_iter().map(AuditLineBody::from).collect();
     }
