@@ -26,6 +26,26 @@ pub enum Engine {
     Postgres,
 }
 
+/// Makes of scenarios, functions of an [`Engine`] beside it, one test on each engine.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::databases::Engine::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::databases::Engine::Postgres).await;
+            })+
+        }
+    };
+}
+
 /// The environment variable with the URL of a PostgreSQL in which tests may make and drop databases.
 pub const POSTGRES_URL: &str = "GOTICKET_TEST_POSTGRES_URL";
 

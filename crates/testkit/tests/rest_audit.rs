@@ -172,25 +172,7 @@ async fn the_log_of_the_platform_is_shown_to_admins(engine: Engine) {
     assert_eq!(page(admin, &format!("{path}?action=audit.")).await.0.len(), 0);
 }
 
-macro_rules! on_both_engines {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::Engine::Sqlite).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::Engine::Postgres).await;
-            })+
-        }
-    };
-}
-
-on_both_engines! {
+goticket_testkit::on_both_engines! {
     lines_are_shown_newest_first_sealed_or_not,
     lines_are_filtered,
     lines_are_exported,

@@ -225,25 +225,7 @@ async fn what_hangs_on_an_account_is_exported(engine: Engine) {
     world.app.stop().await;
 }
 
-macro_rules! on_both_engines {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::Engine::Sqlite).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::Engine::Postgres).await;
-            })+
-        }
-    };
-}
-
-on_both_engines! {
+goticket_testkit::on_both_engines! {
     an_attendee_is_erased_once_the_event_is_over,
     what_is_over_goes_by_itself,
     an_export_is_whole,

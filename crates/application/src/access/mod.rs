@@ -12,5 +12,5 @@ mod policy;
 pub use agent::{ActingKey, Agent};
 pub(crate) use asked::require_on_platform;
 pub use asked::{Access, Subject};
-pub(crate) use policy::factor_of;
 pub use policy::{Operation, PlatformOperation, Purpose, Standing, Verdict, decide, decide_platform, decide_session};
+pub(crate) use policy::{cannot_do_without, factor_of};

@@ -92,6 +92,17 @@ pub fn decide_session(principal: &Principal, required_for: &[Role], purpose: Pur
     }
 }
 
+/// Whether an account of this role with these memberships cannot do without a second factor.
+pub(crate) fn cannot_do_without(role: Role, memberships: &[Member], required_for: &[Role]) -> bool {
+    let acts_for_one = memberships.iter().any(|member| needs_factor(member.role));
+    required_for.contains(&role) || (required_for.contains(&Role::Organizer) && acts_for_one)
+}
+
+/// Whether who is this to an organizer owes a second factor where organizers do. Who stands at the door does not.
+fn needs_factor(role: MemberRole) -> bool {
+    role != MemberRole::Scanner
+}
+
 /// How an account stands to a second factor where these roles cannot do without. Who makes organizers cannot where they
 /// cannot, and neither can who owns or manages one, whatever his own role.
 pub(crate) fn factor_of(principal: &Principal, required_for: &[Role]) -> Factor {
@@ -230,7 +241,7 @@ pub fn decide(standing: &Standing<'_>, operation: Operation) -> Verdict {
             may |= is_admin && row.admin;
             let mut as_member = |member: &Member, here: bool| {
                 known = true;
-                let lacks = member.role != MemberRole::Scanner && principal.factor == Factor::Owed;
+                let lacks = needs_factor(member.role) && principal.factor == Factor::Owed;
                 may |= here && row.of(member.role) && !lacks;
                 owed |= here && row.of(member.role) && lacks;
             };
@@ -431,6 +442,13 @@ mod tests {
                 let expected = if owes { Factor::Owed } else { Factor::Missing };
                 assert_eq!(factor_of(&principal(role, Factor::Missing), required), expected);
                 assert_eq!(factor_of(&principal(role, Factor::Present), required), Factor::Present);
+                for (of, needs) in
+                    [(MemberRole::Owner, true), (MemberRole::Manager, true), (MemberRole::Scanner, false)]
+                {
+                    let expected = required.contains(&role) || (needs && required.contains(&Role::Organizer));
+                    assert_eq!(cannot_do_without(role, &[member(of, Reach::All)], required), expected, "{of:?}");
+                }
+                assert_eq!(cannot_do_without(role, &[], required), required.contains(&role));
             }
         }
     }

@@ -176,33 +176,14 @@ pub fn undo_check_in(sale: &Sale, check_in: &CheckIn, now: Timestamp) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
+    use crate::admission::fixture::{at, draft, id};
     use crate::booking::Sale;
-    use crate::catalog::{Event, NewEvent, NewTicketType, StatusChange};
-    use crate::{BookingId, OrganizerId, PoolId};
-
-    fn id(number: u128) -> Uuid {
-        Uuid::from_u128(number)
-    }
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-    }
+    use crate::catalog::{NewTicketType, StatusChange};
+    use crate::{BookingId, PoolId};
 
     /// It begins in a day and an hour, and ends an hour later.
     fn sale() -> Sale {
-        let new = NewEvent {
-            name: "Concert".into(),
-            description: None,
-            venue: None,
-            timezone: "UTC".into(),
-            currency: "EUR".into(),
-            start_at: at(90_000),
-            end_at: at(93_600),
-            hold_seconds: 60,
-        };
         let new_type = NewTicketType {
             name: "Standing".into(),
             price: 0,
@@ -215,8 +196,7 @@ mod tests {
             sales_end_at: None,
             hidden: false,
         };
-        let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &new, 3, at(0)).unwrap();
-        let sale = Sale { event, ticket_types: vec![], pools: vec![] };
+        let sale = draft(90_000, 93_600);
         let sale = sale.with_ticket_type(TicketTypeId::new(id(4)), PoolId::new(id(5)), &new_type, "").unwrap();
         Sale { event: sale.event.stepped(StatusChange::Publish, at(0)).unwrap().unwrap(), ..sale }
     }

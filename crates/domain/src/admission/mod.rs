@@ -12,6 +12,8 @@
 mod base45;
 mod code;
 mod door;
+#[cfg(test)]
+mod fixture;
 mod ticket;
 
 pub use code::{CodeClaims, CodeText, NotACode, SignedCode, Validity};

@@ -182,34 +182,15 @@ impl Issue {
 mod tests {
     use chrono::TimeDelta;
     use proptest::prelude::*;
-    use uuid::Uuid;
 
     use super::*;
+    use crate::admission::fixture::{at, draft, id};
     use crate::booking::{BookingItem, Buyer, Channel, Reference};
-    use crate::catalog::{Event, NewEvent, StatusChange};
+    use crate::catalog::StatusChange;
     use crate::{Currency, Money, OrganizerId, UserId};
 
-    fn id(number: u128) -> Uuid {
-        Uuid::from_u128(number)
-    }
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_timestamp(1_800_000_000 + seconds, 0).unwrap_or_default()
-    }
-
     fn sale() -> Sale {
-        let new = NewEvent {
-            name: "Concert".into(),
-            description: None,
-            venue: None,
-            timezone: "UTC".into(),
-            currency: "EUR".into(),
-            start_at: at(1_000),
-            end_at: at(2_000),
-            hold_seconds: 60,
-        };
-        let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &new, 3, at(0)).unwrap();
-        Sale { event, ticket_types: vec![], pools: vec![] }
+        draft(1_000, 2_000)
     }
 
     fn attendee(of: u128, name: &str) -> Attendee {

@@ -449,7 +449,7 @@ fn bind_bookings<'q>(query: WriteQuery<'q>, bookings: &'q [Booking]) -> WriteQue
 
 fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQuery<'q> {
     let (outbox, audit) = (&changes.outbox, &changes.audit);
-    let waiting = unsealed(audit);
+    let mut waiting = unsealed(audit);
     // Sorted, as every lock is: two batches with the same keys must not wait for each other.
     let mut answers: Vec<_> = changes.answers.iter().collect();
     answers.sort_unstable_by(|a, b| (a.key.caller, &a.key.key).cmp(&(b.key.caller, &b.key.key)));
@@ -475,8 +475,8 @@ fn bind_journals<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQu
         .bind(column(audit, |row| row.personal.as_ref().map(|personal| personal.fields.as_str())))
         .bind(waiting.iter().map(|batch| batch.id).collect::<Vec<_>>())
         .bind(waiting.iter().map(|batch| batch.organizer_id).collect::<Vec<_>>())
-        .bind(waiting.iter().map(|batch| batch.lines.clone()).collect::<Vec<_>>())
-        .bind(waiting.iter().map(|batch| batch.digests.clone()).collect::<Vec<_>>())
+        .bind(waiting.iter_mut().map(|batch| std::mem::take(&mut batch.lines)).collect::<Vec<_>>())
+        .bind(waiting.iter_mut().map(|batch| batch.digests.take()).collect::<Vec<_>>())
         .bind(waiting.into_iter().map(|batch| batch.commitments).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| row.key.caller.uuid()).collect::<Vec<_>>())
         .bind(answers.iter().map(|row| micros(row.at)).collect::<Vec<_>>())

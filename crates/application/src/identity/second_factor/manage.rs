@@ -1,13 +1,12 @@
 //! Use cases: the owner of an account sets up, changes and takes away its second factor; an admin takes it away for who
 //! has lost it.
 
-use domain::catalog::MemberRole;
-use domain::identity::{Account, EndReason, Role, SecondFactor, User};
+use domain::identity::{Account, EndReason, SecondFactor, User};
 use domain::{EmailAddress, Timestamp, UserId};
 use secrecy::SecretString;
 
 use super::codes::SEED;
-use crate::access::{Agent, PlatformOperation, require_on_platform};
+use crate::access::{Agent, PlatformOperation, cannot_do_without, require_on_platform};
 use crate::error::AppError;
 use crate::identity::mailed::told;
 use crate::identity::service::Identity;
@@ -51,14 +50,11 @@ impl Identity {
     /// Whether its role, or what it is to an organizer, asks for a second factor.
     async fn cannot_do_without(&self, principal: &Principal) -> Result<bool, AppError> {
         let required_for = &self.settings.second_factor_required_for;
-        if required_for.contains(&principal.role) {
-            return Ok(true);
-        }
-        if !required_for.contains(&Role::Organizer) {
+        if required_for.is_empty() {
             return Ok(false);
         }
         let memberships = self.ports.store.begin().await?.memberships(principal.user).await?;
-        Ok(memberships.iter().any(|member| member.role != MemberRole::Scanner))
+        Ok(cannot_do_without(principal.role, &memberships, required_for))
     }
 
     /// Makes a seed for an app. It is asked for once the app has shown that it knows it; until then another one may take
