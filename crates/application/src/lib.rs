@@ -20,6 +20,7 @@ pub mod journal;
 pub mod mail;
 pub mod origin;
 pub mod page;
+pub mod payment;
 pub mod privacy;
 pub mod store;
 pub mod verify;

@@ -58,6 +58,10 @@ ids! {
     CheckInId,
     /// What may enter where: its entries are judged together.
     CheckInListId,
+    /// One attempt to have a booking paid; the idempotency key at its provider.
+    PaymentId,
+    /// Money that goes back to a buyer; the idempotency key at the provider.
+    RefundId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

@@ -22,7 +22,7 @@ mod text;
 
 pub use ids::{
     ApiKeyId, BookingId, CheckInId, CheckInListId, EventId, ExternalIdentityId, InvitationId, JobId, OrganizerId,
-    OutboxId, PoolId, SessionId, SigningKeyId, TicketId, TicketTypeId, UserId,
+    OutboxId, PaymentId, PoolId, RefundId, SessionId, SigningKeyId, TicketId, TicketTypeId, UserId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

@@ -1,0 +1,173 @@
+//! What payments need from outside.
+
+use domain::{Money, PaymentId, RefundId, Timestamp};
+use futures::future::BoxFuture;
+
+/// Somebody who moves money.
+///
+/// Every call is bounded in time and in the bytes that are read of an answer, and none is made while a transaction is
+/// open. A repeated call with the same id has one effect: the id is the idempotency key at the provider.
+pub trait PaymentProvider: Send + Sync {
+    /// Its word in rows and in `/webhooks/{provider}`: `sandbox`, `stripe`. Lower case letters, digits and `_`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it takes this method (`card_ok`, …).
+    fn takes(&self, method: &str) -> bool;
+
+    /// Asks for the money.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unreachable`]: the money may be taken all the same, so ask [`Self::charged`].
+    /// [`ProviderError::Refused`]: nothing is taken, nor will it be.
+    fn charge<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Charged, ProviderError>>;
+
+    /// What has become of it; `None`: the provider never heard of it.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn charged(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>>;
+
+    /// Takes the request back. What has succeeded meanwhile is answered as succeeded; `None`: the provider never heard
+    /// of it, and takes no request of this id any more.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn cancel(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>>;
+
+    /// Sends money back.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unreachable`]: it may be under way all the same; the same order again has no second effect.
+    /// [`ProviderError::Refused`]: nothing is sent.
+    fn refund<'a>(&'a self, order: &'a RefundOrder) -> BoxFuture<'a, Result<RefundState, ProviderError>>;
+
+    /// What has become of it; `None`: the provider never heard of it.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn refunded(&self, refund: RefundId) -> BoxFuture<'_, Result<Option<RefundState>, ProviderError>>;
+
+    /// Reads a message of the provider: checks its signature over the raw body, and its age at `now`.
+    ///
+    /// # Errors
+    /// [`WebhookError`].
+    fn read_webhook(&self, signature: Option<&str>, body: &[u8], now: Timestamp)
+    -> Result<ProviderEvent, WebhookError>;
+}
+
+/// What the buyer owes. Of the booking it has the public name alone: no personal data goes to the provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Charge {
+    /// The payment; the idempotency key.
+    pub payment: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// By which method.
+    pub method: String,
+    /// For the buyer's statement: the reference of the booking.
+    pub description: String,
+}
+
+/// What a provider says of a charge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Charged {
+    /// Its own id of it.
+    pub reference: String,
+    /// Where it stands.
+    pub status: ChargeStatus,
+    /// Where the buyer goes on, while it is processing.
+    pub checkout_url: Option<String>,
+}
+
+/// Where a charge stands at its provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChargeStatus {
+    /// Not decided.
+    Processing,
+    /// This much was captured; it may differ from what was asked.
+    Succeeded(Money),
+    /// Nothing was captured: `card_declined`, ….
+    Failed(String),
+    /// Nothing was captured, nor will it be.
+    Cancelled,
+}
+
+/// Money to send back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RefundOrder {
+    /// The refund; the idempotency key.
+    pub refund: RefundId,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Where a refund stands at its provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RefundState {
+    /// On its way.
+    InTransit,
+    /// The buyer has it.
+    Done,
+    /// The money stayed where it was; a word for why.
+    Failed(String),
+}
+
+/// One message of a provider; delivered at least once, and in any order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProviderEvent {
+    /// Unique at the provider.
+    pub id: String,
+    /// What it tells of.
+    pub of: ProviderObject,
+}
+
+/// What a message of a provider tells of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProviderObject {
+    /// A charge.
+    Payment(PaymentId, Charged),
+    /// A refund.
+    Refund(RefundId, RefundState),
+    /// The buyer's bank asks the money back.
+    Dispute(PaymentId, DisputeState),
+    /// Of no kind that concerns us.
+    Other(String),
+}
+
+/// Where a dispute stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DisputeState {
+    /// The money is gone until it is decided.
+    Opened,
+    /// The money is back.
+    Won,
+    /// The money is gone.
+    Lost,
+}
+
+/// Why a provider did not do what was asked. The texts are for logs, and bear neither secrets nor personal data.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// Nothing is known of the outcome: ask again.
+    #[error("the payment provider does not answer")]
+    Unreachable,
+    /// It will not do this; asking again is of no use. A word for it.
+    #[error("the payment provider refuses: {0}")]
+    Refused(String),
+}
+
+/// Why a message is not believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// Not signed, or by somebody else.
+    #[error("the signature does not hold")]
+    BadSignature,
+    /// Signed long ago: perhaps somebody sends it again.
+    #[error("the message is too old")]
+    TooOld,
+    /// Signed, and not to be read.
+    #[error("the message cannot be read")]
+    Malformed,
+}
