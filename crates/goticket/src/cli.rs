@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Recompute every invariant of stock from the rows; exit code 1 if anything differs
     Verify,
+    /// Run the payment provider for trying things out, apart from the server
+    Sandbox,
     /// Print the OpenAPI document
     Openapi,
     /// Look at the configuration

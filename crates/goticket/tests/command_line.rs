@@ -24,9 +24,19 @@ fn it_says_what_it_is_and_what_it_can() {
     let version = run(&mut goticket(dir.path()), &["--version"]);
     assert_eq!(stdout(&version), format!("goticket {}\n", env!("CARGO_PKG_VERSION")));
     let help = stdout(&run(&mut goticket(dir.path()), &["--help"]));
-    for command in
-        ["serve", "migrate", "user", "keys", "demo", "verify", "openapi", "config", "healthcheck", "completions"]
-    {
+    for command in [
+        "serve",
+        "migrate",
+        "user",
+        "keys",
+        "demo",
+        "verify",
+        "sandbox",
+        "openapi",
+        "config",
+        "healthcheck",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command} is missing: {help}");
     }
     for shell in ["bash", "zsh", "fish"] {
@@ -164,4 +174,9 @@ fn a_schema_that_is_not_there_is_told_where_it_is_made_apart() {
 fn a_server_that_is_away_is_not_healthy() {
     let variables = [("GOTICKET_HTTP__ADDRESS", "127.0.0.1:1")];
     assert!(refused(&["healthcheck"], &variables).contains("127.0.0.1:1"));
+}
+
+#[test]
+fn a_sandbox_apart_needs_a_secret() {
+    assert!(refused(&["sandbox"], &[]).contains("`payments.sandbox.secret` must be set"));
 }

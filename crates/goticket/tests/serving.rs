@@ -6,11 +6,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use support::{
     Server, answer, ask, goticket, post_head, read_to_end, read_until, run, run_with_input, stderr, stdout, wait_for,
@@ -329,4 +329,31 @@ fn a_second_signal_ends_it_at_once() {
     server.signal(Signal::TERM);
     assert_eq!(server.ended().code(), Some(1));
     assert!(server.log().contains("ending at once"), "the log is complete all the same: {}", server.log());
+}
+
+#[test]
+fn a_sandbox_runs_apart_and_keeps_its_books_for_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = || {
+        let mut command = goticket(dir.path());
+        command.arg("sandbox").env("GOTICKET_PAYMENTS__SANDBOX__SECRET", "0123456789abcdef");
+        command
+    };
+    let log = dir.path().join("log");
+    let mut sandbox = command().stdout(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let address: SocketAddr = wait_for("the address of the sandbox", || {
+        let told = std::fs::read_to_string(&log).unwrap();
+        told.split_once("The sandbox is on http://")?.1.split_once(';')?.0.parse().ok()
+    });
+    let asked = |secret: &str| {
+        let path = "/v1/charges/00000000-0000-0000-0000-000000000001";
+        let head = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        ask(address, &format!("{head}Authorization: Bearer {secret}\r\n\r\n")).status
+    };
+    assert_eq!((asked("0123456789abcdef"), asked("0123456789abcdee")), (404, 401));
+    let second = run(&mut command(), &[]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("journal of the sandbox"), "{}", stderr(&second));
+    kill_process(Pid::from_child(&sandbox), Signal::TERM).unwrap();
+    assert!(sandbox.wait().unwrap().success());
 }

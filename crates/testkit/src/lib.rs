@@ -9,5 +9,7 @@ pub mod hall;
 pub mod phone;
 pub mod providers;
 pub mod proxy;
+pub mod sandbox;
 pub mod smtp;
+pub mod webhooks;
 pub mod world;

@@ -161,3 +161,30 @@ mod limits_in_memory {
         many_at_a_time_are_counted_one_by_one,
     ];
 }
+
+mod payment_provider {
+    use super::contract::payment_provider;
+
+    macro_rules! promises {
+        ($($promise:ident),+ $(,)?) => {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                payment_provider::$promise().await;
+            }
+        )+};
+    }
+
+    promises![
+        money_is_taken_once,
+        what_is_unknown_is_said_to_be,
+        a_success_is_not_called_off,
+        a_lost_answer_is_asked_for,
+        a_buyer_decides_on_a_page,
+        money_goes_back_once,
+        messages_are_sent_until_they_are_taken,
+        messages_outlive_the_process,
+        messages_are_lost_and_doubled_on_purpose,
+        only_who_knows_the_secret_is_believed,
+        silence_says_nothing,
+    ];
+}

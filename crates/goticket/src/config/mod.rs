@@ -13,6 +13,7 @@ mod error;
 mod http;
 mod mail;
 mod oauth;
+mod payments;
 mod privacy;
 mod rate_limit;
 mod secret;
@@ -33,6 +34,7 @@ pub use error::ConfigError;
 pub use http::{Cors, Http, HttpTls, Ops};
 pub use mail::{Mail, Smtp};
 pub use oauth::{OauthProvider, OauthProviders};
+pub use payments::{Payments, ProviderWord, SandboxPayments};
 pub use privacy::{Privacy, Retention};
 pub use rate_limit::{HumanRate, RateLimit};
 pub use secret::{MaskedUrl, Secret};
@@ -67,6 +69,8 @@ pub struct Settings {
     pub mail: Mail,
     /// The server that mails go to.
     pub smtp: Smtp,
+    /// Who moves the money.
+    pub payments: Payments,
     /// For how long what is kept is kept.
     pub privacy: Privacy,
     /// The master key.
@@ -93,6 +97,7 @@ impl Default for Settings {
             auth: Auth::default(),
             mail: Mail::default(),
             smtp: Smtp::default(),
+            payments: Payments::default(),
             privacy: Privacy::default(),
             secrets: Secrets::default(),
             demo: Demo::default(),
@@ -140,8 +145,8 @@ impl Settings {
         self.availability.validate(&self.http)?;
         self.auth.validate()?;
         self.mail.validate(&self.smtp)?;
-        self.privacy.validate()?;
         self.smtp.validate()?;
+        self.payments.validate()?;
         self.privacy.validate()?;
         self.secrets.validate()?;
         self.demo.validate()?;

@@ -87,6 +87,10 @@ fn the_example_file_holds_every_key_with_its_default() {
         "smtp.url",
         "smtp.password",
         "smtp.ca_path",
+        "payments.sandbox.url",
+        "payments.sandbox.public_url",
+        "payments.sandbox.webhook_url",
+        "payments.sandbox.secret",
     ]
     .map(str::to_owned);
     let defaults: toml::Table = Settings::default().masked().unwrap().parse().unwrap();
@@ -320,4 +324,27 @@ fn the_database_lies_in_the_data_folder_whatever_that_is_called() {
     let url = |dir: &str| Database::default().url(Path::new(dir)).expose().to_owned();
     assert_eq!(url("/var/lib/go ticket"), "sqlite:///var/lib/go ticket/goticket.db");
     assert_eq!(url("100%?"), "sqlite://100%25%3F/goticket.db");
+}
+
+#[test]
+fn a_sandbox_apart_is_reached_safely() {
+    let secret = ("GOTICKET_PAYMENTS__SANDBOX__SECRET", "0123456789abcdef");
+    let url = "GOTICKET_PAYMENTS__SANDBOX__URL";
+    let settings = read("", &[secret, (url, "http://127.0.0.1:8090")]).unwrap();
+    assert!(!settings.masked().unwrap().contains("0123456789abcdef"));
+    assert!(read("", &[secret, (url, "https://pay.example.com")]).is_ok());
+    for (variables, key) in [
+        (vec![(url, "http://127.0.0.1:8090")], "payments.sandbox.secret"),
+        (vec![secret, (url, "http://pay.example.com")], "payments.sandbox.url"),
+        (vec![secret, (url, "http://127.0.0.1:8090/")], "payments.sandbox.url"),
+        (vec![("GOTICKET_PAYMENTS__SANDBOX__SECRET", "0123456789abcde")], "payments.sandbox.secret"),
+        (vec![("GOTICKET_PAYMENTS__SANDBOX__SECRET", "0123456789abcd ef")], "payments.sandbox.secret"),
+        (vec![("GOTICKET_PAYMENTS__TIMEOUT", "1ms")], "payments.timeout"),
+        (vec![("GOTICKET_PAYMENTS__BREAKER__FAILURES", "0")], "payments.breaker.failures"),
+        (vec![("GOTICKET_PAYMENTS__PROVIDER", "cowries")], "payments.provider"),
+    ] {
+        let complaint = refused("", &variables);
+        assert!(complaint.contains(key), "{complaint}");
+        assert!(!complaint.contains("0123456789abcd"), "{complaint}");
+    }
 }

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod jobs;
 pub mod lanes;
 pub mod limits;
+pub mod payment_provider;
 pub mod privacy;
 pub mod race;
 pub mod second_factors;

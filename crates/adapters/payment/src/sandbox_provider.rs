@@ -1,0 +1,164 @@
+//! The sandbox as a payment provider.
+
+use application::breaker::Breaker;
+use application::payment::{
+    Charge, ChargeStatus, Charged, DisputeState, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
+    RefundOrder, RefundState, WebhookError,
+};
+use domain::{Money, PaymentId, RefundId, Timestamp};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::calls::{CallSettings, Called, Calls, SetupError};
+use crate::sandbox::METHODS;
+use crate::sandbox::wire::{
+    ChargeBody, ChargeRequest, ChargeWord, DisputeWord, ErrorBody, EventBody, RefundBody, RefundRequest, RefundWord,
+};
+use crate::signature::Signing;
+
+/// Speaks to a [`Sandbox`](crate::Sandbox).
+pub struct SandboxProvider {
+    calls: Calls,
+    signing: Signing,
+}
+
+impl SandboxProvider {
+    /// With these settings; while it does not answer it is left alone as `breaker` says.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn try_new(settings: CallSettings, breaker: Breaker) -> Result<Self, SetupError> {
+        let signing = Signing::new(&settings.secret);
+        Ok(Self { calls: Calls::try_new(settings, breaker)?, signing })
+    }
+}
+
+impl PaymentProvider for SandboxProvider {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn takes(&self, method: &str) -> bool {
+        METHODS.contains(&method)
+    }
+
+    fn charge<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Charged, ProviderError>> {
+        async move {
+            let request = ChargeRequest {
+                id: charge.payment.uuid(),
+                amount: charge.amount.minor,
+                currency: charge.amount.currency.code().to_owned(),
+                method: charge.method.clone(),
+                description: charge.description.clone(),
+            };
+            let called = self.calls.post("/v1/charges", &request).await?;
+            charged(&done::<ChargeBody>(&called)?.ok_or_else(|| refused("not_found"))?)
+        }
+        .boxed()
+    }
+
+    fn charged(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>> {
+        async move {
+            let called = self.calls.get(&format!("/v1/charges/{}", payment.uuid())).await?;
+            done::<ChargeBody>(&called)?.map(|body| charged(&body)).transpose()
+        }
+        .boxed()
+    }
+
+    fn cancel(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>> {
+        async move {
+            let called = self.calls.post(&format!("/v1/charges/{}/cancel", payment.uuid()), &()).await?;
+            done::<ChargeBody>(&called)?.map(|body| charged(&body)).transpose()
+        }
+        .boxed()
+    }
+
+    fn refund<'a>(&'a self, order: &'a RefundOrder) -> BoxFuture<'a, Result<RefundState, ProviderError>> {
+        async move {
+            let request = RefundRequest {
+                id: order.refund.uuid(),
+                charge: order.payment.uuid(),
+                amount: order.amount.minor,
+                currency: order.amount.currency.code().to_owned(),
+            };
+            let called = self.calls.post("/v1/refunds", &request).await?;
+            Ok(refunded(&done::<RefundBody>(&called)?.ok_or_else(|| refused("not_found"))?))
+        }
+        .boxed()
+    }
+
+    fn refunded(&self, refund: RefundId) -> BoxFuture<'_, Result<Option<RefundState>, ProviderError>> {
+        async move {
+            let called = self.calls.get(&format!("/v1/refunds/{}", refund.uuid())).await?;
+            Ok(done::<RefundBody>(&called)?.map(|body| refunded(&body)))
+        }
+        .boxed()
+    }
+
+    fn read_webhook(
+        &self,
+        signature: Option<&str>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<ProviderEvent, WebhookError> {
+        self.signing.check(signature, body, now)?;
+        let event: EventBody = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
+        let of = match (event.charge, event.refund) {
+            (Some(charge), None) if event.kind.starts_with("charge.") => {
+                let charged = charged(&charge).map_err(|_| WebhookError::Malformed)?;
+                ProviderObject::Payment(PaymentId::new(charge.id), charged)
+            }
+            (Some(ChargeBody { id, dispute: Some(state), .. }), None) if event.kind.starts_with("dispute.") => {
+                let state = match state {
+                    DisputeWord::Opened => DisputeState::Opened,
+                    DisputeWord::Won => DisputeState::Won,
+                    DisputeWord::Lost => DisputeState::Lost,
+                };
+                ProviderObject::Dispute(PaymentId::new(id), state)
+            }
+            (None, Some(refund)) => ProviderObject::Refund(RefundId::new(refund.id), refunded(&refund)),
+            _ => ProviderObject::Other(event.kind),
+        };
+        Ok(ProviderEvent { id: event.id, of })
+    }
+}
+
+/// What was answered; `None`: it knows of no such thing.
+fn done<T: DeserializeOwned>(called: &Called) -> Result<Option<T>, ProviderError> {
+    if called.status.is_success() {
+        // What cannot be read says nothing about what was done.
+        return serde_json::from_slice(&called.body).map(Some).map_err(|_| ProviderError::Unreachable);
+    }
+    if called.status == StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    let word = serde_json::from_slice(&called.body).map(|ErrorBody { code }| code);
+    Err(ProviderError::Refused(word.unwrap_or_else(|_| format!("status {}", called.status.as_u16()))))
+}
+
+fn refused(word: &str) -> ProviderError {
+    ProviderError::Refused(word.to_owned())
+}
+
+fn charged(body: &ChargeBody) -> Result<Charged, ProviderError> {
+    let status = match body.status {
+        ChargeWord::Processing => ChargeStatus::Processing,
+        ChargeWord::Succeeded => {
+            let currency = body.currency.parse().map_err(|_| refused("unknown currency"))?;
+            ChargeStatus::Succeeded(Money { minor: body.captured.unwrap_or(body.amount), currency })
+        }
+        ChargeWord::Failed => ChargeStatus::Failed(body.failure_code.clone().unwrap_or_else(|| "failed".to_owned())),
+        ChargeWord::Cancelled => ChargeStatus::Cancelled,
+    };
+    Ok(Charged { reference: body.reference.clone(), status, checkout_url: body.checkout_url.clone() })
+}
+
+fn refunded(body: &RefundBody) -> RefundState {
+    match body.status {
+        RefundWord::InTransit => RefundState::InTransit,
+        RefundWord::Done => RefundState::Done,
+        RefundWord::Failed => RefundState::Failed(body.failure_code.clone().unwrap_or_else(|| "failed".to_owned())),
+    }
+}

@@ -1,0 +1,142 @@
+//! Section `payments`: who moves the money.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use adapter_oauth::is_sound_url;
+use adapter_payment::{Behaviour, SandboxSettings};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::error::{Wrong, check_range};
+use super::{Breaker, HumanDuration, Secret, Settings};
+
+/// Payments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Payments {
+    /// Who moves the money.
+    pub provider: ProviderWord,
+    /// How long one call to it may take.
+    pub timeout: HumanDuration,
+    /// When one that does not answer is left alone.
+    pub breaker: Breaker,
+    /// The provider for trying things out.
+    pub sandbox: SandboxPayments,
+}
+
+/// A payment provider.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderWord {
+    /// For trying things out; its money is make believe.
+    Sandbox,
+    /// Nobody: organizers take the money outside, and confirm bookings themselves.
+    None,
+}
+
+/// The sandbox: in the process of `serve`, or apart as `goticket sandbox`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct SandboxPayments {
+    /// Where one runs apart. Without it `serve` starts its own.
+    pub url: Option<String>,
+    /// Where it listens; port 0 is any that is free.
+    pub address: SocketAddr,
+    /// Where browsers find its pages; the address by default.
+    pub public_url: Option<String>,
+    /// Where `goticket sandbox` sends its messages. That of `serve` sends them to `serve`.
+    pub webhook_url: Option<String>,
+    /// What both sides know. One that `serve` starts needs none.
+    pub secret: Option<Secret>,
+}
+
+impl Default for Payments {
+    fn default() -> Self {
+        Self {
+            provider: ProviderWord::Sandbox,
+            timeout: HumanDuration::from_secs(5),
+            breaker: Breaker::default(),
+            sandbox: SandboxPayments::default(),
+        }
+    }
+}
+
+impl Default for SandboxPayments {
+    fn default() -> Self {
+        Self {
+            url: None,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_url: None,
+            webhook_url: None,
+            secret: None,
+        }
+    }
+}
+
+impl Payments {
+    pub(super) fn validate(&self) -> Result<(), Wrong> {
+        let timeouts = HumanDuration::from_millis(100)..=HumanDuration::from_secs(20);
+        check_range("payments.timeout", &self.timeout, timeouts)?;
+        self.breaker.validate("payments.breaker.failures", "payments.breaker.open_for")?;
+        self.sandbox.validate()
+    }
+}
+
+impl SandboxPayments {
+    fn validate(&self) -> Result<(), Wrong> {
+        for (key, url) in [
+            ("payments.sandbox.url", &self.url),
+            ("payments.sandbox.public_url", &self.public_url),
+            ("payments.sandbox.webhook_url", &self.webhook_url),
+        ] {
+            if url.as_ref().is_some_and(|url| !is_sound_url(url) || url.ends_with('/')) {
+                return Err(Wrong::new(
+                    key,
+                    "must begin with https://, or http:// on this machine, and not end with /",
+                ));
+            }
+        }
+        match &self.secret {
+            None if self.url.is_some() => Err(Wrong::new("payments.sandbox.secret", "must be set where `url` is")),
+            Some(secret) if !is_strong(secret.secret()) => {
+                Err(Wrong::new("payments.sandbox.secret", "must have at least 16 printable characters of ASCII"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// It goes into a header.
+fn is_strong(secret: &SecretString) -> bool {
+    use secrecy::ExposeSecret;
+    let text = secret.expose_secret();
+    (16..=200).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl Settings {
+    /// How a sandbox runs whose messages go to `webhook_url`.
+    #[must_use]
+    pub fn sandbox(&self, webhook_url: String, secret: SecretString) -> SandboxSettings {
+        SandboxSettings {
+            address: self.payments.sandbox.address,
+            public_url: self.payments.sandbox.public_url.clone(),
+            webhook_url,
+            secret,
+            journal: Some(self.sandbox_journal()),
+            behaviour: Behaviour::default(),
+        }
+    }
+
+    /// Where messages of the sandbox are taken by the server at this URL.
+    #[must_use]
+    pub fn webhook_url(&self, server: &str) -> String {
+        format!("{server}/api/v1/webhooks/sandbox")
+    }
+
+    /// Where the sandbox keeps its books.
+    #[must_use]
+    pub fn sandbox_journal(&self) -> PathBuf {
+        self.data_dir.join("sandbox.jsonl")
+    }
+}
