@@ -6,12 +6,14 @@
 //!
 //! Each folder is a bounded context. Its `mod.rs` is its published face: other contexts use what is re-exported there
 //! and cannot reach further in, because the files behind it are private modules.
-//! `identity` ← `catalog` ← `booking` ← `admission`: an arrow shows who may know whom.
+//! `identity` ← `catalog` ← `booking` ← `admission`: an arrow shows who may know whom. `pricing` is arithmetic, which
+//! knows none of them and may be known by all.
 
 pub mod admission;
 pub mod booking;
 pub mod catalog;
 pub mod identity;
+pub mod pricing;
 
 mod ids;
 mod language;
