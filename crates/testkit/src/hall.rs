@@ -206,6 +206,7 @@ fn sale(ids: &dyn Ids, clock: &TestClock, types: &[NewTicketType], shared: Optio
         start_at: clock.now() + TimeDelta::days(30),
         end_at: clock.now() + TimeDelta::days(31),
         hold_seconds: 60,
+        pricing: None,
     };
     let organizer = OrganizerId::new(ids.uuid());
     let event = Event::try_new(EventId::new(ids.uuid()), organizer, &new, ids.random(), clock.now());

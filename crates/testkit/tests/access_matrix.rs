@@ -100,6 +100,7 @@ logout              401    204   204   204     204     204     204   204     204
 me                  401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 pauseEvent          401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 publishEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+quote               200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 readiness           200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 refresh             401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
 register            201    201   201   201     201     201     201   201     201   201     201     201    201     201    201     201
@@ -305,7 +306,7 @@ impl Scene {
             let pool = owner.post(&format!("{path}/pools"), &json!({ "name": "Hall" })).await.expect(201);
             ids.insert("poolId", text(&pool["id"]));
         }
-        let on_sale = ["cancelEvent", "holdTickets", "pauseEvent", "resumeEvent"];
+        let on_sale = ["cancelEvent", "holdTickets", "pauseEvent", "quote", "resumeEvent"];
         let at_the_door = operation.ends_with("CheckIn");
         if at_the_door {
             // So soon that its doors are open.

@@ -171,6 +171,7 @@ fn booking(sale: &Sale, now: Timestamp) -> Booking {
         items: vec![item],
         attendees: Vec::new(),
         total: Money { minor: sold.price, currency: Currency::EUR },
+        price_parts: Vec::new(),
         status: BookingStatus::Pending,
         hold: Some(HoldTerms { expires_at: until, release_at: until, ends_at: now + TimeDelta::hours(2) }),
         sequence: 1,
@@ -194,6 +195,7 @@ async fn make_sale(database: &Database) -> Outcome<Sale> {
         start_at: now + TimeDelta::days(1),
         end_at: now + TimeDelta::days(2),
         hold_seconds: 900,
+        pricing: None,
     };
     let event = Event::try_new(EventId::new(id()), organizer.id, &event, id().as_u128() as u64, now)
         .map_err(|problems| format!("{problems:?}"))?;

@@ -13,14 +13,14 @@ use uuid::Uuid;
 use crate::connect::Database;
 use crate::entity::{booking, event, pool, user};
 use crate::error::{bad_row, orm};
-use crate::lane::bookings_with_parts;
+use crate::lane::whole_bookings;
 use crate::mapping::{buyer, micros, status_code};
 
 #[async_trait]
 impl BookingReads for Database {
     async fn booking(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
         let row = booking::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
-        let mut found = bookings_with_parts(self.reads(), row.into_iter().collect()).await?;
+        let mut found = whole_bookings(self.reads(), row.into_iter().collect()).await?;
         Ok(found.pop())
     }
 
@@ -127,7 +127,7 @@ impl Database {
         }
         let page = booking::Entity::find().filter(whose).order_by_desc(booking::Column::Id).limit(rows);
         let rows = page.all(self.reads()).await.map_err(orm)?;
-        bookings_with_parts(self.reads(), rows).await
+        whole_bookings(self.reads(), rows).await
     }
 
     async fn candidates(&self, of: Condition) -> Result<Vec<Uuid>, StoreError> {

@@ -79,11 +79,12 @@ async fn unreadable_answers(snapshot: &DatabaseTransaction) -> Result<Vec<Differ
     Ok(found)
 }
 
-const COUNTS: [(&str, &str); 9] = [
+const COUNTS: [(&str, &str); 10] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
     ("booking items", "SELECT count(*) AS n FROM booking_items"),
+    ("price parts", "SELECT count(*) AS n FROM booking_price_parts"),
     ("tickets", "SELECT count(*) AS n FROM tickets"),
     ("check-ins", "SELECT count(*) AS n FROM check_ins"),
     ("outbox rows", "SELECT count(*) AS n FROM outbox"),
@@ -120,10 +121,33 @@ const CHECKS: &[Check] = &[
     },
     Check {
         invariant: "booking_total",
-        sql: "SELECT b.id AS subject, 'the total is ' || b.total || ', the items make ' || s.total AS detail
-        FROM bookings AS b JOIN (SELECT booking_id, sum(quantity * unit_price) AS total FROM booking_items
-            GROUP BY booking_id) AS s ON s.booking_id = b.id
-        WHERE s.total <> b.total",
+        sql: "
+        WITH of_items AS (
+            SELECT booking_id, sum(quantity * unit_price) AS total FROM booking_items GROUP BY booking_id
+        ), of_parts AS (
+            SELECT booking_id, sum(CASE WHEN paid_by = 0 THEN gross ELSE 0 END) AS total FROM booking_price_parts
+            GROUP BY booking_id
+        )
+        SELECT b.id AS subject, 'the total is ' || b.total || ', ' || CASE WHEN p.total IS NULL
+            THEN 'the items make ' || i.total ELSE 'the parts of its price make ' || p.total END AS detail
+        FROM bookings AS b JOIN of_items AS i ON i.booking_id = b.id LEFT JOIN of_parts AS p ON p.booking_id = b.id
+        WHERE b.total <> coalesce(p.total, i.total)",
+    },
+    Check {
+        invariant: "price_parts",
+        sql: "
+        SELECT i.booking_id AS subject, 'item ' || i.position || ' is no part of the price' AS detail
+        FROM booking_items AS i WHERE EXISTS (SELECT 1 FROM booking_price_parts AS p WHERE p.booking_id = i.booking_id)
+            AND NOT EXISTS (SELECT 1 FROM booking_price_parts AS p WHERE p.booking_id = i.booking_id
+                AND p.position = i.position AND p.ticket_type_id = i.ticket_type_id AND p.quantity = i.quantity
+                AND p.unit_price = i.unit_price)
+        UNION ALL
+        SELECT p.booking_id, 'part ' || p.position || ' of the price is of no item' FROM booking_price_parts AS p
+        LEFT JOIN booking_items AS i ON i.booking_id = p.booking_id AND i.position = p.position
+        WHERE p.ticket_type_id IS NOT NULL AND i.booking_id IS NULL
+        UNION ALL
+        SELECT p.booking_id, 'a part of the price of a booking that does not exist' FROM booking_price_parts AS p
+        LEFT JOIN bookings AS b ON b.id = p.booking_id WHERE b.id IS NULL",
     },
     Check {
         invariant: "empty_bookings",

@@ -21,6 +21,7 @@ use crate::created::Created;
 use crate::extract::{Acting, Admitted, EventPath, Ids, Keyed, OptionalJson, Params};
 use crate::openapi::{EventName, IdempotencyKeyHeader, IfNoneMatchHeader};
 use crate::page::{self, Cursor, List, Page};
+use crate::prices::{PricePartBody, price_parts};
 use crate::problem::Problem;
 use crate::rendered;
 use crate::state::AppState;
@@ -57,6 +58,11 @@ pub(crate) struct BookingBody {
     /// What it costs, in the minor unit of the currency: the prices at the hold.
     #[schema(minimum = 0, example = 5000)]
     total: i64,
+    /// What the total is made of, as it was at the hold; left out where there were neither taxes nor fees: the items are
+    /// all of it then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    price_parts: Vec<PricePartBody>,
     /// ISO 4217.
     #[schema(pattern = "^[A-Z]{3}$", example = "PLN")]
     currency: String,
@@ -202,7 +208,15 @@ impl From<Attendee> for AttendeeBody {
 }
 
 impl From<Booking> for BookingBody {
+    /// As its buyer sees it.
     fn from(booking: Booking) -> Self {
+        Self::of(booking, false)
+    }
+}
+
+impl BookingBody {
+    /// As its buyer sees it, or, `inside`, with what the organizer bears.
+    fn of(booking: Booking, inside: bool) -> Self {
         let holds = matches!(booking.status, BookingStatus::Pending | BookingStatus::Expired);
         Self {
             id: booking.id.uuid(),
@@ -212,6 +226,7 @@ impl From<Booking> for BookingBody {
             items: booking.items.into_iter().map(Into::into).collect(),
             attendees: booking.attendees.into_iter().map(Into::into).collect(),
             total: booking.total.minor,
+            price_parts: price_parts(&booking.price_parts, inside),
             currency: booking.total.currency.code().to_owned(),
             expires_at: booking.hold.filter(|_| holds).map(|hold| hold.expires_at),
             channel: match booking.channel {
@@ -428,7 +443,8 @@ async fn list_event_bookings(
         let note = Note { organizer, action: "bookings.listed", object_kind: "event", object };
         state.witness().note(&acting.origin, note);
     }
-    Ok(Answer(Page::of(found, |last| Cursor::behind(List::EventBookings, last.id.uuid()), BookingBody::from)))
+    let body = |booking| BookingBody::of(booking, true);
+    Ok(Answer(Page::of(found, |last| Cursor::behind(List::EventBookings, last.id.uuid()), body)))
 }
 
 fn reference(typed: &str) -> Result<Reference, Problems> {

@@ -24,6 +24,7 @@ use crate::extract::{Acting, EventPath, Ids, IfMatch, Json, Keyed, Params, Visit
 use crate::openapi::{EventName, IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 use crate::page::{self, Cursor, List, Page};
 use crate::pools::PoolBody;
+use crate::prices::{NewPricingBody, PricingBody};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::ticket_types::{NewTicketTypeBody, TicketTypeBody};
@@ -75,6 +76,9 @@ pub(crate) struct EventBody {
     /// For how many seconds a booking holds its tickets.
     #[schema(minimum = 1, maximum = 86_400, example = 900)]
     hold_seconds: i64,
+    /// Taxes and fees; null: tickets cost what their prices say.
+    #[schema(required)]
+    pricing: Option<PricingBody>,
     /// Where it stands.
     status: EventStatusBody,
     /// Counts the changes of its settings, not sales; for `If-Match`.
@@ -141,6 +145,7 @@ impl EventBody {
             start_at: terms.start_at,
             end_at: terms.end_at,
             hold_seconds: terms.hold.num_seconds(),
+            pricing: event.pricing().map(|pricing| PricingBody::of(pricing, inside)),
             status: event.status_at(now).into(),
             version: event.version,
             ticket_types: shown.map(|ticket_type| TicketTypeBody::of(sale, ticket_type)).collect(),
@@ -188,6 +193,8 @@ pub(crate) struct CreateEventBody {
     /// For how many seconds a booking holds its tickets.
     #[schema(minimum = 1, maximum = 86_400, example = 900)]
     hold_seconds: Option<i64>,
+    /// Taxes and fees.
+    pricing: Option<NewPricingBody>,
     /// Whose event it is; the caller's only organizer if it is left out, and a new one if he has none.
     organizer_id: Option<Uuid>,
     /// What is sold.
@@ -224,6 +231,7 @@ impl TryFrom<CreateEventBody> for CreateEvent {
             start_at: body.start_at,
             end_at: body.end_at,
             hold_seconds: body.hold_seconds,
+            pricing: body.pricing.map(Into::into),
             organizer: body.organizer_id.map(OrganizerId::new),
             ticket_types,
         })
@@ -437,6 +445,10 @@ pub(crate) struct EditEventBody {
     #[serde(default, deserialize_with = "patch::settable")]
     #[schema(nullable = false, minimum = 1, maximum = 86_400, example = 900)]
     hold_seconds: Option<i64>,
+    /// Taxes and fees, as a whole; bookings that were made keep theirs.
+    #[serde(default, deserialize_with = "patch::clearable")]
+    #[schema(value_type = Option<NewPricingBody>)]
+    pricing: Option<Option<NewPricingBody>>,
 }
 
 impl From<EditEventBody> for EventEdit {
@@ -449,6 +461,7 @@ impl From<EditEventBody> for EventEdit {
             start_at: body.start_at,
             end_at: body.end_at,
             hold_seconds: body.hold_seconds,
+            pricing: body.pricing.map(|pricing| pricing.map(Into::into)),
         }
     }
 }

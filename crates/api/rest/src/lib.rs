@@ -34,6 +34,7 @@ mod page;
 mod pages;
 mod patch;
 mod pools;
+mod prices;
 pub mod problem;
 mod rate_limit;
 mod rendered;
@@ -107,6 +108,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(pools::routes())
         .merge(availability::routes())
         .merge(bookings::routes())
+        .merge(prices::routes())
         .merge(tickets::routes())
         .merge(door::routes());
     OpenApiRouter::with_openapi(openapi::blank())

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::booking::{
-    AttendeeRequest, Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Reference, Refusal, UnitsRequest,
+    AttendeeRequest, Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Quote, Reference, Refusal,
+    UnitsRequest, quote,
 };
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
@@ -120,6 +121,23 @@ impl Bookings {
             }
             answer => booking_of(answer?),
         }
+    }
+
+    /// What these units would cost at this moment, and why. Nothing is taken, and nothing asked of the database but the
+    /// event, where that was not seen within the second.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an event that the caller may not know of, and the refusals of
+    /// [`domain::booking::quote`].
+    pub async fn quote(
+        &self,
+        agent: &Agent,
+        event: &EventRef,
+        units: &UnitsRequest,
+        expected_total: Option<i64>,
+    ) -> Result<Quote, AppError> {
+        let seen = self.ports.catalog.event(agent, event).await?.seen;
+        Ok(quote(&seen.sale, units, expected_total, self.ports.catalog.now())?)
     }
 
     /// The organizer has the money, by cash or transfer: the hold becomes the contract. Done twice, it is done once.

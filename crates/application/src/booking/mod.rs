@@ -5,6 +5,7 @@ mod bookings;
 mod desk;
 mod journal;
 mod ports;
+mod prices;
 mod snapshot;
 mod sweep;
 
@@ -15,6 +16,7 @@ pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
     LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
 };
+pub use prices::{UnreadablePricing, pricing_text, read_pricing};
 pub use sweep::{SweepLapsed, WindDownCancelled};
 
 pub(crate) use journal::{SaleFact, of_sale};

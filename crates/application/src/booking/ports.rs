@@ -1,9 +1,12 @@
 //! What the booking desk and the reading of bookings need of a store.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Attendee, Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
 use domain::catalog::{Event, TicketType};
+use domain::pricing::PricePart;
 use domain::{
     BookingId, CheckInId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp,
     UserId,
@@ -82,8 +85,11 @@ pub trait LaneTransaction: Send {
     /// The sales of these lanes.
     async fn sales(&mut self, lanes: &[LaneKey]) -> Result<Vec<Sale>, StoreError>;
 
-    /// These bookings; those that do not exist are left out.
+    /// These bookings, without the parts of their prices; those that do not exist are left out.
     async fn bookings(&mut self, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError>;
+
+    /// The parts of the prices of these bookings, in their order. Asked only of events that have had taxes or fees.
+    async fn price_parts(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, Vec<PricePart>>, StoreError>;
 
     /// These tickets; those that do not exist are left out.
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError>;
@@ -91,7 +97,7 @@ pub trait LaneTransaction: Send {
     /// These entries, and those that count for these tickets; what does not exist is left out.
     async fn check_ins(&mut self, ids: &[CheckInId], of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError>;
 
-    /// The oldest pending bookings of the lane whose `release_at` is not after `now`.
+    /// The oldest pending bookings of the lane whose `release_at` is not after `now`, without the parts of their prices.
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// The earliest `release_at` of a pending booking of the lane that lies after `now`: until then nothing comes back
@@ -148,7 +154,7 @@ pub struct LaneChanges {
     pub new_ticket_types: Vec<TicketType>,
     /// Ticket types whose settings change.
     pub ticket_types: Vec<TicketType>,
-    /// New bookings with their items and attendees.
+    /// New bookings with their items, attendees and parts of prices.
     pub new_bookings: Vec<Booking>,
     /// Bookings that change.
     pub bookings: Vec<BookingChange>,

@@ -4,13 +4,17 @@
 //! The version is part of the text. A field that is added gets a default; anything else is a new version, and old ones
 //! stay readable for as long as keys are kept.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use domain::booking::{Attendee, Booking, BookingItem, Buyer, Channel, HoldTerms, Pool, Reference, Sale};
 use domain::catalog::{Event, EventTerms, Organizer, Slug, TicketType, TicketTypeStatus};
+use domain::pricing::Pricing;
 use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::prices::{PricePartV1, PricingV1};
 use crate::error::AppError;
 
 const VERSION: u8 = 1;
@@ -35,6 +39,8 @@ struct BookingV1 {
     items: Vec<ItemV1>,
     attendees: Vec<AttendeeV1>,
     total: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    price_parts: Vec<PricePartV1>,
     currency: String,
     status: String,
     expires_at: Option<Timestamp>,
@@ -90,6 +96,7 @@ pub(crate) fn booking(booking: &Booking) -> String {
         items: booking.items.iter().map(item).collect(),
         attendees: booking.attendees.iter().map(attendee).collect(),
         total: booking.total.minor,
+        price_parts: booking.price_parts.iter().map(Into::into).collect(),
         currency: booking.total.currency.code().to_owned(),
         status: booking.status.as_str().to_owned(),
         expires_at: booking.hold.map(|hold| hold.expires_at),
@@ -129,6 +136,7 @@ pub(crate) fn read_booking(snapshot: &str) -> Result<Booking, AppError> {
         _ => None,
     };
     let currency = kept.currency.parse().map_err(|_| unreadable("an unknown currency"))?;
+    let price_parts: Result<_, _> = kept.price_parts.into_iter().map(TryInto::try_into).collect();
     Ok(Booking {
         id: BookingId::new(kept.id),
         reference: Reference::trusted(kept.reference),
@@ -139,6 +147,7 @@ pub(crate) fn read_booking(snapshot: &str) -> Result<Booking, AppError> {
         items: kept.items.into_iter().map(item).collect(),
         attendees: kept.attendees.into_iter().map(attendee).collect(),
         total: Money { minor: kept.total, currency },
+        price_parts: price_parts.map_err(|_| unreadable("an unknown part of a price"))?,
         status: kept.status.parse().map_err(|_| unreadable("an unknown status"))?,
         hold,
         sequence: kept.sequence,
@@ -161,6 +170,8 @@ struct SaleV1 {
     start_at: Timestamp,
     end_at: Timestamp,
     hold_seconds: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pricing: Option<PricingV1>,
     status: String,
     version: u64,
     created_at: Timestamp,
@@ -237,6 +248,7 @@ pub(crate) fn sale(sale: &Sale) -> String {
         start_at: event.terms.start_at,
         end_at: event.terms.end_at,
         hold_seconds: event.terms.hold.num_seconds(),
+        pricing: event.terms.pricing.as_deref().map(Into::into),
         status: event.status.as_str().to_owned(),
         version: event.version,
         created_at: event.created_at,
@@ -253,6 +265,7 @@ pub(crate) fn sale(sale: &Sale) -> String {
 pub(crate) fn read_sale(snapshot: &str) -> Result<Sale, AppError> {
     let kept: SaleV1 = read(snapshot)?;
     let event = EventId::new(kept.id);
+    let pricing = kept.pricing.map(Pricing::try_from).transpose();
     let terms = EventTerms {
         name: Text::trusted(kept.name),
         description: kept.description.map(Text::trusted),
@@ -261,6 +274,7 @@ pub(crate) fn read_sale(snapshot: &str) -> Result<Sale, AppError> {
         start_at: kept.start_at,
         end_at: kept.end_at,
         hold: TimeDelta::seconds(kept.hold_seconds),
+        pricing: pricing.map_err(|_| unreadable("the pricing of an event"))?.map(Arc::new),
     };
     let pool = |pool: PoolV1| Pool {
         id: PoolId::new(pool.id),
@@ -360,6 +374,7 @@ mod tests {
     use super::*;
     use domain::booking::{HoldRequest, Holdings, UnitsRequest, hold};
     use domain::catalog::{NewEvent, NewTicketType, StatusChange};
+    use domain::pricing::{NewFee, NewPricing};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_timestamp(1_800_000_000 + seconds, 123_456_000).unwrap()
@@ -375,6 +390,11 @@ mod tests {
             start_at: at(86_400),
             end_at: at(90_000),
             hold_seconds: 900,
+            pricing: Some(NewPricing {
+                tax_rate: Some(100_000),
+                fees: vec![NewFee { name: "Service".into(), rate: Some(50_000), ..NewFee::default() }],
+                ..NewPricing::default()
+            }),
         };
         let ticket_type = NewTicketType {
             name: "Standing".into(),
@@ -421,6 +441,7 @@ mod tests {
         };
         let mut before = hold(&a_sale(), &Holdings::new(), &request, TimeDelta::hours(2), at(0)).unwrap().booking;
         before.items.iter_mut().for_each(|item| item.pools.clear());
+        assert_eq!((before.price_parts.len(), before.total.minor), (2, 5_775));
         assert_eq!(read_booking(&booking(&before)).unwrap(), before);
     }
 

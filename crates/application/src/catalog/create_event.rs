@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::booking::{Refusal, Sale};
 use domain::catalog::{Event, NewEvent, NewTicketType};
+use domain::pricing::NewPricing;
 use domain::{EventId, OrganizerId, PoolId, Problems, TicketTypeId, Timestamp};
 
 use crate::access::Agent;
@@ -34,6 +35,8 @@ pub struct CreateEvent {
     pub end_at: Timestamp,
     /// Seconds of a hold.
     pub hold_seconds: Option<i64>,
+    /// Taxes and fees.
+    pub pricing: Option<NewPricing>,
     /// Whose event it is; none means the caller's only organizer, which is made if he has none.
     pub organizer: Option<OrganizerId>,
     /// Its ticket types.
@@ -106,6 +109,7 @@ impl Catalog {
             start_at: request.start_at,
             end_at: request.end_at,
             hold_seconds: request.hold_seconds.unwrap_or_else(|| self.settings.hold.num_seconds()),
+            pricing: request.pricing.clone(),
         };
         let mut problems = Problems::default();
         let event = problems.take(Event::try_new(EventId::new(ids.uuid()), organizer, &new, ids.random(), now));

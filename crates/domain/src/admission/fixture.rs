@@ -25,6 +25,7 @@ pub(super) fn draft(start: i64, end: i64) -> Sale {
         start_at: at(start),
         end_at: at(end),
         hold_seconds: 60,
+        pricing: None,
     };
     let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &new, 3, at(0)).unwrap();
     Sale { event, ticket_types: vec![], pools: vec![] }

@@ -217,6 +217,7 @@ mod tests {
             items: units.iter().map(item).collect(),
             attendees,
             total: Money::zero(Currency::EUR),
+            price_parts: Vec::new(),
             status: BookingStatus::Confirmed,
             hold: None,
             sequence: 2,

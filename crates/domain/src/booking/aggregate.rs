@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::booking::{Reference, StockMove};
+use crate::pricing::PricePart;
 use crate::{
     BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketId, TicketTypeId, Timestamp, UserId,
 };
@@ -29,6 +30,8 @@ pub struct Booking {
     pub attendees: Vec<Attendee>,
     /// What it costs: the price at the hold.
     pub total: Money,
+    /// What the total is made of, where there are taxes, fees or discounts; otherwise its items are all of it.
+    pub price_parts: Vec<PricePart>,
     /// Where it stands.
     pub status: BookingStatus,
     /// Until when it holds; none where it was confirmed at once.

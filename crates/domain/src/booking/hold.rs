@@ -7,6 +7,7 @@ use crate::booking::{
     Reference, Refusal, Sale, StockMove,
 };
 use crate::catalog::TicketType;
+use crate::pricing::{Line, PricePart, Sum, sum};
 use crate::{BookingId, EmailAddress, Money, Problems, Text, TicketTypeId, Timestamp};
 use chrono::TimeDelta;
 
@@ -77,22 +78,7 @@ pub fn hold(
     hold_end: TimeDelta,
     now: Timestamp,
 ) -> Result<Decided, Refusal> {
-    let units = resolve(sale, &request.units)?;
-    let mut items = Vec::with_capacity(units.len());
-    let mut total = Money::zero(sale.event.currency);
-    for Units { ticket_type, quantity } in units {
-        let found = sale.on_sale(ticket_type, now)?;
-        check_limits(found, quantity, holdings)?;
-        let item = price(found, quantity);
-        total = Money { minor: item.unit_price, ..total }
-            .checked_mul(quantity)
-            .and_then(|line| total.checked_add(line))
-            .map_err(|_| Problems::one("items", "out_of_range", "the total is too large"))?;
-        items.push(item);
-    }
-    if request.expected_total.is_some_and(|expected| expected != total.minor) {
-        return Err(Refusal::PriceChanged { total: total.minor });
-    }
+    let Quote { items, total, price_parts } = priced(sale, holdings, &request.units, request.expected_total, now)?;
     let attendees = attendees(&items, &request.attendees)?;
     let status = if total.is_zero() { BookingStatus::Confirmed } else { BookingStatus::Pending };
     let stock = StockMove::between(&items, None, status);
@@ -110,6 +96,7 @@ pub fn hold(
         items,
         attendees,
         total,
+        price_parts,
         status,
         hold: (status == BookingStatus::Pending).then(|| terms(sale.event.terms.hold, hold_end, now)),
         sequence: 1,
@@ -117,6 +104,72 @@ pub fn hold(
         updated_at: now,
     };
     Ok(Decided { booking, before: None, stock, fact: BookingFact { sequence: 1, kind, at: now } })
+}
+
+/// What units would cost at this moment, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quote {
+    /// What is asked for; each type once.
+    pub items: Vec<BookingItem>,
+    /// All of it.
+    pub total: Money,
+    /// What the total is made of, where there are taxes or fees; otherwise the items are all of it.
+    pub price_parts: Vec<PricePart>,
+}
+
+/// Says what these units would cost somebody who has none yet. Whether they are left is not asked.
+///
+/// # Errors
+/// Those of [`hold`] but for [`Refusal::SoldOut`].
+pub fn quote(sale: &Sale, units: &UnitsRequest, expected_total: Option<i64>, now: Timestamp) -> Result<Quote, Refusal> {
+    priced(sale, &Holdings::new(), units, expected_total, now)
+}
+
+fn priced(
+    sale: &Sale,
+    holdings: &Holdings,
+    units: &UnitsRequest,
+    expected_total: Option<i64>,
+    now: Timestamp,
+) -> Result<Quote, Refusal> {
+    let units = resolve(sale, units)?;
+    let mut items = Vec::with_capacity(units.len());
+    for Units { ticket_type, quantity } in units {
+        let found = sale.on_sale(ticket_type, now)?;
+        check_limits(found, quantity, holdings)?;
+        items.push(price(found, quantity));
+    }
+    let too_large = || Problems::one("items", "out_of_range", "the total is too large");
+    let zero = Money::zero(sale.event.currency);
+    let (total, price_parts) = match sale.event.pricing() {
+        None => {
+            let add = |total: Money, item: &BookingItem| {
+                Money { minor: item.unit_price, ..zero }
+                    .checked_mul(item.quantity)
+                    .and_then(|line| total.checked_add(line))
+            };
+            (items.iter().try_fold(zero, add).map_err(|_| too_large())?, Vec::new())
+        }
+        Some(pricing) => {
+            let lines: Vec<Line> = items.iter().map(line).collect();
+            let Sum { parts, total } = sum(pricing, &lines).map_err(|_| too_large())?;
+            (Money { minor: total, ..zero }, parts)
+        }
+    };
+    if expected_total.is_some_and(|expected| expected != total.minor) {
+        return Err(Refusal::PriceChanged { total: total.minor });
+    }
+    Ok(Quote { items, total, price_parts })
+}
+
+fn line(item: &BookingItem) -> Line {
+    Line {
+        ticket_type: item.ticket_type,
+        name: item.name.clone(),
+        quantity: item.quantity,
+        unit_price: item.unit_price,
+        discount: 0,
+    }
 }
 
 fn terms(hold: TimeDelta, hold_end: TimeDelta, now: Timestamp) -> HoldTerms {

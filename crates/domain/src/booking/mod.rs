@@ -31,7 +31,7 @@ pub use aggregate::{
     UnknownBookingStatus, Verdict,
 };
 pub use expiry::{expire, reclaim};
-pub use hold::{AttendeeRequest, HoldRequest, Holdings, Units, UnitsRequest, hold};
+pub use hold::{AttendeeRequest, HoldRequest, Holdings, Quote, Units, UnitsRequest, hold, quote};
 pub use pool::{Pool, parse_capacity};
 pub use reference::Reference;
 pub use refusal::Refusal;

@@ -1,9 +1,12 @@
 //! An event: something people attend, with its time, its zone, its currency and the terms of its holds.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use crate::catalog::{CatalogRefusal, EventStatus, Slug, StatusChange};
+use crate::pricing::{NewPricing, Pricing};
 use crate::{Currency, EventId, OrganizerId, Problems, Text, Timestamp};
 
 /// An event as it is kept.
@@ -46,6 +49,9 @@ pub struct EventTerms {
     pub end_at: Timestamp,
     /// For how long a booking holds its units.
     pub hold: TimeDelta,
+    /// Taxes and fees; none where there have never been any. An event that has had some keeps an empty one: whoever
+    /// loads bookings of an event without any need not look for parts of their prices.
+    pub pricing: Option<Arc<Pricing>>,
 }
 
 /// A new event as it was asked for.
@@ -67,6 +73,8 @@ pub struct NewEvent {
     pub end_at: Timestamp,
     /// Seconds of a hold.
     pub hold_seconds: i64,
+    /// Taxes and fees.
+    pub pricing: Option<NewPricing>,
 }
 
 /// A change as it was asked for: `None` leaves a field as it is, and `Some(None)` empties it.
@@ -86,6 +94,8 @@ pub struct EventEdit {
     pub end_at: Option<Timestamp>,
     /// Seconds of a hold; those that run keep theirs.
     pub hold_seconds: Option<i64>,
+    /// Taxes and fees; bookings that were made keep theirs.
+    pub pricing: Option<Option<NewPricing>>,
 }
 
 /// The shortest and the longest hold, in seconds. A day is far beyond any payment page.
@@ -116,14 +126,17 @@ impl Event {
                 .map_err(|_| Problems::one("currency", "unknown_currency", "must be a code of ISO 4217, like EUR")),
         );
         let hold = problems.take(parse_hold(new.hold_seconds));
+        let pricing = problems.take(new.pricing.as_ref().map(Pricing::parse).transpose());
         problems.take(check_period(new.start_at, new.end_at, now));
         let (Some(name), Some(description), Some(venue), Some(timezone), Some(currency), Some(hold), true) =
             (name, description, venue, timezone, currency, hold, problems.is_empty())
         else {
             return Err(problems);
         };
+        let pricing = pricing.flatten().filter(|pricing| !pricing.is_none()).map(Arc::new);
+        let (start_at, end_at) = (new.start_at, new.end_at);
         let slug = Slug::of(name.as_str(), salt);
-        let terms = EventTerms { name, description, venue, timezone, start_at: new.start_at, end_at: new.end_at, hold };
+        let terms = EventTerms { name, description, venue, timezone, start_at, end_at, hold, pricing };
         let status = EventStatus::Draft;
         Ok(Self { id, organizer, slug, terms, currency, status, version: 1, created_at: now, updated_at: now })
     }
@@ -138,6 +151,12 @@ impl Event {
     #[must_use]
     pub fn is_on_sale(&self, now: Timestamp) -> bool {
         self.status_at(now) == EventStatus::Published
+    }
+
+    /// Taxes and fees, where there are any.
+    #[must_use]
+    pub fn pricing(&self) -> Option<&Pricing> {
+        self.terms.pricing.as_deref().filter(|pricing| !pricing.is_none())
     }
 
     /// Refuses a change by somebody who has seen another version.
@@ -175,6 +194,9 @@ impl Event {
         }
         if let Some(seconds) = edit.hold_seconds {
             problems.set(&mut terms.hold, parse_hold(seconds));
+        }
+        if let Some(pricing) = &edit.pricing {
+            problems.set(&mut terms.pricing, repriced(self.terms.pricing.as_ref(), pricing.as_ref()));
         }
         terms.start_at = edit.start_at.unwrap_or(terms.start_at);
         terms.end_at = edit.end_at.unwrap_or(terms.end_at);
@@ -220,6 +242,16 @@ fn parse_timezone(name: &str) -> Result<Tz, Problems> {
     })
 }
 
+/// What there are none of where there never were any stays none.
+fn repriced(before: Option<&Arc<Pricing>>, new: Option<&NewPricing>) -> Result<Option<Arc<Pricing>>, Problems> {
+    let pricing = new.map(Pricing::parse).transpose()?.filter(|pricing| !pricing.is_none());
+    Ok(match (before, pricing) {
+        (None, None) => None,
+        (Some(before), Some(pricing)) if **before == pricing => Some(Arc::clone(before)),
+        (_, pricing) => Some(Arc::new(pricing.unwrap_or_default())),
+    })
+}
+
 fn parse_hold(seconds: i64) -> Result<TimeDelta, Problems> {
     if HOLD_SECONDS.contains(&seconds) {
         return Ok(TimeDelta::seconds(seconds));
@@ -260,6 +292,7 @@ mod tests {
             start_at: now() + TimeDelta::days(30),
             end_at: now() + TimeDelta::days(31),
             hold_seconds: 900,
+            pricing: None,
         }
     }
 
@@ -298,6 +331,28 @@ mod tests {
         let edited = event.edited(&other, now()).unwrap();
         assert_eq!((edited.version, edited.terms.name.as_str()), (2, "Gig"));
         assert_eq!(event.expect_version(Some(2)), Err(CatalogRefusal::VersionMismatch { current: 1 }));
+    }
+
+    #[test]
+    fn an_event_without_taxes_and_fees_is_known_to_have_had_none() {
+        let event = event(&new()).unwrap();
+        let taxed = NewPricing { tax_rate: Some(230_000), ..NewPricing::default() };
+        let edit = |pricing| EventEdit { pricing: Some(pricing), ..EventEdit::default() };
+        for nothing in [None, Some(NewPricing::default())] {
+            let same = event.edited(&edit(nothing.clone()), now()).unwrap();
+            assert_eq!((same.version, &same.terms.pricing), (1, &None));
+            let with = event.edited(&edit(Some(taxed.clone())), now()).unwrap();
+            assert_eq!(
+                (with.version, with.pricing().and_then(|it| it.tax_rate).map(|it| it.millionths())),
+                (2, Some(230_000))
+            );
+            assert_eq!(with.edited(&edit(Some(taxed.clone())), now()).unwrap().version, 2);
+            let without = with.edited(&edit(nothing), now()).unwrap();
+            assert_eq!((without.version, without.pricing()), (3, None));
+            assert!(without.terms.pricing.is_some(), "bookings of before have parts");
+        }
+        let wrong = NewPricing { tax_rate: Some(-1), ..NewPricing::default() };
+        assert!(event.edited(&edit(Some(wrong)), now()).is_err());
     }
 
     #[test]

@@ -265,6 +265,7 @@ impl<'a> Seeder<'a> {
             start_at,
             end_at,
             hold_seconds: None,
+            pricing: None,
             organizer: Some(organizer),
             ticket_types: if show.hall.is_none() { show.types.clone() } else { Vec::new() },
         };

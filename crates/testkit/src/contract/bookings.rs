@@ -1,13 +1,15 @@
 //! [`BookingReads`]: lists.
 
-use application::booking::{BookingFilter, BookingParties, BookingReads, LaneChanges};
+use application::booking::{BookingFilter, BookingParties, BookingReads, LaneChanges, LaneStore, LaneWait};
 use application::store::Store;
+use application::verify::Verifier;
 use domain::booking::{Booking, BookingStatus, Buyer};
 use domain::catalog::EventStatus;
 use domain::identity::Role;
-use domain::{BookingId, EmailAddress, UserId};
+use domain::pricing::{Line, NewFee, NewPricing, Payer, Per, Pricing, Rounding, Sum, sum};
+use domain::{BookingId, EmailAddress, Money, UserId};
 
-use super::fixture::{account, at, booking, buyer, holds, id, mark, moved, stored_concert, write};
+use super::fixture::{account, assert_sound, at, booking, buyer, holds, id, mark, moved, stored_concert, write};
 use crate::databases::TestDatabase;
 
 fn ids(bookings: &[Booking]) -> Vec<BookingId> {
@@ -32,6 +34,49 @@ pub async fn pages_are_newest_first(db: TestDatabase) {
     assert_eq!(all[0].id, others.id);
     assert!(db.database.bookings_of(UserId::new(id()), &any, None, 3).await.unwrap().is_empty());
     assert!(db.database.booking(BookingId::new(id())).await.unwrap().is_none());
+}
+
+/// What a booking costs is read as it was written, outside of the lane and on it, and what does not fit is found.
+pub async fn parts_of_prices_are_kept(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let fee = |name: &str| NewFee { name: name.into(), ..NewFee::default() };
+    let terms = Pricing::parse(&NewPricing {
+        tax_rate: Some(81_000),
+        rounding: Rounding::TaxGroup,
+        fees: vec![
+            NewFee { rate: Some(33_333), tax_rate: Some(0), ..fee("Obsługa 🎟") },
+            NewFee { amount: Some(77), per: Some(Per::Unit), paid_by: Payer::Organizer, ..fee("Card") },
+        ],
+        ..NewPricing::default()
+    });
+    let priced = |quantity| {
+        let booking = booking(&sale, buyer(), quantity, Some(at(900)));
+        let item = &booking.items[0];
+        let (ticket_type, name, unit_price) = (item.ticket_type, item.name.clone(), item.unit_price);
+        let line = Line { ticket_type, name, quantity, unit_price, discount: 1 };
+        let Sum { parts, total } = sum(terms.as_ref().unwrap(), &[line]).unwrap();
+        Booking { price_parts: parts, total: Money { minor: total, ..booking.total }, ..booking }
+    };
+    let bookings = [priced(1), priced(3), booking(&sale, buyer(), 2, Some(at(900)))];
+    write(&db.database, &holds(&sale, &bookings)).await.unwrap();
+    for booking in &bookings {
+        assert_eq!(db.database.booking(booking.id).await.unwrap().as_ref(), Some(booking));
+    }
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    let parts = open.transaction.price_parts(&ids(&bookings)).await.unwrap();
+    open.transaction.commit().await.unwrap();
+    let expected = bookings[..2].iter().map(|booking| (booking.id, booking.price_parts.clone())).collect();
+    assert_eq!(parts, expected);
+    assert_sound(&db).await;
+    for (wrong, invariant) in [
+        ("UPDATE booking_price_parts SET gross = gross + 1, net = net + 1 WHERE position = 0", "booking_total"),
+        ("UPDATE booking_price_parts SET quantity = quantity + 1 WHERE position = 0", "price_parts"),
+        ("UPDATE booking_price_parts SET position = 7 WHERE position = 0", "price_parts"),
+    ] {
+        db.tamper(wrong).await;
+        let found = db.database.verify().await.unwrap().differences;
+        assert!(found.iter().any(|difference| difference.invariant == invariant), "{wrong}: {found:?}");
+    }
 }
 
 /// Whom a booking concerns is read without the booking.

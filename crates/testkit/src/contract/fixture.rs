@@ -75,6 +75,7 @@ pub fn event(organizer: OrganizerId, name: &str) -> Sale {
         start_at: at(86_400),
         end_at: at(90_000),
         hold_seconds: 900,
+        pricing: None,
     };
     let fresh = EventId::new(id());
     let event = Event::try_new(fresh, organizer, &new, fresh.uuid().as_u64_pair().1, now()).expect("an event");
@@ -202,6 +203,7 @@ pub fn booking(sale: &Sale, buyer: Buyer, quantity: u32, release: Option<Timesta
         items: vec![item],
         attendees: Vec::new(),
         total: Money { minor: sold.price * i64::from(quantity), currency: sale.event.currency },
+        price_parts: Vec::new(),
         status: if hold.is_some() { BookingStatus::Pending } else { BookingStatus::Confirmed },
         hold,
         sequence: 1,

@@ -97,3 +97,33 @@ pub(crate) mod booking_attendee {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// A part of what a booking costs.
+pub(crate) mod price_part {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "booking_price_parts")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) booking_id: Uuid,
+        pub(crate) ticket_type_id: Option<Uuid>,
+        pub(crate) unit_price: i64,
+        pub(crate) discount: i64,
+        pub(crate) net: i64,
+        pub(crate) tax: i64,
+        pub(crate) gross: i64,
+        pub(crate) rounding: i64,
+        pub(crate) tax_rate: Option<i32>,
+        pub(crate) quantity: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) position: i16,
+        pub(crate) paid_by: i16,
+        pub(crate) name: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -84,6 +84,7 @@ pub(crate) mod event {
         pub(crate) end_at: i64,
         pub(crate) hold_seconds: i64,
         pub(crate) currency: String,
+        pub(crate) pricing: Option<String>,
         pub(crate) status: String,
         pub(crate) version: i64,
         pub(crate) created_at: i64,

@@ -8,7 +8,7 @@ mod journal;
 mod sealing;
 mod tickets;
 
-pub(crate) use bookings::{booking, booking_attendee, booking_item, hold};
+pub(crate) use bookings::{booking, booking_attendee, booking_item, hold, price_part};
 pub(crate) use catalog::{
     event, invitation, invitation_event, lane, member, member_event, organizer, pool, ticket_type, ticket_type_pool,
 };

@@ -6,6 +6,7 @@ use application::booking::{Holding, LaneKey};
 use application::store::StoreError;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
+use domain::pricing::PricePart;
 use domain::{BookingId, CheckInId, PoolId, TicketId, TicketTypeId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -15,7 +16,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entity::{
-    booking, booking_attendee, booking_item, check_in, event, hold, outbox, pool, ticket, ticket_type, ticket_type_pool,
+    booking, booking_attendee, booking_item, check_in, event, hold, outbox, pool, price_part, ticket, ticket_type,
+    ticket_type_pool,
 };
 use crate::error::orm;
 use crate::mapping::{self, count, instant, micros, status_code};
@@ -65,11 +67,44 @@ pub(super) async fn bookings(connection: &impl ConnectionTrait, ids: &[BookingId
     }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = booking::Entity::find().filter(among(connection, booking::Column::Id, &ids));
-    bookings_with_parts(connection, rows.all(connection).await.map_err(orm)?).await
+    bookings_with_items(connection, rows.all(connection).await.map_err(orm)?).await
 }
 
-/// The bookings of these rows, in their order.
-pub(crate) async fn bookings_with_parts(
+/// What these bookings cost is made of, of those that have parts, in their order.
+pub(crate) async fn price_parts(
+    connection: &impl ConnectionTrait,
+    of: &[BookingId],
+) -> Result<HashMap<BookingId, Vec<PricePart>>, StoreError> {
+    let mut parts: HashMap<BookingId, Vec<PricePart>> = HashMap::new();
+    if of.is_empty() {
+        return Ok(parts);
+    }
+    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
+    let rows = price_part::Entity::find().filter(among(connection, price_part::Column::BookingId, &ids));
+    let mut rows = rows.all(connection).await.map_err(orm)?;
+    rows.sort_unstable_by_key(|row| (row.booking_id, row.position));
+    for row in rows {
+        parts.entry(BookingId::new(row.booking_id)).or_default().push(mapping::price_part(row)?);
+    }
+    Ok(parts)
+}
+
+/// The bookings of these rows with all that they have, in their order.
+pub(crate) async fn whole_bookings(
+    connection: &impl ConnectionTrait,
+    rows: Vec<booking::Model>,
+) -> Result<Vec<Booking>, StoreError> {
+    let mut bookings = bookings_with_items(connection, rows).await?;
+    let ids: Vec<BookingId> = bookings.iter().map(|booking| booking.id).collect();
+    let mut parts = price_parts(connection, &ids).await?;
+    for booking in &mut bookings {
+        booking.price_parts = parts.remove(&booking.id).unwrap_or_default();
+    }
+    Ok(bookings)
+}
+
+/// The bookings of these rows, in their order, without the parts of their prices.
+async fn bookings_with_items(
     connection: &impl ConnectionTrait,
     rows: Vec<booking::Model>,
 ) -> Result<Vec<Booking>, StoreError> {

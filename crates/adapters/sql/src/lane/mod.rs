@@ -14,9 +14,11 @@ mod postgres;
 mod rare;
 mod sqlite;
 
-pub(crate) use load::{among, bookings_with_parts, check_ins, sales};
+pub(crate) use load::{among, check_ins, sales, whole_bookings};
 pub(crate) use postgres::PostgresLanes;
 pub(crate) use rare::insert_types;
+
+use std::collections::HashMap;
 
 use application::booking::{
     BookingChange, CommitError, Holding, LaneChanges, LaneKey, LaneStore, LaneTransaction, LaneWait, LockedLane,
@@ -28,12 +30,13 @@ use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
+use domain::pricing::{Of, PricePart, Rate};
 use domain::{BookingId, CheckInId, OutboxId, TicketId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
 use crate::error::bad_row;
-use crate::mapping::{instant, micros};
+use crate::mapping::{instant, integer, micros};
 use connection::LaneConnection;
 
 #[async_trait]
@@ -99,6 +102,10 @@ impl LaneTransaction for OpenLanes {
         load::bookings(&self.0, ids).await
     }
 
+    async fn price_parts(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, Vec<PricePart>>, StoreError> {
+        load::price_parts(&self.0, of).await
+    }
+
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError> {
         load::tickets(&self.0, ids).await
     }
@@ -149,6 +156,31 @@ impl LaneTransaction for OpenLanes {
             LaneConnection::Sqlite(transaction) => sqlite::commit(transaction.into_inner()).await,
         }
     }
+}
+
+/// A part of the price of a booking, with its place.
+type PartRow<'b> = (&'b Booking, i16, &'b PricePart);
+
+/// The parts of the prices of new bookings that have any.
+fn price_parts(bookings: &[Booking]) -> Vec<PartRow<'_>> {
+    let mut parts = Vec::new();
+    for booking in bookings.iter().filter(|booking| !booking.price_parts.is_empty()) {
+        parts.extend(booking.price_parts.iter().zip(0_i16..).map(|(part, at)| (booking, at, part)));
+    }
+    parts
+}
+
+/// The ticket type of a line of tickets; a fee has none.
+fn type_of(part: &PricePart) -> Option<Uuid> {
+    match part.of {
+        Of::Tickets(ticket_type) => Some(ticket_type.uuid()),
+        Of::Fee => None,
+    }
+}
+
+/// Millionths.
+fn rate_of(part: &PricePart) -> Option<i32> {
+    part.tax_rate.map(Rate::millionths).map(integer)
 }
 
 /// A row of `holds`: event, when it lapses, booking.

@@ -21,11 +21,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::connection::LaneConnection;
-use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
+use super::{
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, standing,
+    type_of,
+};
 use crate::audit::unsealed;
 use crate::bounded::within;
 use crate::error::{self, NoAnswer, raw};
-use crate::mapping::{channel_code, integer, micros, status_code, ticket_status_code};
+use crate::mapping::{channel_code, integer, micros, payer_code, status_code, ticket_status_code};
 use crate::settings::DatabaseSettings;
 
 /// The desk's own connections.
@@ -307,6 +310,12 @@ INSERT INTO tickets (id, booking_id, event_id, ticket_type_id, unit, issue, atte
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::integer[], $7::integer[],
     $8::smallint[])";
 
+const PRICE_PARTS: &str = "
+INSERT INTO booking_price_parts (booking_id, ticket_type_id, unit_price, discount, net, tax, gross, rounding, tax_rate,
+    quantity, position, paid_by, name)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::integer[], $10::bigint[], $11::smallint[], $12::smallint[], $13::text[])";
+
 const REISSUED: &str = "
 UPDATE tickets SET issue = d.issue, attendee = d.attendee
 FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS d (id, issue, attendee)
@@ -358,6 +367,10 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     check_changed("idempotency_keys", changes.answers.len(), answers.unsigned_abs())?;
     if !changes.bookings.is_empty() {
         write_changed(slot, changes).await?;
+    }
+    let parts = price_parts(&changes.new_bookings);
+    if !parts.is_empty() {
+        slot.execute(bind_price_parts(sqlx::query(PRICE_PARTS), &parts)).await.map_err(raw)?;
     }
     if !changes.new_tickets.is_empty() {
         slot.execute(bind_tickets(sqlx::query(TICKETS), &changes.new_tickets)).await.map_err(raw)?;
@@ -507,6 +520,23 @@ fn bind_tickets<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<
         .bind(column(tickets, |row| integer(row.issue)))
         .bind(column(tickets, |row| row.attendee.map(i32::from)))
         .bind(column(tickets, |row| ticket_status_code(row.status)))
+}
+
+fn bind_price_parts<'q>(query: WriteQuery<'q>, rows: &'q [PartRow<'q>]) -> WriteQuery<'q> {
+    query
+        .bind(column(rows, |(booking, ..)| booking.id.uuid()))
+        .bind(column(rows, |(.., part)| type_of(part)))
+        .bind(column(rows, |(.., part)| part.unit_price))
+        .bind(column(rows, |(.., part)| part.discount))
+        .bind(column(rows, |(.., part)| part.net))
+        .bind(column(rows, |(.., part)| part.tax))
+        .bind(column(rows, |(.., part)| part.gross))
+        .bind(column(rows, |(.., part)| part.rounding))
+        .bind(column(rows, |(.., part)| rate_of(part)))
+        .bind(column(rows, |(.., part)| i64::from(part.quantity)))
+        .bind(column(rows, |(_, at, _)| *at))
+        .bind(column(rows, |(.., part)| payer_code(part.paid_by)))
+        .bind(column(rows, |(.., part)| part.name.as_str()))
 }
 
 fn bind_check_ins<'q>(query: WriteQuery<'q>, entries: &'q [CheckIn]) -> WriteQuery<'q> {

@@ -18,11 +18,14 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
 use uuid::Uuid;
 
 use super::connection::LaneConnection;
-use super::{AnswerRow, HoldRow, LaneRow, Opened, check_changed, ended, locked_lane, standing};
+use super::{
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, standing,
+    type_of,
+};
 use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
 use crate::error::{self, raw};
-use crate::mapping::{channel_code, integer, micros, status_code, ticket_status_code};
+use crate::mapping::{channel_code, integer, micros, payer_code, status_code, ticket_status_code};
 
 /// Begins a transaction, which holds the only writer's lock and so every lane's.
 pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
@@ -94,6 +97,7 @@ pub(super) async fn write(
     script.add(&ENDED, &ended(&changes.bookings), bind_hold);
     script.add(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold);
     script.add(&TICKETS, &changes.new_tickets, bind_ticket);
+    script.add(&PRICE_PARTS, &price_parts(&changes.new_bookings), bind_price_part);
     script.run(transaction).await?;
     // These find tickets that the same batch has made.
     let mut script = Script::default();
@@ -143,6 +147,14 @@ const BOOKINGS: Rows = Rows {
 const ITEMS: Rows = Rows {
     before: "INSERT INTO booking_items (booking_id, ticket_type_id, unit_price, quantity, position, name) VALUES ",
     width: 6,
+    behind: "",
+};
+
+const PRICE_PARTS: Rows = Rows {
+    before:
+        "INSERT INTO booking_price_parts (booking_id, ticket_type_id, unit_price, discount, net, tax, gross, rounding,
+        tax_rate, quantity, position, paid_by, name) VALUES ",
+    width: 13,
     behind: "",
 };
 
@@ -351,6 +363,24 @@ fn bind_item(values: Values, row: &(&Booking, i16, &BookingItem)) -> Values {
         .bind(integer(item.quantity))
         .bind(position)
         .bind(item.name.as_str())
+}
+
+fn bind_price_part(values: Values, row: &PartRow<'_>) -> Values {
+    let (booking, position, part) = *row;
+    values
+        .bind(booking.id.uuid())
+        .bind(type_of(part))
+        .bind(part.unit_price)
+        .bind(part.discount)
+        .bind(part.net)
+        .bind(part.tax)
+        .bind(part.gross)
+        .bind(part.rounding)
+        .bind(rate_of(part))
+        .bind(i64::from(part.quantity))
+        .bind(position)
+        .bind(payer_code(part.paid_by))
+        .bind(part.name.as_str())
 }
 
 fn bind_message(values: Values, row: &OutboxRow) -> Values {

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use application::store::StoreError;
 use domain::booking::{Attendee, Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Reference};
+use domain::pricing::{Of, Payer, PricePart, Rate};
 use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, UserId};
 use uuid::Uuid;
 
 use super::{count, instant, instant_if};
-use crate::entity::{booking, booking_attendee, booking_item};
+use crate::entity::{booking, booking_attendee, booking_item, price_part};
 use crate::error::bad_row;
 
 /// The number of a status in the table.
@@ -58,7 +59,7 @@ pub(crate) fn types_of(items: &[booking_item::Model]) -> Vec<Uuid> {
     types
 }
 
-/// Puts bookings together with their items and attendees, in the order of `rows`. `pools` are those of each ticket type.
+/// Puts bookings together with their items and attendees, without the parts of their prices, in the order of `rows`. `pools` are those of each ticket type.
 pub(crate) fn bookings_of(
     rows: Vec<booking::Model>,
     items: Vec<booking_item::Model>,
@@ -110,6 +111,7 @@ fn booking(
         items: items.into_iter().map(|row| item(row, pools)).collect::<Result<_, _>>()?,
         attendees: attendees.into_iter().map(attendee).collect(),
         total: Money { minor: row.total, currency },
+        price_parts: Vec::new(),
         status: status(row.status)?,
         hold,
         sequence: count(row.sequence)?,
@@ -144,4 +146,37 @@ fn attendee(row: booking_attendee::Model) -> Attendee {
         name: row.name.map(Text::trusted),
         email: row.email.map(EmailAddress::trusted),
     }
+}
+
+/// The number of who bears a part of a price in the table.
+pub(crate) const fn payer_code(payer: Payer) -> i16 {
+    match payer {
+        Payer::Buyer => 0,
+        Payer::Organizer => 1,
+    }
+}
+
+/// A part of what a booking costs.
+pub(crate) fn price_part(row: price_part::Model) -> Result<PricePart, StoreError> {
+    let rate = |millionths: i32| {
+        let rate = u32::try_from(millionths).ok().and_then(Rate::of_millionths);
+        rate.ok_or_else(|| bad_row("rate of a tax", millionths))
+    };
+    Ok(PricePart {
+        of: row.ticket_type_id.map_or(Of::Fee, |id| Of::Tickets(TicketTypeId::new(id))),
+        name: Text::trusted(row.name),
+        quantity: count(row.quantity)?,
+        unit_price: row.unit_price,
+        discount: row.discount,
+        net: row.net,
+        tax: row.tax,
+        gross: row.gross,
+        tax_rate: row.tax_rate.map(rate).transpose()?,
+        rounding: row.rounding,
+        paid_by: match row.paid_by {
+            0 => Payer::Buyer,
+            1 => Payer::Organizer,
+            other => return Err(bad_row("who bears a part of a price", other)),
+        },
+    })
 }

@@ -1,7 +1,9 @@
 //! Organizers, events and their stock.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use application::booking::{pricing_text, read_pricing};
 use application::store::StoreError;
 use chrono::TimeDelta;
 use domain::booking::{Pool, Sale};
@@ -144,6 +146,7 @@ pub(crate) fn invitation_event_rows(invitation: &Invitation) -> Vec<invitation_e
 
 /// An event of its row.
 fn event(row: event::Model) -> Result<Event, StoreError> {
+    let pricing = row.pricing.as_deref().map(read_pricing).transpose().map_err(|_| bad_row("pricing", row.id))?;
     let terms = EventTerms {
         name: Text::trusted(row.name),
         description: row.description.map(Text::trusted),
@@ -152,6 +155,7 @@ fn event(row: event::Model) -> Result<Event, StoreError> {
         start_at: instant(row.start_at)?,
         end_at: instant(row.end_at)?,
         hold: TimeDelta::try_seconds(row.hold_seconds).ok_or_else(|| bad_row("hold", row.hold_seconds))?,
+        pricing: pricing.map(Arc::new),
     };
     Ok(Event {
         id: EventId::new(row.id),
@@ -182,6 +186,7 @@ pub(crate) fn event_row(event: &Event) -> event::Model {
         end_at: micros(terms.end_at),
         hold_seconds: terms.hold.num_seconds(),
         currency: event.currency.code().to_owned(),
+        pricing: terms.pricing.as_deref().map(pricing_text),
         status: event.status.as_str().to_owned(),
         version: i64::try_from(event.version).unwrap_or(i64::MAX),
         created_at: micros(event.created_at),

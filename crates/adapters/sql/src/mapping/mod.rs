@@ -8,7 +8,7 @@ mod catalog;
 mod identity;
 mod ticket;
 
-pub(crate) use booking::{bookings_of, buyer, channel_code, status, status_code, types_of};
+pub(crate) use booking::{bookings_of, buyer, channel_code, payer_code, price_part, status, status_code, types_of};
 pub(crate) use catalog::{
     event_row, invitation, invitation_event_rows, invitation_row, member, member_event_rows, member_row, organizer,
     organizer_row, pool_row, sales, ticket_type_row,

@@ -172,6 +172,7 @@ impl Inner {
                 }
             }
         }
+        load_price_parts(transaction, &mut works).await?;
         let tickets: Vec<_> = submissions().filter_map(|submission| submission.command.ticket()).collect();
         if !tickets.is_empty() {
             for ticket in transaction.tickets(&tickets).await? {
@@ -402,6 +403,21 @@ impl Decided {
         let answered = self.answered.into_iter().map(|(submission, _)| submission);
         LaneBatch { key: self.work.key, submissions: answered.chain(self.deferred).collect() }
     }
+}
+
+/// What the prices of these bookings are made of, for answers; of events that have had taxes or fees alone.
+async fn load_price_parts(transaction: &mut dyn LaneTransaction, works: &mut [LaneWork]) -> Result<(), StoreError> {
+    let priced = works.iter().filter(|work| work.sale.event.terms.pricing.is_some());
+    let ids: Vec<_> = priced.flat_map(|work| work.bookings.keys().copied()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for (id, parts) in transaction.price_parts(&ids).await? {
+        if let Some(booking) = works.iter_mut().find_map(|work| work.bookings.get_mut(&id)) {
+            booking.price_parts = parts;
+        }
+    }
+    Ok(())
 }
 
 fn asks_what_is_booked(command: &Command) -> bool {

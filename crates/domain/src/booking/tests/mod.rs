@@ -52,6 +52,7 @@ pub(super) fn draft() -> Sale {
         start_at: at(86_400),
         end_at: at(90_000),
         hold_seconds: 900,
+        pricing: None,
     };
     let nil = Uuid::nil();
     let event = Event::try_new(EventId::new(nil), OrganizerId::new(nil), &new, 1, at(0)).unwrap();
