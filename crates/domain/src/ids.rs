@@ -62,6 +62,8 @@ ids! {
     PaymentId,
     /// Money that goes back to a buyer; the idempotency key at the provider.
     RefundId,
+    /// Rows of the ledger that belong together; of what a payment brought in, the id of the payment.
+    LedgerTransactionId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

@@ -19,6 +19,7 @@ use application::error::AppError;
 use application::identity::{Identity, IdentityPorts, MailPasswordResets, Sealer};
 use application::jobs::{Housekeeping, JobHandler, JobStore, KeptFor, Worker};
 use application::mail::{Mailer, Mails, SendMail};
+use application::payment::{PaymentPorts, Payments, PollPayments, Providers, RetryEvents, SendRefunds};
 use application::privacy::{ErasePorts, ForgetAttendees, GuestErasures};
 use application::store::Store;
 use chrono::TimeDelta;
@@ -120,6 +121,8 @@ pub struct Application {
     pub catalog: Arc<Catalog>,
     /// Bookings.
     pub bookings: Arc<Bookings>,
+    /// Payments.
+    pub payments: Arc<Payments>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
     /// Who watches what is left.
@@ -165,6 +168,17 @@ impl Application {
             catalog: Arc::clone(&catalog),
         };
         let bookings = Arc::new(Bookings::new(ports));
+        let ports = PaymentPorts {
+            desk: desk.clone(),
+            bookings: database.clone(),
+            store: database.clone(),
+            jobs: database.clone(),
+            catalog: Arc::clone(&catalog),
+            clock: Arc::clone(&ground.clock),
+            ids: Arc::clone(&ground.ids),
+            providers: Providers::default(),
+        };
+        let payments = Arc::new(Payments::new(ports));
         let ports = TicketPorts {
             desk: desk.clone(),
             bookings: database.clone(),
@@ -211,6 +225,7 @@ impl Application {
             desk,
             catalog,
             bookings,
+            payments,
             tickets,
             availability,
             health,
@@ -231,6 +246,7 @@ impl Application {
             identity: Arc::clone(&self.identity),
             catalog: Arc::clone(&self.catalog),
             bookings: Arc::clone(&self.bookings),
+            payments: Arc::clone(&self.payments),
             tickets: Arc::clone(&self.tickets),
             availability: Arc::clone(&self.availability),
             audit: Arc::clone(&self.audit_log),
@@ -302,6 +318,9 @@ impl Application {
             Arc::new(prune),
             Arc::new(erase),
             Arc::new(resets),
+            Arc::new(PollPayments { payments: Arc::clone(&self.payments) }),
+            Arc::new(SendRefunds { payments: Arc::clone(&self.payments) }),
+            Arc::new(RetryEvents { payments: Arc::clone(&self.payments) }),
             Arc::clone(&self.send_mail) as _,
         ]
     }

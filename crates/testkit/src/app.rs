@@ -26,6 +26,7 @@ use application::identity::{
 use application::jobs::{Housekeeping, JobHandler, KeptFor, Worker};
 use application::mail::{Mails, SendMail};
 use application::origin::Origin;
+use application::payment::{PaymentPorts, PaymentProvider, Payments, Providers};
 use application::privacy::{ErasePorts, ForgetAttendees, GuestErasures};
 use application::store::Store;
 use axum::Router;
@@ -63,6 +64,10 @@ pub struct Settings {
     pub hashing: BcryptLimits,
     /// Who else signs people in.
     pub providers: Vec<Arc<dyn SignInProvider>>,
+    /// Who moves money.
+    pub payment_providers: Vec<Arc<dyn PaymentProvider>>,
+    /// Its clock; who shares it goes by the same time.
+    pub clock: TestClock,
 }
 
 impl Default for Settings {
@@ -75,6 +80,8 @@ impl Default for Settings {
             limits: None,
             hashing: BcryptLimits { running: 2, waiting: 100 },
             providers: Vec::new(),
+            payment_providers: Vec::new(),
+            clock: TestClock::default(),
         }
     }
 }
@@ -91,6 +98,8 @@ pub struct TestApp {
     pub catalog: Arc<Catalog>,
     /// Bookings.
     pub bookings: Arc<Bookings>,
+    /// Payments.
+    pub payments: Arc<Payments>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
     /// Watchers.
@@ -128,7 +137,7 @@ impl TestApp {
     /// # Panics
     /// When it cannot.
     pub async fn start_in(database: TestDatabase, settings: Settings) -> Self {
-        let clock = TestClock::default();
+        let clock = settings.clock;
         let port = Arc::new(database.database.clone());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -153,6 +162,17 @@ impl TestApp {
         let booking_ports =
             BookingPorts { desk: desk.clone(), reads: port.clone(), ids: ids.clone(), catalog: catalog.clone() };
         let bookings = Arc::new(Bookings::new(booking_ports));
+        let payment_ports = PaymentPorts {
+            desk: desk.clone(),
+            bookings: port.clone(),
+            store: port.clone(),
+            jobs: port.clone(),
+            catalog: catalog.clone(),
+            clock: Arc::new(clock.clone()),
+            ids: ids.clone(),
+            providers: Providers::new(settings.payment_providers),
+        };
+        let payments = Arc::new(Payments::new(payment_ports));
         let ticket_ports = TicketPorts {
             desk: desk.clone(),
             bookings: port.clone(),
@@ -180,6 +200,7 @@ impl TestApp {
             identity: identity.clone(),
             catalog: catalog.clone(),
             bookings: bookings.clone(),
+            payments: payments.clone(),
             tickets: tickets.clone(),
             availability: availability.clone(),
             audit: audit.clone(),
@@ -201,6 +222,7 @@ impl TestApp {
             identity,
             catalog,
             bookings,
+            payments,
             tickets,
             availability,
             desk,
@@ -213,6 +235,11 @@ impl TestApp {
             ops,
             cancel,
         }
+    }
+
+    /// All that it serves, for a port of its own.
+    pub fn router(&self) -> Router {
+        self.router.clone()
     }
 
     /// Somebody who has not signed in.

@@ -11,5 +11,6 @@ pub mod providers;
 pub mod proxy;
 pub mod sandbox;
 pub mod smtp;
+pub mod till;
 pub mod webhooks;
 pub mod world;

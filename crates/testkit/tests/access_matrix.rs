@@ -89,6 +89,8 @@ listInvitations     401    404   404   403     403     403     200   404     200
 listMembers         401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 listMyBookings      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listOrganizers      401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
+listPaymentCases    401    404   404   403     200     403     200   404     200   401     401     403    403     200    403     404
+listPayments        401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listProviders       200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listSessions        401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listTickets         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
@@ -102,7 +104,9 @@ pauseEvent          401    404   404   403     200     404     200   404     200
 publishEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 quote               200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 readiness           200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
+receiveWebhook      404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
 refresh             401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
+refundBooking       401    403   404   403     201     404     201   404     201   401     401     403    403     403    201     404
 register            201    201   201   201     201     201     201   201     201   201     201     201    201     201    201     201
 reissueTicket       401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 removeMember        401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
@@ -115,6 +119,7 @@ resumeEvent         401    404   404   403     200     404     200   404     200
 revokeApiKey        401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 revokeInvitation    401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 showQr              401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
+startPayment        401    422   404   403     403     404     403   404     403   401     401     403    403     403    403     404
 startSignIn         404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
 transferTicket      401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 undoCheckIn         401    404   404   403     200     404     200   404     200   401     401     403    403     403    403     404
@@ -212,6 +217,8 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         }
         "createOrganizer" => json!({ "name": "Club" }),
         "deleteAccount" => json!({ "password": wrong }),
+        "refundBooking" => json!({}),
+        "startPayment" => json!({ "method": "none" }),
         "eraseGuest" => json!({ "email": "guest@example.com" }),
         "forgotPassword" => json!({ "email": "nobody@example.com" }),
         "loginWithCode" | "webLoginWithCode" => json!({ "challenge": token, "code": "123456" }),
@@ -314,7 +321,8 @@ impl Scene {
             owner.patch(&path, &soon).await.expect(200);
         }
         let about_ticket = at_the_door || ["Ticket", "Tickets", "Qr"].iter().any(|end| operation.ends_with(end));
-        let about_booking = about_ticket || operation.ends_with("Booking");
+        let about_booking =
+            about_ticket || ["Booking", "Payment", "Payments"].iter().any(|end| operation.ends_with(end));
         if about_booking || on_sale.contains(&operation) {
             owner.act(&format!("{path}/publish")).await.expect(200);
         }

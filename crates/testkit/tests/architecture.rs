@@ -81,7 +81,7 @@ fn the_domain_has_no_io_no_clock_no_chance_no_runtime_and_no_serde() {
 fn contexts_meet_at_their_faces_only() {
     let domain = sources("crates/domain/src");
     let contexts = contexts(&domain);
-    for context in ["admission", "booking", "catalog", "identity", "pricing"] {
+    for context in ["admission", "booking", "catalog", "identity", "payment", "pricing"] {
         assert!(contexts.contains(context), "where is the context `{context}`? Found: {contexts:?}");
     }
     let mut complaints = Vec::new();

@@ -112,6 +112,14 @@ on_both_engines! {
         entries_are_read_as_they_were_written,
         one_entry_of_a_ticket_counts,
     ],
+    payments: [
+        payments_are_read_as_they_were_written,
+        one_payment_is_open_and_a_message_is_seen_once,
+        what_is_being_paid_does_not_lapse,
+        cases_are_found,
+        wrong_money_is_found,
+        old_bookings_get_their_payments,
+    ],
     privacy: [
         attendees_are_forgotten_after_the_event,
         the_outbox_loses_its_beginning_and_verifies,

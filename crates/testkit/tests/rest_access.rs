@@ -69,6 +69,7 @@ fn body(operation: &str) -> Value {
         "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
         "loginWithCode" | "webLoginWithCode" => json!({ "challenge": "x", "code": "000000" }),
         "checkIn" => json!({ "code": "GT1:" }),
+        "startPayment" => json!({ "method": "none" }),
         "eraseGuest" => json!({ "email": "nobody@example.com" }),
         "transferTicket" => json!({ "name": "Ben" }),
         "confirmSecondFactor" | "renewRecoveryCodes" | "removeSecondFactor" => json!({ "code": "000000" }),

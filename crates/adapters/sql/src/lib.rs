@@ -11,7 +11,7 @@
 //! | which tables, which constraints, and why so few indexes? | `migration` |
 //! | which SQL runs for a booking? | `lane/postgres`, `lane/sqlite`; loads: `lane/load` |
 //! | which error of a driver means what? | `error` |
-//! | accounts, catalog, lists of bookings, tickets, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `tickets`, `jobs`, `verify` |
+//! | accounts, catalog, lists of bookings, tickets, payments, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `tickets`, `payments`, `jobs`, `verify` |
 //! | how are audit lines sealed, and read as evidence? | `audit` |
 //!
 //! Times are integers, microseconds since 1970 in UTC, on both engines: what is read equals what was written, they sort
@@ -36,6 +36,7 @@ mod jobs;
 mod lane;
 mod mapping;
 mod migration;
+mod payments;
 mod retention;
 mod rewrap;
 mod second_factors;

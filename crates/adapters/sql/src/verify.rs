@@ -79,7 +79,7 @@ async fn unreadable_answers(snapshot: &DatabaseTransaction) -> Result<Vec<Differ
     Ok(found)
 }
 
-const COUNTS: [(&str, &str); 10] = [
+const COUNTS: [(&str, &str); 13] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
@@ -87,6 +87,9 @@ const COUNTS: [(&str, &str); 10] = [
     ("price parts", "SELECT count(*) AS n FROM booking_price_parts"),
     ("tickets", "SELECT count(*) AS n FROM tickets"),
     ("check-ins", "SELECT count(*) AS n FROM check_ins"),
+    ("payments", "SELECT count(*) AS n FROM payments"),
+    ("refunds", "SELECT count(*) AS n FROM refunds"),
+    ("ledger rows", "SELECT count(*) AS n FROM ledger_entries"),
     ("outbox rows", "SELECT count(*) AS n FROM outbox"),
     ("audit lines", "SELECT count(*) AS n FROM audit_log"),
     ("kept answers", "SELECT count(*) AS n FROM idempotency_keys"),
@@ -276,5 +279,74 @@ const CHECKS: &[Check] = &[
             AS detail
         FROM check_ins AS c LEFT JOIN tickets AS t ON t.id = c.ticket_id
         WHERE t.id IS NULL OR t.event_id <> c.list_id OR c.undone_at < c.checked_in_at",
+    },
+    Check {
+        invariant: "ledger_balance",
+        sql: "SELECT transaction_id AS subject, 'the rows of the transaction make ' || sum(amount) || ', in '
+            || count(DISTINCT currency) || ' currencies of ' || count(DISTINCT organizer_id) || ' organizers' AS detail
+        FROM ledger_entries GROUP BY transaction_id
+        HAVING sum(amount) <> 0 OR count(DISTINCT currency) > 1 OR count(DISTINCT organizer_id) > 1",
+    },
+    Check {
+        invariant: "ledger_of_organizer",
+        sql: "SELECT organizer_id AS subject, 'the ledger in ' || currency || ' makes ' || sum(amount) AS detail
+        FROM ledger_entries GROUP BY organizer_id, currency HAVING sum(amount) <> 0",
+    },
+    Check {
+        // Every captured amount ends in a paid booking, in refunds or in an open case, by the ledger as by the payment.
+        invariant: "payment_ledger",
+        sql: "
+        WITH sums AS (
+            SELECT payment_id, sum(CASE WHEN account IN (0, 1) THEN amount ELSE 0 END) AS cash,
+                -sum(CASE WHEN account = 2 THEN amount ELSE 0 END) AS booked,
+                -sum(CASE WHEN account = 3 THEN amount ELSE 0 END) AS payable,
+                -sum(CASE WHEN account = 4 THEN amount ELSE 0 END) AS open_case
+            FROM ledger_entries GROUP BY payment_id
+        ), gone AS (
+            SELECT payment_id, sum(CASE WHEN status = 2 THEN amount ELSE 0 END) AS done,
+                sum(CASE WHEN status IN (0, 1) THEN amount ELSE 0 END) AS due
+            FROM refunds GROUP BY payment_id
+        )
+        SELECT p.id AS subject, 'of ' || p.captured || ' captured, ' || p.booked || ' pays its booking, ' || p.refunded
+            || ' goes back and ' || (p.captured - p.booked - p.refunded) || ' is an open case; the ledger has '
+            || coalesce(s.booked, 0) || ', ' || coalesce(s.payable, 0) || ' and ' || coalesce(s.open_case, 0)
+            || ' of ' || coalesce(s.cash, 0) || ', the refunds ' || coalesce(g.due, 0) || ' and ' || coalesce(g.done, 0)
+            AS detail
+        FROM payments AS p LEFT JOIN sums AS s ON s.payment_id = p.id LEFT JOIN gone AS g ON g.payment_id = p.id
+        WHERE p.booked <> coalesce(s.booked, 0) OR coalesce(g.due, 0) <> coalesce(s.payable, 0)
+            OR p.refunded <> coalesce(g.due, 0) + coalesce(g.done, 0)
+            OR p.captured - p.booked - p.refunded <> coalesce(s.open_case, 0)
+            OR p.captured - coalesce(g.done, 0) <> coalesce(s.cash, 0)
+            OR p.captured < p.booked + p.refunded OR (p.captured <> 0) <> (p.status = 2)",
+    },
+    Check {
+        // Of a cancelled booking something may have been kept.
+        invariant: "money_without_booking",
+        sql: "SELECT p.id AS subject, 'the payment pays for a booking that is neither confirmed nor cancelled' AS detail
+        FROM payments AS p JOIN bookings AS b ON b.id = p.booking_id WHERE p.booked > 0 AND b.status NOT IN (1, 2)",
+    },
+    Check {
+        invariant: "booking_without_money",
+        sql: "SELECT b.id AS subject, 'the booking is confirmed and costs ' || b.total || ', its payments brought '
+            || coalesce(p.captured, 0) AS detail
+        FROM bookings AS b LEFT JOIN (SELECT booking_id, sum(captured) AS captured FROM payments
+            GROUP BY booking_id) AS p ON p.booking_id = b.id
+        WHERE b.status = 1 AND b.total > coalesce(p.captured, 0)",
+    },
+    Check {
+        invariant: "stray_payments",
+        sql: "SELECT p.id AS subject, 'a payment of no booking, or of one elsewhere' AS detail
+        FROM payments AS p LEFT JOIN bookings AS b ON b.id = p.booking_id
+        WHERE b.id IS NULL OR b.event_id <> p.event_id OR b.organizer_id <> p.organizer_id OR b.currency <> p.currency
+        UNION ALL
+        SELECT r.id, 'a refund of no payment, or of one elsewhere'
+        FROM refunds AS r LEFT JOIN payments AS p ON p.id = r.payment_id
+        WHERE p.id IS NULL OR p.booking_id <> r.booking_id OR p.event_id <> r.event_id
+            OR p.organizer_id <> r.organizer_id OR p.currency <> r.currency
+        UNION ALL
+        SELECT l.transaction_id, 'a ledger row of no payment, or of one elsewhere'
+        FROM ledger_entries AS l LEFT JOIN payments AS p ON p.id = l.payment_id
+        WHERE p.id IS NULL OR p.booking_id <> l.booking_id OR p.organizer_id <> l.organizer_id
+            OR p.currency <> l.currency",
     },
 ];

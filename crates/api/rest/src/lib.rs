@@ -33,6 +33,7 @@ mod organizers;
 mod page;
 mod pages;
 mod patch;
+mod payments;
 mod pools;
 mod prices;
 pub mod problem;
@@ -109,6 +110,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(availability::routes())
         .merge(bookings::routes())
         .merge(prices::routes())
+        .merge(payments::routes())
         .merge(tickets::routes())
         .merge(door::routes());
     OpenApiRouter::with_openapi(openapi::blank())

@@ -58,6 +58,7 @@ pub(crate) enum List {
     Invitations = 8,
     Audit = 9,
     ExportedBookings = 10,
+    PaymentCases = 11,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

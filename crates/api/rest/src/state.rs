@@ -9,6 +9,7 @@ use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
 use application::clock::Ids;
 use application::identity::Identity;
+use application::payment::Payments;
 use application::privacy::GuestErasures;
 use axum::extract::FromRef;
 
@@ -58,6 +59,8 @@ pub struct Services {
     pub catalog: Arc<Catalog>,
     /// Bookings.
     pub bookings: Arc<Bookings>,
+    /// Payments.
+    pub payments: Arc<Payments>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
     /// Who watches what is left.
@@ -105,6 +108,10 @@ impl AppState {
 
     pub(crate) fn bookings(&self) -> &Bookings {
         &self.0.services.bookings
+    }
+
+    pub(crate) fn payments(&self) -> &Payments {
+        &self.0.services.payments
     }
 
     pub(crate) fn tickets(&self) -> &Tickets {

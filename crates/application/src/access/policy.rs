@@ -30,6 +30,12 @@ pub enum Operation {
     ConfirmBooking,
     /// Give the tickets of a booking back.
     CancelBooking,
+    /// Pay a booking.
+    PayBooking,
+    /// Give the money of a booking back.
+    RefundBooking,
+    /// See which payments somebody should look at.
+    SeePaymentCases,
     /// Hold the tickets of a booking for longer.
     RenewBooking,
     /// See the tickets of a booking, with the codes that let in.
@@ -154,6 +160,9 @@ const fn row(operation: Operation) -> Row {
         O::SeeBooking     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ConfirmBooking => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
         O::CancelBooking  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
+        O::PayBooking     => of([NO,   NO,   NO,     NO,     NO,   YES], No),
+        O::RefundBooking  => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
+        O::SeePaymentCases => of([YES, YES,  YES,    NO,     NO,   NO],  With(BookingsRead)),
         O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::SeeTickets     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
@@ -292,7 +301,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 20] = [
+    const ALL: [Operation; 23] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -301,6 +310,9 @@ mod tests {
         Operation::SeeBooking,
         Operation::ConfirmBooking,
         Operation::CancelBooking,
+        Operation::PayBooking,
+        Operation::RefundBooking,
+        Operation::SeePaymentCases,
         Operation::RenewBooking,
         Operation::SeeTickets,
         Operation::ChangeTickets,

@@ -245,6 +245,10 @@ fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
     match answer.value {
         Outcome::Booking(booking) => Ok(Answer { value: *booking, replayed: answer.replayed }),
         Outcome::Ticket(..)
+        | Outcome::Payment(..)
+        | Outcome::KnownPayment(_)
+        | Outcome::Refunds(..)
+        | Outcome::KnownRefunds(_)
         | Outcome::Scan(_)
         | Outcome::CheckIn(_)
         | Outcome::Expired(_)

@@ -31,6 +31,12 @@ struct BookingData<'a> {
     expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +69,12 @@ struct BookingState {
     expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<i64>,
 }
 
 /// The message and the audit line of what happened to a booking; `note` is what the organizer wrote to it.
@@ -84,6 +96,9 @@ pub(super) fn of_booking(
         total: whole.then_some(booking.total.minor),
         expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
         ticket_id: fact.kind.ticket().filter(|_| whole).map(domain::TicketId::uuid),
+        payment_id: fact.kind.payment().filter(|_| whole).map(domain::PaymentId::uuid),
+        refund_id: fact.kind.refund().filter(|_| whole).map(domain::RefundId::uuid),
+        amount: fact.kind.amount().filter(|_| whole).map(|amount| amount.minor),
     };
     let deed = Deed {
         organizer: Some(booking.organizer),
@@ -122,6 +137,9 @@ fn booking_data(decided: &Decided) -> BookingData<'_> {
         currency: booking.total.currency.code(),
         expires_at: booking.hold.filter(|_| booking.status == BookingStatus::Pending).map(|hold| hold.expires_at),
         ticket_id: fact.kind.ticket().map(domain::TicketId::uuid),
+        payment_id: fact.kind.payment().map(domain::PaymentId::uuid),
+        refund_id: fact.kind.refund().map(domain::RefundId::uuid),
+        amount: fact.kind.amount().map(|amount| amount.minor),
     }
 }
 
@@ -134,6 +152,15 @@ const fn booking_type(kind: FactKind) -> &'static str {
         FactKind::Expired => "goticket.booking.expired.v1",
         FactKind::TicketReissued(_) => "goticket.ticket.reissued.v1",
         FactKind::TicketTransferred(_) => "goticket.ticket.transferred.v1",
+        FactKind::PaymentStarted(..) => "goticket.payment.started.v1",
+        FactKind::PaymentProcessing(_) => "goticket.payment.processing.v1",
+        FactKind::PaymentSucceeded(..) => "goticket.payment.succeeded.v1",
+        FactKind::PaymentFailed(_) => "goticket.payment.failed.v1",
+        FactKind::PaymentCancelled(_) => "goticket.payment.cancelled.v1",
+        FactKind::RefundRequested(..) => "goticket.refund.requested.v1",
+        FactKind::RefundInTransit(_) => "goticket.refund.in_transit.v1",
+        FactKind::RefundDone(..) => "goticket.refund.done.v1",
+        FactKind::RefundFailed(..) => "goticket.refund.failed.v1",
     }
 }
 
@@ -146,6 +173,15 @@ const fn booking_action(kind: FactKind) -> &'static str {
         FactKind::Expired => "booking.expired",
         FactKind::TicketReissued(_) => "ticket.reissued",
         FactKind::TicketTransferred(_) => "ticket.transferred",
+        FactKind::PaymentStarted(..) => "payment.started",
+        FactKind::PaymentProcessing(_) => "payment.processing",
+        FactKind::PaymentSucceeded(..) => "payment.succeeded",
+        FactKind::PaymentFailed(_) => "payment.failed",
+        FactKind::PaymentCancelled(_) => "payment.cancelled",
+        FactKind::RefundRequested(..) => "refund.requested",
+        FactKind::RefundInTransit(_) => "refund.in_transit",
+        FactKind::RefundDone(..) => "refund.done",
+        FactKind::RefundFailed(..) => "refund.failed",
     }
 }
 

@@ -14,7 +14,7 @@ pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
-    LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
+    LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, ProviderEventRow,
 };
 pub use prices::{UnreadablePricing, pricing_text, read_pricing};
 pub use sweep::{SweepLapsed, WindDownCancelled};

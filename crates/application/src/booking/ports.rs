@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Attendee, Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
 use domain::catalog::{Event, TicketType};
+use domain::payment::{LedgerEntry, Payment, Refund};
 use domain::pricing::PricePart;
 use domain::{
     BookingId, CheckInId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp,
@@ -14,6 +15,7 @@ use domain::{
 
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
 use crate::journal::{AuditRow, OutboxRow};
+use crate::payment::ProviderEventKey;
 use crate::store::StoreError;
 
 /// The key of a lane. Opaque to the desk; today it is the event, later perhaps a date of a series.
@@ -97,7 +99,17 @@ pub trait LaneTransaction: Send {
     /// These entries, and those that count for these tickets; what does not exist is left out.
     async fn check_ins(&mut self, ids: &[CheckInId], of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError>;
 
-    /// The oldest pending bookings of the lane whose `release_at` is not after `now`, without the parts of their prices.
+    /// The payments of these bookings, oldest first.
+    async fn payments(&mut self, of: &[BookingId]) -> Result<Vec<Payment>, StoreError>;
+
+    /// The refunds of these bookings, oldest first.
+    async fn refunds(&mut self, of: &[BookingId]) -> Result<Vec<Refund>, StoreError>;
+
+    /// Those of these messages that were taken note of before.
+    async fn provider_events(&mut self, among: &[ProviderEventKey]) -> Result<Vec<ProviderEventKey>, StoreError>;
+
+    /// The oldest pending bookings of the lane whose `release_at` is not after `now`, and of which no payment is open:
+    /// what is being paid does not lapse before its provider was asked. Without the parts of their prices.
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// The earliest `release_at` of a pending booking of the lane that lies after `now`: until then nothing comes back
@@ -170,12 +182,33 @@ pub struct LaneChanges {
     pub undone_check_ins: Vec<CheckIn>,
     /// New entries. Of one ticket and list one counts.
     pub new_check_ins: Vec<CheckIn>,
+    /// New payments.
+    pub new_payments: Vec<Payment>,
+    /// Payments that change, each with a higher version than it has until this commit.
+    pub payments: Vec<Payment>,
+    /// New refunds.
+    pub new_refunds: Vec<Refund>,
+    /// Refunds that change, each with a higher version than it has until this commit.
+    pub refunds: Vec<Refund>,
+    /// Rows of the ledger.
+    pub ledger: Vec<LedgerEntry>,
+    /// Messages of providers whose effect is in this commit. Of each there is one.
+    pub provider_events: Vec<ProviderEventRow>,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
     /// Audit lines.
     pub audit: Vec<AuditRow>,
     /// Answers to keep; one whose key was kept and has lapsed at its `at` gives way.
     pub answers: Vec<KeptAnswer>,
+}
+
+/// A message of a provider that was taken note of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProviderEventRow {
+    /// Which.
+    pub key: ProviderEventKey,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A booking whose status, hold, sequence and `updated_at` change; of all else, only who comes ever does

@@ -1,8 +1,27 @@
-//! Payments: money that is asked of buyers, and given back.
+//! Payments: money that is asked of buyers, and given back (ADR 0027).
+//!
+//! A payment is a saga over two commits and a call: the desk writes it down (`StartPayment`), its provider is asked outside
+//! of any transaction, and the desk takes note of what it says (`ApplyReport`). Whatever is lost on the way, the rows say
+//! where it stands, and the jobs go on from there. Only the lane of the event changes payments.
+//!
+//! | question | file |
+//! |---|---|
+//! | pay, refund, see what was paid | `payments` |
+//! | a provider sends a message | `webhook` |
+//! | who goes on where something broke off | `jobs` |
 
+mod jobs;
+mod payments;
 mod ports;
+mod snapshot;
+mod store;
+mod webhook;
 
+pub use jobs::{PollPayments, RetryEvents, SendRefunds};
+pub use payments::{CaseKind, PaidBooking, PaymentCase, PaymentPorts, Payments, Providers, Started};
 pub use ports::{
     Charge, ChargeStatus, Charged, DisputeState, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
     RefundOrder, RefundState, WebhookError,
 };
+pub(crate) use snapshot::{read_refunds, read_started, refunds, started};
+pub use store::{PaymentStore, ProviderEventKey};

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use crate::booking::{Reference, StockMove};
 use crate::pricing::PricePart;
 use crate::{
-    BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketId, TicketTypeId, Timestamp, UserId,
+    BookingId, EmailAddress, EventId, Money, OrganizerId, PaymentId, PoolId, RefundId, Text, TicketId, TicketTypeId,
+    Timestamp, UserId,
 };
 
 /// A booking as it is kept.
@@ -142,6 +143,24 @@ pub enum FactKind {
     TicketReissued(TicketId),
     /// One of its tickets has another code, and is somebody else's.
     TicketTransferred(TicketId),
+    /// So much was asked of the buyer.
+    PaymentStarted(PaymentId, Money),
+    /// Its provider works on it.
+    PaymentProcessing(PaymentId),
+    /// So much came in.
+    PaymentSucceeded(PaymentId, Money),
+    /// Nothing came in.
+    PaymentFailed(PaymentId),
+    /// Nothing came in, nor will it.
+    PaymentCancelled(PaymentId),
+    /// So much is to go back.
+    RefundRequested(RefundId, Money),
+    /// It is on its way.
+    RefundInTransit(RefundId),
+    /// The buyer has it.
+    RefundDone(RefundId, Money),
+    /// It stayed where it was.
+    RefundFailed(RefundId, Money),
 }
 
 impl FactKind {
@@ -150,7 +169,45 @@ impl FactKind {
     pub const fn ticket(self) -> Option<TicketId> {
         match self {
             Self::TicketReissued(ticket) | Self::TicketTransferred(ticket) => Some(ticket),
-            Self::Held | Self::Confirmed | Self::Renewed | Self::Cancelled | Self::Expired => None,
+            _ => None,
+        }
+    }
+
+    /// The payment that it is about, where it is about one.
+    #[must_use]
+    pub const fn payment(self) -> Option<PaymentId> {
+        match self {
+            Self::PaymentStarted(payment, _)
+            | Self::PaymentProcessing(payment)
+            | Self::PaymentSucceeded(payment, _)
+            | Self::PaymentFailed(payment)
+            | Self::PaymentCancelled(payment) => Some(payment),
+            _ => None,
+        }
+    }
+
+    /// The refund that it is about, where it is about one.
+    #[must_use]
+    pub const fn refund(self) -> Option<RefundId> {
+        match self {
+            Self::RefundRequested(refund, _)
+            | Self::RefundInTransit(refund)
+            | Self::RefundDone(refund, _)
+            | Self::RefundFailed(refund, _) => Some(refund),
+            _ => None,
+        }
+    }
+
+    /// The money that it is about, where it is about any.
+    #[must_use]
+    pub const fn amount(self) -> Option<Money> {
+        match self {
+            Self::PaymentStarted(_, amount)
+            | Self::PaymentSucceeded(_, amount)
+            | Self::RefundRequested(_, amount)
+            | Self::RefundDone(_, amount)
+            | Self::RefundFailed(_, amount) => Some(amount),
+            _ => None,
         }
     }
 }
@@ -206,7 +263,7 @@ impl Booking {
     }
 
     /// The next state with its fact; the stock moves by what a unit of `before` and one of `after` occupy.
-    pub(super) fn moved(&self, status: BookingStatus, kind: FactKind, now: Timestamp) -> Decided {
+    pub(crate) fn moved(&self, status: BookingStatus, kind: FactKind, now: Timestamp) -> Decided {
         let mut booking = self.clone();
         booking.status = status;
         booking.sequence += 1;

@@ -33,7 +33,7 @@ pub struct StockDefect(pub PoolId);
 
 impl StockMove {
     /// What moves when units go from one status to another; nothing, where both occupy alike.
-    pub(super) fn between(items: &[BookingItem], before: Option<BookingStatus>, after: BookingStatus) -> Vec<Self> {
+    pub(crate) fn between(items: &[BookingItem], before: Option<BookingStatus>, after: BookingStatus) -> Vec<Self> {
         let (held_before, sold_before) = before.map_or((0, 0), occupies);
         let (held_after, sold_after) = occupies(after);
         let (held, sold) = (held_after - held_before, sold_after - sold_before);

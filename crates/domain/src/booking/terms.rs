@@ -148,7 +148,7 @@ fn take_step(sale: &Sale, booked: Booked, step: StatusChange, now: Timestamp) ->
     }
     if step == StatusChange::Cancel && booked.paid {
         return Err(Refusal::state(
-            "the event has confirmed bookings that cost money: it cannot be cancelled before refunds exist",
+            "the event has confirmed bookings that cost money: refund these first (POST /api/v1/bookings/{id}/refund)",
         ));
     }
     Ok(Sale { event, ..sale.clone() })

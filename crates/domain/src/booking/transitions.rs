@@ -58,7 +58,8 @@ pub fn renew(sale: &Sale, booking: &Booking, now: Timestamp) -> Result<Verdict, 
 
 /// Gives the units back.
 ///
-/// A confirmed booking that cost something stays until refunds exist: cancelling it would keep money without a ticket.
+/// A confirmed booking that cost something goes with its money alone, by [`request_refund`](crate::payment::request_refund):
+/// cancelling it would keep money without a ticket.
 ///
 /// # Errors
 /// [`Refusal::BookingExpired`] for what has expired, [`Refusal::InvalidState`] for what cost something, and for a buyer
@@ -67,9 +68,9 @@ pub fn cancel(sale: &Sale, booking: &Booking, by: Canceller, now: Timestamp) -> 
     match booking.status {
         BookingStatus::Cancelled => Ok(Verdict::Already(Box::new(booking.clone()))),
         BookingStatus::Expired => Err(Refusal::BookingExpired),
-        BookingStatus::Confirmed if !booking.total.is_zero() => {
-            Err(Refusal::state("the booking is confirmed and cost money: it cannot be cancelled before refunds exist"))
-        }
+        BookingStatus::Confirmed if !booking.total.is_zero() => Err(Refusal::state(
+            "the booking is paid: its organizer cancels it by a refund (POST /api/v1/bookings/{id}/refund)",
+        )),
         BookingStatus::Confirmed if by == Canceller::Buyer && sale.event.terms.start_at <= now => {
             Err(Refusal::state("the event has begun: only its organizer can cancel now"))
         }

@@ -13,8 +13,10 @@ use domain::admission::{Ticket, issue};
 use domain::booking::{Booking, BookingItem, BookingStatus, Buyer, Channel, HoldTerms, Reference, Sale, StockMove};
 use domain::catalog::{Event, Member, MemberRole, NewEvent, NewTicketType, Organizer, Reach};
 use domain::identity::{Account, Role, User};
+use domain::payment::{Books, FreshIds, Settlement, confirm_paid};
 use domain::{
-    BookingId, EmailAddress, EventId, Money, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp, UserId,
+    BookingId, EmailAddress, EventId, LedgerTransactionId, Money, OrganizerId, OutboxId, PaymentId, PoolId, RefundId,
+    TicketId, TicketTypeId, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -229,6 +231,9 @@ pub fn holds(sale: &Sale, bookings: &[Booking]) -> LaneChanges {
     }
     changes.new_bookings = bookings.to_vec();
     changes.new_tickets = bookings.iter().flat_map(tickets).collect();
+    for booking in bookings {
+        pay(sale, &mut changes, booking);
+    }
     changes
 }
 
@@ -242,7 +247,34 @@ pub fn moved(sale: &Sale, booking: &Booking, status: BookingStatus) -> (Booking,
     let release_before = booking.hold.map(|hold| hold.release_at);
     changes.bookings = vec![BookingChange { booking: after.clone(), release_before }];
     changes.new_tickets = tickets(&after);
+    pay(sale, &mut changes, &after);
     (after, changes)
+}
+
+/// Ids for decisions about money.
+pub struct Fresh;
+
+impl FreshIds for Fresh {
+    fn refund(&mut self) -> RefundId {
+        RefundId::new(id())
+    }
+
+    fn transaction(&mut self) -> LedgerTransactionId {
+        LedgerTransactionId::new(id())
+    }
+}
+
+/// What was paid by hand for a booking that is confirmed and costs something.
+fn pay(sale: &Sale, changes: &mut LaneChanges, booking: &Booking) {
+    if booking.status != BookingStatus::Confirmed || booking.total.is_zero() {
+        return;
+    }
+    let held = Booking { status: BookingStatus::Pending, hold: None, ..booking.clone() };
+    let books = Books { sale, booking: &held, payments: &[], now: now() };
+    let settled = confirm_paid(&books, PaymentId::new(id()), &mut Fresh).expect("a hold can be confirmed");
+    let Settlement { payments, entries, .. } = settled.expect("a payment");
+    changes.new_payments.extend(payments);
+    changes.ledger.extend(entries);
 }
 
 /// The tickets of a booking that is confirmed.

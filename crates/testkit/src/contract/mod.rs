@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod lanes;
 pub mod limits;
 pub mod payment_provider;
+pub mod payments;
 pub mod privacy;
 pub mod race;
 pub mod second_factors;

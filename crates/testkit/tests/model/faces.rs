@@ -117,6 +117,8 @@ impl<'a> Face<'a> {
             Ok(answer) => Answered::Done(match answer.value {
                 Outcome::Booking(booking) => Some(booking.id.uuid()),
                 Outcome::Ticket(..) | Outcome::Scan(_) | Outcome::CheckIn(_) => None,
+                Outcome::Payment(..) | Outcome::KnownPayment(_) => None,
+                Outcome::Refunds(..) | Outcome::KnownRefunds(_) => None,
                 Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => None,
             }),
             Err(AppError::Internal) => panic!("a defect"),

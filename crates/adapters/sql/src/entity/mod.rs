@@ -5,6 +5,7 @@ mod bookings;
 mod catalog;
 mod identity;
 mod journal;
+mod payments;
 mod sealing;
 mod tickets;
 
@@ -17,5 +18,6 @@ pub(crate) use identity::{
     session, sign_in_challenge, sign_in_code, signing_key, user,
 };
 pub(crate) use journal::{audit, idempotency_key, job, outbox, outbox_pruning};
+pub(crate) use payments::{payment, provider_event, refund};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
 pub(crate) use tickets::{check_in, ticket, ticket_key};

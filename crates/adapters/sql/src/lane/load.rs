@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use application::booking::{Holding, LaneKey};
+use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
+use domain::payment::{Payment, Refund};
 use domain::pricing::PricePart;
 use domain::{BookingId, CheckInId, PoolId, TicketId, TicketTypeId, Timestamp};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -16,8 +18,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entity::{
-    booking, booking_attendee, booking_item, check_in, event, hold, outbox, pool, price_part, ticket, ticket_type,
-    ticket_type_pool,
+    booking, booking_attendee, booking_item, check_in, event, hold, outbox, payment, pool, price_part, provider_event,
+    refund, ticket, ticket_type, ticket_type_pool,
 };
 use crate::error::orm;
 use crate::mapping::{self, count, instant, micros, status_code};
@@ -168,18 +170,65 @@ pub(crate) async fn check_ins(
     rows.into_iter().map(mapping::check_in).collect()
 }
 
-/// The oldest lapsed holds of the lane.
+/// The payments of these bookings, oldest first.
+pub(crate) async fn payments(connection: &impl ConnectionTrait, of: &[BookingId]) -> Result<Vec<Payment>, StoreError> {
+    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
+    let rows = payment::Entity::find().filter(among(connection, payment::Column::BookingId, &ids));
+    let rows = rows.order_by_asc(payment::Column::Id).all(connection).await.map_err(orm)?;
+    rows.into_iter().map(mapping::payment).collect()
+}
+
+/// The refunds of these bookings, oldest first.
+pub(crate) async fn refunds(connection: &impl ConnectionTrait, of: &[BookingId]) -> Result<Vec<Refund>, StoreError> {
+    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
+    let rows = refund::Entity::find().filter(among(connection, refund::Column::BookingId, &ids));
+    let rows = rows.order_by_asc(refund::Column::Id).all(connection).await.map_err(orm)?;
+    rows.into_iter().map(mapping::refund).collect()
+}
+
+/// Those of these messages that are there; also one of another provider with the same name, which harms nobody.
+pub(super) async fn provider_events(
+    connection: &impl ConnectionTrait,
+    keys: &[ProviderEventKey],
+) -> Result<Vec<ProviderEventKey>, StoreError> {
+    use provider_event::Column;
+    let mut found = Vec::new();
+    for some in keys.chunks(CHUNK) {
+        let words = some.iter().map(|key| key.event.clone());
+        let providers: std::collections::BTreeSet<_> = some.iter().map(|key| key.provider.clone()).collect();
+        let rows = provider_event::Entity::find().filter(Column::Provider.is_in(providers));
+        let rows = match connection.get_database_backend() {
+            DbBackend::Postgres => rows.filter(Column::Event.eq_any(words)),
+            _ => rows.filter(Column::Event.is_in(words)),
+        };
+        found.append(&mut rows.all(connection).await.map_err(orm)?);
+    }
+    let key = |row: provider_event::Model| ProviderEventKey { provider: row.provider, event: row.event };
+    Ok(found.into_iter().map(key).collect())
+}
+
+/// The oldest lapsed holds of the lane that nobody is paying for.
 pub(super) async fn lapsed(
     connection: &impl ConnectionTrait,
     lane: LaneKey,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Booking>, StoreError> {
+    // By an index that has the open payments alone.
+    let paying = Query::select()
+        .expr(Expr::cust("1"))
+        .from(payment::Entity)
+        .and_where(
+            Expr::col((payment::Entity, payment::Column::BookingId)).equals((hold::Entity, hold::Column::BookingId)),
+        )
+        .and_where(Expr::cust("payments.status IN (0, 1)"))
+        .to_owned();
     let due = hold::Entity::find()
         .select_only()
         .column(hold::Column::BookingId)
         .filter(hold::Column::EventId.eq(lane.uuid()))
         .filter(hold::Column::ReleaseAt.lte(micros(now)))
+        .filter(Expr::exists(paying).not())
         .order_by_asc(hold::Column::ReleaseAt)
         .limit(u64::from(limit))
         .into_tuple::<Uuid>();

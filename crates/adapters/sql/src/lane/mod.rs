@@ -14,7 +14,7 @@ mod postgres;
 mod rare;
 mod sqlite;
 
-pub(crate) use load::{among, check_ins, sales, whole_bookings};
+pub(crate) use load::{among, check_ins, payments, refunds, sales, whole_bookings};
 pub(crate) use postgres::PostgresLanes;
 pub(crate) use rare::insert_types;
 
@@ -26,10 +26,12 @@ use application::booking::{
 };
 use application::idempotency::{CallerId, IdempotencyKey, KeptAnswer};
 use application::origin::Actor;
+use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
+use domain::payment::{Payment, Refund};
 use domain::pricing::{Of, PricePart, Rate};
 use domain::{BookingId, CheckInId, OutboxId, TicketId, Timestamp};
 use uuid::Uuid;
@@ -114,6 +116,18 @@ impl LaneTransaction for OpenLanes {
         check_ins(&self.0, ids, of).await
     }
 
+    async fn payments(&mut self, of: &[BookingId]) -> Result<Vec<Payment>, StoreError> {
+        payments(&self.0, of).await
+    }
+
+    async fn refunds(&mut self, of: &[BookingId]) -> Result<Vec<Refund>, StoreError> {
+        refunds(&self.0, of).await
+    }
+
+    async fn provider_events(&mut self, among: &[ProviderEventKey]) -> Result<Vec<ProviderEventKey>, StoreError> {
+        load::provider_events(&self.0, among).await
+    }
+
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {
         load::lapsed(&self.0, lane, now, limit).await
     }
@@ -194,7 +208,19 @@ fn standing<'b>(bookings: impl IntoIterator<Item = &'b Booking>) -> Vec<HoldRow>
 
 /// The rows that stood for these bookings and go: of those that end, and of those that move to another place.
 fn ended(changes: &[BookingChange]) -> Vec<HoldRow> {
-    changes.iter().filter_map(|change| Some(hold_row(&change.booking, change.release_before?))).collect()
+    let moving = changes.iter().filter(|change| moves(change));
+    moving.filter_map(|change| Some(hold_row(&change.booking, change.release_before?))).collect()
+}
+
+/// The rows that stand for these bookings at another place from now on.
+fn renewed(changes: &[BookingChange]) -> Vec<HoldRow> {
+    standing(changes.iter().filter(|change| moves(change)).map(|change| &change.booking))
+}
+
+/// Whether the hold of this booking ends or moves; what is told of a booking leaves its hold where it is.
+fn moves(change: &BookingChange) -> bool {
+    let BookingChange { booking, release_before } = change;
+    booking.status != BookingStatus::Pending || booking.hold.map(|hold| hold.release_at) != *release_before
 }
 
 fn hold_row(booking: &Booking, release_at: Timestamp) -> HoldRow {

@@ -8,11 +8,12 @@
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use application::booking::{BookingChange, CommitError, LaneChanges, LaneKey, LaneWait, LockedLane};
+use application::booking::{BookingChange, CommitError, LaneChanges, LaneKey, LaneWait, LockedLane, ProviderEventRow};
 use application::idempotency::{IdempotencyKey, KEPT_FOR};
 use application::store::StoreError;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booking, BookingItem, Buyer};
+use domain::payment::{LedgerEntry, Payment, Refund};
 use domain::{EmailAddress, PoolId};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow};
 use sqlx::query::Query;
@@ -22,13 +23,16 @@ use uuid::Uuid;
 
 use super::connection::LaneConnection;
 use super::{
-    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, standing,
-    type_of,
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, renewed,
+    standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::bounded::within;
 use crate::error::{self, NoAnswer, raw};
-use crate::mapping::{channel_code, integer, micros, payer_code, status_code, ticket_status_code};
+use crate::mapping::{
+    account_code, channel_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
+    refund_status_code, status_code, ticket_status_code,
+};
 use crate::settings::DatabaseSettings;
 
 /// The desk's own connections.
@@ -331,6 +335,41 @@ const CHECK_INS: &str = "
 INSERT INTO check_ins (id, list_id, ticket_id, checked_in_at, device_at, gate)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[])";
 
+const PAYMENTS: &str = "
+INSERT INTO payments (id, booking_id, event_id, organizer_id, amount, captured, booked, refunded, created_at, updated_at,
+    version, status, currency, provider, method, failure, reference)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::smallint[], $13::text[], $14::text[], $15::text[],
+    $16::text[], $17::text[])";
+
+const PAYMENTS_CHANGED: &str = "
+UPDATE payments SET captured = d.captured, booked = d.booked, refunded = d.refunded, updated_at = d.updated_at,
+    version = d.version, status = d.status, failure = d.failure, reference = d.reference
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::smallint[],
+    $8::text[], $9::text[]) AS d (id, captured, booked, refunded, updated_at, version, status, failure, reference)
+WHERE payments.id = d.id AND payments.version < d.version";
+
+const REFUNDS: &str = "
+INSERT INTO refunds (id, payment_id, booking_id, event_id, organizer_id, amount, created_at, updated_at, version, status,
+    reason, currency, failure)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::integer[], $10::smallint[], $11::smallint[], $12::text[], $13::text[])";
+
+const REFUNDS_CHANGED: &str = "
+UPDATE refunds SET updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure
+FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::smallint[], $5::text[])
+    AS d (id, updated_at, version, status, failure)
+WHERE refunds.id = d.id AND refunds.version < d.version";
+
+const LEDGER: &str = "
+INSERT INTO ledger_entries (transaction_id, position, organizer_id, booking_id, payment_id, account, amount, currency,
+    booked_at)
+SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::smallint[], $7::bigint[],
+    $8::text[], $9::bigint[])";
+
+const PROVIDER_EVENTS: &str = "
+INSERT INTO provider_events (provider, event, seen_at) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])";
+
 /// [`WRITE`] for a batch with one row at most for each table. To take rows out of arrays is dear where there is but one:
 /// it made up half of what such a batch cost the database.
 static WRITE_ONE: LazyLock<String> = LazyLock::new(|| {
@@ -383,7 +422,33 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
         let revoked = sqlx::query(REVOKED).bind(column(&changes.revoked, |booking| booking.uuid()));
         slot.execute(revoked).await.map_err(raw)?;
     }
-    write_check_ins(slot, changes).await
+    write_check_ins(slot, changes).await?;
+    write_money(slot, changes).await
+}
+
+/// What happened to money.
+async fn write_money(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
+    if !changes.payments.is_empty() {
+        let done = slot.execute(bind_paid(sqlx::query(PAYMENTS_CHANGED), &changes.payments)).await.map_err(raw)?;
+        check_changed("payments", changes.payments.len(), done.rows_affected())?;
+    }
+    if !changes.new_payments.is_empty() {
+        slot.execute(bind_payments(sqlx::query(PAYMENTS), &changes.new_payments)).await.map_err(raw)?;
+    }
+    if !changes.refunds.is_empty() {
+        let done = slot.execute(bind_refunded(sqlx::query(REFUNDS_CHANGED), &changes.refunds)).await.map_err(raw)?;
+        check_changed("refunds", changes.refunds.len(), done.rows_affected())?;
+    }
+    if !changes.new_refunds.is_empty() {
+        slot.execute(bind_refunds(sqlx::query(REFUNDS), &changes.new_refunds)).await.map_err(raw)?;
+    }
+    if !changes.ledger.is_empty() {
+        slot.execute(bind_ledger(sqlx::query(LEDGER), &changes.ledger)).await.map_err(raw)?;
+    }
+    if !changes.provider_events.is_empty() {
+        slot.execute(bind_events(sqlx::query(PROVIDER_EVENTS), &changes.provider_events)).await.map_err(raw)?;
+    }
+    Ok(())
 }
 
 /// What happened at the door.
@@ -403,7 +468,7 @@ async fn write_check_ins(slot: &mut Slot, changes: &LaneChanges) -> Result<(), S
 }
 
 async fn write_changed(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
-    let (ended, renewed) = (ended(&changes.bookings), standing(changes.bookings.iter().map(|change| &change.booking)));
+    let (ended, renewed) = (ended(&changes.bookings), renewed(&changes.bookings));
     let query = bind_changed(sqlx::query(CHANGE), &changes.bookings);
     let query = bind_holds(bind_holds(query, &ended), &renewed);
     let counts: Vec<(i64, i64)> = slot.fetch(query).await.map_err(raw)?;
@@ -547,6 +612,86 @@ fn bind_check_ins<'q>(query: WriteQuery<'q>, entries: &'q [CheckIn]) -> WriteQue
         .bind(column(entries, |row| micros(row.at)))
         .bind(column(entries, |row| row.device_at.map(micros)))
         .bind(column(entries, |row| row.gate.as_ref().map(domain::Text::as_str)))
+}
+
+fn bind_payments<'q>(query: WriteQuery<'q>, payments: &'q [Payment]) -> WriteQuery<'q> {
+    query
+        .bind(column(payments, |row| row.id.uuid()))
+        .bind(column(payments, |row| row.booking.uuid()))
+        .bind(column(payments, |row| row.event.uuid()))
+        .bind(column(payments, |row| row.organizer.uuid()))
+        .bind(column(payments, |row| row.amount.minor))
+        .bind(column(payments, |row| row.captured))
+        .bind(column(payments, |row| row.booked))
+        .bind(column(payments, |row| row.refunded))
+        .bind(column(payments, |row| micros(row.created_at)))
+        .bind(column(payments, |row| micros(row.updated_at)))
+        .bind(column(payments, |row| integer(row.version)))
+        .bind(column(payments, |row| payment_status_code(row.status)))
+        .bind(column(payments, |row| row.amount.currency.code()))
+        .bind(column(payments, |row| row.provider.as_str()))
+        .bind(column(payments, |row| row.method.as_str()))
+        .bind(column(payments, |row| row.failure.as_ref().map(domain::Text::as_str)))
+        .bind(column(payments, |row| row.reference.as_ref().map(domain::Text::as_str)))
+}
+
+fn bind_paid<'q>(query: WriteQuery<'q>, payments: &'q [Payment]) -> WriteQuery<'q> {
+    query
+        .bind(column(payments, |row| row.id.uuid()))
+        .bind(column(payments, |row| row.captured))
+        .bind(column(payments, |row| row.booked))
+        .bind(column(payments, |row| row.refunded))
+        .bind(column(payments, |row| micros(row.updated_at)))
+        .bind(column(payments, |row| integer(row.version)))
+        .bind(column(payments, |row| payment_status_code(row.status)))
+        .bind(column(payments, |row| row.failure.as_ref().map(domain::Text::as_str)))
+        .bind(column(payments, |row| row.reference.as_ref().map(domain::Text::as_str)))
+}
+
+fn bind_refunds<'q>(query: WriteQuery<'q>, refunds: &'q [Refund]) -> WriteQuery<'q> {
+    query
+        .bind(column(refunds, |row| row.id.uuid()))
+        .bind(column(refunds, |row| row.payment.uuid()))
+        .bind(column(refunds, |row| row.booking.uuid()))
+        .bind(column(refunds, |row| row.event.uuid()))
+        .bind(column(refunds, |row| row.organizer.uuid()))
+        .bind(column(refunds, |row| row.amount.minor))
+        .bind(column(refunds, |row| micros(row.created_at)))
+        .bind(column(refunds, |row| micros(row.updated_at)))
+        .bind(column(refunds, |row| integer(row.version)))
+        .bind(column(refunds, |row| refund_status_code(row.status)))
+        .bind(column(refunds, |row| refund_reason_code(row.reason)))
+        .bind(column(refunds, |row| row.amount.currency.code()))
+        .bind(column(refunds, |row| row.failure.as_ref().map(domain::Text::as_str)))
+}
+
+fn bind_refunded<'q>(query: WriteQuery<'q>, refunds: &'q [Refund]) -> WriteQuery<'q> {
+    query
+        .bind(column(refunds, |row| row.id.uuid()))
+        .bind(column(refunds, |row| micros(row.updated_at)))
+        .bind(column(refunds, |row| integer(row.version)))
+        .bind(column(refunds, |row| refund_status_code(row.status)))
+        .bind(column(refunds, |row| row.failure.as_ref().map(domain::Text::as_str)))
+}
+
+fn bind_ledger<'q>(query: WriteQuery<'q>, entries: &'q [LedgerEntry]) -> WriteQuery<'q> {
+    query
+        .bind(column(entries, |row| row.transaction.uuid()))
+        .bind(column(entries, |row| i16::try_from(row.position).unwrap_or(i16::MAX)))
+        .bind(column(entries, |row| row.organizer.uuid()))
+        .bind(column(entries, |row| row.booking.uuid()))
+        .bind(column(entries, |row| row.payment.uuid()))
+        .bind(column(entries, |row| account_code(row.account)))
+        .bind(column(entries, |row| row.amount.minor))
+        .bind(column(entries, |row| row.amount.currency.code()))
+        .bind(column(entries, |row| micros(row.at)))
+}
+
+fn bind_events<'q>(query: WriteQuery<'q>, events: &'q [ProviderEventRow]) -> WriteQuery<'q> {
+    query
+        .bind(column(events, |row| row.key.provider.as_str()))
+        .bind(column(events, |row| row.key.event.as_str()))
+        .bind(column(events, |row| micros(row.at)))
 }
 
 fn bind_reissued<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<'q> {

@@ -6,12 +6,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane, PoolChange};
+use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane, PoolChange, ProviderEventRow};
 use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::StoreError;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booking, BookingItem, Buyer};
+use domain::payment::{LedgerEntry, Payment, Refund};
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
@@ -19,13 +20,16 @@ use uuid::Uuid;
 
 use super::connection::LaneConnection;
 use super::{
-    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, standing,
-    type_of,
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, renewed,
+    standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
 use crate::error::{self, raw};
-use crate::mapping::{channel_code, integer, micros, payer_code, status_code, ticket_status_code};
+use crate::mapping::{
+    account_code, channel_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
+    refund_status_code, status_code, ticket_status_code,
+};
 
 /// Begins a transaction, which holds the only writer's lock and so every lane's.
 pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
@@ -83,7 +87,6 @@ pub(super) async fn write(
         .iter()
         .flat_map(|booking| booking.items.iter().zip(0_i16..).map(move |(item, at)| (booking, at, item)))
         .collect();
-    let changed = changes.bookings.iter().map(|change| &change.booking);
     let mut script = Script::default();
     script.add(&LANES, &changes.lanes, |values, lane| values.bind(lane.key.uuid()).bind(micros(lane.decided_at)));
     script.add(&POOLS, &changes.pools, bind_pool);
@@ -95,9 +98,16 @@ pub(super) async fn write(
     script.add(&ANSWERS, &changes.answers, bind_answer);
     script.add(&CHANGED, &changes.bookings, bind_changed);
     script.add(&ENDED, &ended(&changes.bookings), bind_hold);
-    script.add(&HOLDS, &standing(changes.new_bookings.iter().chain(changed)), bind_hold);
+    script.add(&HOLDS, &standing(&changes.new_bookings), bind_hold);
+    script.add(&HOLDS, &renewed(&changes.bookings), bind_hold);
     script.add(&TICKETS, &changes.new_tickets, bind_ticket);
     script.add(&PRICE_PARTS, &price_parts(&changes.new_bookings), bind_price_part);
+    script.add(&PAYMENTS_CHANGED, &changes.payments, bind_paid);
+    script.add(&PAYMENTS, &changes.new_payments, bind_payment);
+    script.add(&REFUNDS_CHANGED, &changes.refunds, bind_refunded);
+    script.add(&REFUNDS, &changes.new_refunds, bind_refund);
+    script.add(&LEDGER, &changes.ledger, bind_entry);
+    script.add(&PROVIDER_EVENTS, &changes.provider_events, bind_event);
     script.run(transaction).await?;
     // These find tickets that the same batch has made.
     let mut script = Script::default();
@@ -211,6 +221,48 @@ const TICKETS: Rows = Rows {
     width: 8,
     behind: "",
 };
+
+const PAYMENTS: Rows = Rows {
+    before:
+        "INSERT INTO payments (id, booking_id, event_id, organizer_id, amount, captured, booked, refunded, created_at,
+        updated_at, version, status, currency, provider, method, failure, reference) VALUES ",
+    width: 17,
+    behind: "",
+};
+
+const PAYMENTS_CHANGED: Rows = Rows {
+    before: "WITH d (id, captured, booked, refunded, updated_at, version, status, failure, reference) AS (VALUES ",
+    width: 9,
+    behind: ") UPDATE payments SET captured = d.captured, booked = d.booked, refunded = d.refunded,
+        updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure, reference = d.reference
+        FROM d WHERE payments.id = d.id AND payments.version < d.version",
+};
+
+const REFUNDS: Rows = Rows {
+    before: "INSERT INTO refunds (id, payment_id, booking_id, event_id, organizer_id, amount, created_at, updated_at,
+        version, status, reason, currency, failure) VALUES ",
+    width: 13,
+    behind: "",
+};
+
+const REFUNDS_CHANGED: Rows = Rows {
+    before: "WITH d (id, updated_at, version, status, failure) AS (VALUES ",
+    width: 5,
+    behind:
+        ") UPDATE refunds SET updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure
+        FROM d WHERE refunds.id = d.id AND refunds.version < d.version",
+};
+
+const LEDGER: Rows = Rows {
+    before:
+        "INSERT INTO ledger_entries (transaction_id, position, organizer_id, booking_id, payment_id, account, amount,
+        currency, booked_at) VALUES ",
+    width: 9,
+    behind: "",
+};
+
+const PROVIDER_EVENTS: Rows =
+    Rows { before: "INSERT INTO provider_events (provider, event, seen_at) VALUES ", width: 3, behind: "" };
 
 const REISSUED: Rows = Rows {
     before: "WITH d (id, issue, attendee) AS (VALUES ",
@@ -443,6 +495,83 @@ fn bind_ticket(values: Values, row: &Ticket) -> Values {
         .bind(integer(row.issue))
         .bind(row.attendee.map(i32::from))
         .bind(ticket_status_code(row.status))
+}
+
+fn bind_payment(values: Values, row: &Payment) -> Values {
+    values
+        .bind(row.id.uuid())
+        .bind(row.booking.uuid())
+        .bind(row.event.uuid())
+        .bind(row.organizer.uuid())
+        .bind(row.amount.minor)
+        .bind(row.captured)
+        .bind(row.booked)
+        .bind(row.refunded)
+        .bind(micros(row.created_at))
+        .bind(micros(row.updated_at))
+        .bind(integer(row.version))
+        .bind(payment_status_code(row.status))
+        .bind(row.amount.currency.code())
+        .bind(row.provider.as_str())
+        .bind(row.method.as_str())
+        .bind(row.failure.as_ref().map(domain::Text::as_str))
+        .bind(row.reference.as_ref().map(domain::Text::as_str))
+}
+
+fn bind_paid(values: Values, row: &Payment) -> Values {
+    values
+        .bind(row.id.uuid())
+        .bind(row.captured)
+        .bind(row.booked)
+        .bind(row.refunded)
+        .bind(micros(row.updated_at))
+        .bind(integer(row.version))
+        .bind(payment_status_code(row.status))
+        .bind(row.failure.as_ref().map(domain::Text::as_str))
+        .bind(row.reference.as_ref().map(domain::Text::as_str))
+}
+
+fn bind_refund(values: Values, row: &Refund) -> Values {
+    values
+        .bind(row.id.uuid())
+        .bind(row.payment.uuid())
+        .bind(row.booking.uuid())
+        .bind(row.event.uuid())
+        .bind(row.organizer.uuid())
+        .bind(row.amount.minor)
+        .bind(micros(row.created_at))
+        .bind(micros(row.updated_at))
+        .bind(integer(row.version))
+        .bind(refund_status_code(row.status))
+        .bind(refund_reason_code(row.reason))
+        .bind(row.amount.currency.code())
+        .bind(row.failure.as_ref().map(domain::Text::as_str))
+}
+
+fn bind_refunded(values: Values, row: &Refund) -> Values {
+    values
+        .bind(row.id.uuid())
+        .bind(micros(row.updated_at))
+        .bind(integer(row.version))
+        .bind(refund_status_code(row.status))
+        .bind(row.failure.as_ref().map(domain::Text::as_str))
+}
+
+fn bind_entry(values: Values, row: &LedgerEntry) -> Values {
+    values
+        .bind(row.transaction.uuid())
+        .bind(i16::try_from(row.position).unwrap_or(i16::MAX))
+        .bind(row.organizer.uuid())
+        .bind(row.booking.uuid())
+        .bind(row.payment.uuid())
+        .bind(account_code(row.account))
+        .bind(row.amount.minor)
+        .bind(row.amount.currency.code())
+        .bind(micros(row.at))
+}
+
+fn bind_event(values: Values, row: &ProviderEventRow) -> Values {
+    values.bind(row.key.provider.as_str()).bind(row.key.event.as_str()).bind(micros(row.at))
 }
 
 fn bind_check_in(values: Values, row: &CheckIn) -> Values {

@@ -6,6 +6,7 @@
 mod booking;
 mod catalog;
 mod identity;
+mod payment;
 mod ticket;
 
 pub(crate) use booking::{bookings_of, buyer, channel_code, payer_code, price_part, status, status_code, types_of};
@@ -18,6 +19,7 @@ pub(crate) use identity::{
     mailed_token, mailed_token_row, refresh_token, refresh_token_row, second_factor, second_factor_row, session,
     session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
+pub(crate) use payment::{account_code, payment, payment_status_code, refund, refund_reason_code, refund_status_code};
 pub(crate) use ticket::{check_in, ticket, ticket_key, ticket_key_row, ticket_status_code};
 
 use application::store::StoreError;

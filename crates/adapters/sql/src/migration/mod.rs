@@ -16,6 +16,7 @@ mod m20261122_000017_second_factor;
 mod m20261122_000018_retention;
 mod m20261122_000020_tickets;
 mod m20261122_000021_check_ins;
+mod m20261122_000022_payments;
 mod m20261122_000025_pricing;
 
 use async_trait::async_trait;
@@ -36,6 +37,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000018_retention", steps: m20261122_000018_retention::STEPS },
     Migration { name: "m20261122_000020_tickets", steps: m20261122_000020_tickets::STEPS },
     Migration { name: "m20261122_000021_check_ins", steps: m20261122_000021_check_ins::STEPS },
+    Migration { name: "m20261122_000022_payments", steps: m20261122_000022_payments::STEPS },
     Migration { name: "m20261122_000025_pricing", steps: m20261122_000025_pricing::STEPS },
 ];
 

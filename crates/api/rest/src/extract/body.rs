@@ -33,6 +33,9 @@ impl Default for BodyLimits {
 /// A body that must be there.
 pub(crate) struct Json<T>(pub(crate) T);
 
+/// A body that must be there as it came, byte by byte: somebody has signed these. It is JSON.
+pub(crate) struct RawJson(pub(crate) Bytes);
+
 /// A body that may be left out, with its media type, or be null; then every field has its default.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
@@ -48,6 +51,21 @@ where
         check_media_type(request.headers())?;
         let bytes = read(request, BodyLimits::from_ref(state)).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+impl<S> FromRequest<S> for RawJson
+where
+    S: Send + Sync,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_media_type(request.headers())?;
+        let bytes = read(request, BodyLimits::from_ref(state)).await?;
+        parse::<serde::de::IgnoredAny>(&bytes)?;
+        Ok(Self(bytes))
     }
 }
 

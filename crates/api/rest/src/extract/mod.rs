@@ -10,7 +10,7 @@ pub(crate) mod path;
 pub(crate) mod query;
 pub(crate) mod web;
 
-pub(crate) use body::{Json, OptionalJson};
+pub(crate) use body::{Json, OptionalJson, RawJson};
 pub(crate) use caller::{Acting, Caller, SessionOwner, Visitor};
 pub(crate) use conditional::IfMatch;
 pub(crate) use idempotency::Keyed;

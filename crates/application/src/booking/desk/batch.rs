@@ -173,6 +173,7 @@ impl Inner {
             }
         }
         load_price_parts(transaction, &mut works).await?;
+        self.load_money(transaction, ours, &mut works).await?;
         let tickets: Vec<_> = submissions().filter_map(|submission| submission.command.ticket()).collect();
         if !tickets.is_empty() {
             for ticket in transaction.tickets(&tickets).await? {
@@ -230,6 +231,39 @@ impl Inner {
             }
         }
         Ok(sales)
+    }
+
+    /// What is known of the money of bookings that commands about money refer to.
+    async fn load_money(
+        &self,
+        transaction: &mut dyn LaneTransaction,
+        ours: &[(LockedLane, LaneBatch)],
+        works: &mut [LaneWork],
+    ) -> Result<(), StoreError> {
+        let commands = || ours.iter().flat_map(|(_, batch)| &batch.submissions).map(|submission| &submission.command);
+        let paid: Vec<_> = commands().filter_map(Command::paid_booking).collect();
+        if paid.is_empty() {
+            return Ok(());
+        }
+        for payment in transaction.payments(&paid).await? {
+            if let Some(work) = works.iter_mut().find(|work| work.key == payment.event) {
+                work.remember_payment(payment);
+            }
+        }
+        let refunded: Vec<_> = commands().filter_map(Command::refunded_booking).collect();
+        if !refunded.is_empty() {
+            for refund in transaction.refunds(&refunded).await? {
+                if let Some(work) = works.iter_mut().find(|work| work.key == refund.event) {
+                    work.remember_refund(refund);
+                }
+            }
+        }
+        let events: Vec<_> = commands().filter_map(Command::provider_event).cloned().collect();
+        if !events.is_empty() {
+            let known = transaction.provider_events(&events).await?;
+            works.iter_mut().for_each(|work| work.remember_events(&known));
+        }
+        Ok(())
     }
 
     /// What buyers have already, for sales that limit them.
@@ -478,6 +512,9 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
             Outcome::Ticket(..) => "issued",
             Outcome::Scan(scan) => scan.result.as_str(),
             Outcome::CheckIn(_) => "undone",
+            Outcome::Payment(payment, _) => payment.status.as_str(),
+            Outcome::Refunds(..) => "refunded",
+            Outcome::KnownPayment(_) | Outcome::KnownRefunds(_) => "replayed",
             Outcome::Expired(_) => "expired",
             Outcome::Sale(_) => "changed",
             Outcome::Deleted => "deleted",

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use domain::admission::{CheckIn, CheckInRequest, Scan, Ticket, TicketChange};
 use domain::booking::{Booking, Canceller, HoldRequest, SaleChange, UnitsRequest};
-use domain::{BookingId, CheckInId, Text, TicketId};
+use domain::payment::{ChargeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
+use domain::{BookingId, CheckInId, PaymentId, RefundId, Text, TicketId};
 use tokio::sync::oneshot;
 
 use crate::booking::LaneKey;
@@ -13,6 +14,7 @@ use crate::catalog::SeenSale;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
 use crate::origin::Origin;
+use crate::payment::ProviderEventKey;
 
 /// One command on a lane. Each is decided for itself: a refused one never fails its neighbours in the batch.
 #[derive(Clone, Debug)]
@@ -25,6 +27,43 @@ pub enum Command {
         booking: BookingId,
         /// What he wrote to it; kept in the audit log.
         note: Option<Text>,
+    },
+    /// The buyer begins to pay.
+    StartPayment {
+        /// For which booking.
+        booking: BookingId,
+        /// How.
+        start: Box<StartPayment>,
+    },
+    /// A provider tells of a payment. The lane alone changes payments: an answer, a message and an inquiry that tell of the
+    /// same cannot race.
+    ApplyReport {
+        /// Its booking.
+        booking: BookingId,
+        /// Which.
+        payment: PaymentId,
+        /// What it tells.
+        report: Box<ChargeReport>,
+        /// The message by which it does, which has its effect once.
+        event: Option<ProviderEventKey>,
+    },
+    /// Money goes back.
+    Refund {
+        /// Of which booking.
+        booking: BookingId,
+        /// How much, and whether the booking goes with it.
+        request: RefundRequest,
+    },
+    /// A provider tells of a refund.
+    ApplyRefundReport {
+        /// Its booking.
+        booking: BookingId,
+        /// Which.
+        refund: RefundId,
+        /// What it tells.
+        outcome: RefundOutcome,
+        /// The message by which it does, which has its effect once.
+        event: Option<ProviderEventKey>,
     },
     /// Give units back.
     Cancel(BookingId, Canceller),
@@ -66,6 +105,10 @@ impl Command {
     pub(super) const fn booking(&self) -> Option<BookingId> {
         match self {
             Self::Confirm { booking: id, .. }
+            | Self::StartPayment { booking: id, .. }
+            | Self::ApplyReport { booking: id, .. }
+            | Self::Refund { booking: id, .. }
+            | Self::ApplyRefundReport { booking: id, .. }
             | Self::ChangeTicket { booking: id, .. }
             | Self::Cancel(id, _)
             | Self::Renew(id) => Some(*id),
@@ -75,6 +118,34 @@ impl Command {
             | Self::Expire(_)
             | Self::Change { .. }
             | Self::Delete { .. } => None,
+        }
+    }
+
+    /// The booking whose payments it has to know.
+    pub(super) const fn paid_booking(&self) -> Option<BookingId> {
+        match self {
+            Self::Confirm { booking, .. }
+            | Self::StartPayment { booking, .. }
+            | Self::ApplyReport { booking, .. }
+            | Self::Refund { booking, .. }
+            | Self::ApplyRefundReport { booking, .. } => Some(*booking),
+            _ => None,
+        }
+    }
+
+    /// The booking whose refunds it has to know.
+    pub(super) const fn refunded_booking(&self) -> Option<BookingId> {
+        match self {
+            Self::ApplyRefundReport { booking, .. } => Some(*booking),
+            _ => None,
+        }
+    }
+
+    /// The message of a provider that it is about.
+    pub(super) const fn provider_event(&self) -> Option<&ProviderEventKey> {
+        match self {
+            Self::ApplyReport { event, .. } | Self::ApplyRefundReport { event, .. } => event.as_ref(),
+            _ => None,
         }
     }
 
@@ -119,6 +190,14 @@ pub enum Outcome {
     Scan(Box<Scan>),
     /// The entry as it is now.
     CheckIn(Box<CheckIn>),
+    /// The payment as it is now, and its booking.
+    Payment(Box<Payment>, Box<Booking>),
+    /// The payment of an earlier request with this key.
+    KnownPayment(PaymentId),
+    /// The refunds as they are now, and their booking.
+    Refunds(Vec<Refund>, Box<Booking>),
+    /// The refunds of an earlier request with this key.
+    KnownRefunds(Vec<RefundId>),
     /// So many holds expired; if it is the most that was asked for, more may be due.
     Expired(u32),
     /// The sale as it is now.

@@ -1,4 +1,7 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
+//! What is about money is in `money`.
+
+mod money;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -11,7 +14,7 @@ use domain::admission::{
 };
 use domain::booking::{
     Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange,
-    StockMove, Verdict, cancel, change_sale, confirm, expire, hold, reclaim, renew,
+    StockMove, Verdict, cancel, change_sale, expire, hold, reclaim, renew,
 };
 use domain::{BookingId, CheckInId, TicketId, TicketTypeId, Timestamp};
 
@@ -26,6 +29,7 @@ use crate::error::AppError;
 use crate::idempotency::{Answer, KeptAnswer};
 use crate::journal::{AuditRow, OutboxRow};
 use crate::origin::Origin;
+use crate::payment;
 
 /// The state of a lane within a transaction.
 pub(super) struct LaneWork {
@@ -55,6 +59,7 @@ pub(super) struct LaneWork {
     pub(super) next_release: Option<Timestamp>,
     /// Those of `bookings` that changed, with the `release_at` that they had as pending ones before.
     changed: BTreeMap<BookingId, Option<Timestamp>>,
+    money: money::Money,
     new_tickets: Vec<Ticket>,
     /// Those of `tickets` that were issued anew.
     reissued: BTreeSet<TicketId>,
@@ -131,6 +136,7 @@ impl LaneWork {
             new: Vec::new(),
             next_release: None,
             changed: BTreeMap::new(),
+            money: money::Money::default(),
             new_tickets: Vec::new(),
             reissued: BTreeSet::new(),
             attendees: BTreeMap::new(),
@@ -158,11 +164,22 @@ impl LaneWork {
             Command::Expire(limit) => return self.expire(*limit, origin, rules),
             Command::Confirm { booking, note } => {
                 let note = note.as_ref().map(domain::Text::as_str);
-                self.transition(*booking, note, origin, rules, confirm)
+                self.confirm(*booking, note, origin, rules)
             }
-            Command::Renew(booking) => self.transition(*booking, None, origin, rules, renew),
+            Command::StartPayment { booking, start } => self.start_payment(*booking, start, origin, rules),
+            Command::ApplyReport { booking, payment, report, event } => {
+                match self.apply_report(*booking, *payment, report, event.as_ref(), origin, rules) {
+                    Ok(outcome) => outcome,
+                    Err(not_yet) => return not_yet,
+                }
+            }
+            Command::Refund { booking, request } => self.refund(*booking, *request, origin, rules),
+            Command::ApplyRefundReport { booking, refund, outcome, event } => {
+                self.apply_refund_report(*booking, *refund, outcome, event.as_ref(), origin, rules)
+            }
+            Command::Renew(booking) => self.transition(*booking, origin, rules, renew),
             Command::Cancel(booking, by) => {
-                self.transition(*booking, None, origin, rules, |sale, booking, now| cancel(sale, booking, *by, now))
+                self.transition(*booking, origin, rules, |sale, booking, now| cancel(sale, booking, *by, now))
             }
             Command::ChangeTicket { booking, ticket, change } => {
                 self.change_ticket(*booking, *ticket, change, origin, rules)
@@ -182,6 +199,8 @@ impl LaneWork {
         Some(
             kept.replay(key)
                 .and_then(|snapshot| match &submission.command {
+                    Command::StartPayment { .. } => Ok(Outcome::KnownPayment(payment::read_started(snapshot)?)),
+                    Command::Refund { .. } => Ok(Outcome::KnownRefunds(payment::read_refunds(snapshot)?)),
                     Command::CheckIn(_) => Ok(Outcome::Scan(Box::new(read_scan(snapshot)?))),
                     Command::Change { .. } => {
                         let sale = snapshot::read_sale(snapshot)?;
@@ -202,7 +221,14 @@ impl LaneWork {
                     Some(snapshot) => snapshot,
                     None => return Answer::fresh(outcome),
                 },
-                Outcome::Ticket(..) | Outcome::CheckIn(_) | Outcome::Expired(_) | Outcome::Deleted => {
+                Outcome::Payment(started, _) => payment::started(started),
+                Outcome::Refunds(refunds, _) => payment::refunds(refunds),
+                Outcome::Ticket(..)
+                | Outcome::CheckIn(_)
+                | Outcome::KnownPayment(_)
+                | Outcome::KnownRefunds(_)
+                | Outcome::Expired(_)
+                | Outcome::Deleted => {
                     return Answer::fresh(outcome);
                 }
             };
@@ -336,19 +362,17 @@ impl LaneWork {
     fn transition(
         &mut self,
         id: BookingId,
-        note: Option<&str>,
         origin: &Origin,
         rules: &Rules<'_>,
         decide: impl FnOnce(&Sale, &Booking, Timestamp) -> Result<Verdict, Refusal>,
     ) -> Result<Outcome, AppError> {
         let booking = self.bookings.get(&id).ok_or(AppError::NotFound("booking"))?;
-        let pending = booking.hold.filter(|_| booking.status == BookingStatus::Pending);
-        let release_before = pending.map(|hold| hold.release_at);
+        let release_before = release_of(booking);
         let decided = match decide(&self.sale, booking, self.now)? {
             Verdict::Already(booking) => return Ok(Outcome::Booking(booking)),
             Verdict::Done(decided) => decided,
         };
-        self.take(&decided, note, origin, rules)?;
+        self.take(&decided, None, origin, rules)?;
         self.change_booking(decided.booking.clone(), release_before);
         Ok(Outcome::Booking(Box::new(decided.booking)))
     }
@@ -431,6 +455,12 @@ impl LaneWork {
         rules: &Rules<'_>,
     ) -> Result<(), AppError> {
         self.apply(&decided.stock)?;
+        self.tell(decided, note, origin, rules);
+        Ok(())
+    }
+
+    /// The journals, and the tickets that come or go with the booking.
+    fn tell(&mut self, decided: &Decided, note: Option<&str>, origin: &Origin, rules: &Rules<'_>) {
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
@@ -443,7 +473,6 @@ impl LaneWork {
                 ticket.status = TicketStatus::Revoked;
             }
         }
-        Ok(())
     }
 
     fn apply(&mut self, stock: &[StockMove]) -> Result<(), AppError> {
@@ -528,9 +557,15 @@ impl LaneWork {
         changes.revoked.append(&mut self.revoked);
         changes.undone_check_ins.append(&mut self.undone_check_ins);
         changes.new_check_ins.append(&mut self.new_check_ins);
+        self.money.collect(changes);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);
         true
     }
+}
+
+/// When its hold lapses, if it is pending.
+fn release_of(booking: &Booking) -> Option<Timestamp> {
+    booking.hold.filter(|_| booking.status == BookingStatus::Pending).map(|hold| hold.release_at)
 }

@@ -58,6 +58,10 @@ const fn command_word(command: &Command) -> &'static str {
     match command {
         Command::Hold(_) => "hold",
         Command::Confirm { .. } => "confirm",
+        Command::StartPayment { .. } => "start_payment",
+        Command::ApplyReport { .. } => "apply_report",
+        Command::Refund { .. } => "refund",
+        Command::ApplyRefundReport { .. } => "apply_refund_report",
         Command::Cancel(..) => "cancel",
         Command::Renew(_) => "renew",
         Command::ChangeTicket { .. } => "change_ticket",

@@ -1,0 +1,92 @@
+//! Payments and refunds outside of the desk.
+
+use application::payment::PaymentStore;
+use application::store::StoreError;
+use async_trait::async_trait;
+use domain::payment::{Payment, Refund};
+use domain::{BookingId, OrganizerId, PaymentId, RefundId, Timestamp};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::connect::Database;
+use crate::entity::{payment, refund};
+use crate::error::orm;
+use crate::lane::{payments, refunds};
+use crate::mapping::{self, micros};
+
+/// What the partial index has; a planner knows it by its text.
+const OPEN: &str = "status IN (0, 1)";
+const UNSETTLED: &str = "captured > booked + refunded";
+
+#[async_trait]
+impl PaymentStore for Database {
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        let row = payment::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
+        row.map(mapping::payment).transpose()
+    }
+
+    async fn payments_of(&self, booking: BookingId) -> Result<Vec<Payment>, StoreError> {
+        payments(self.reads(), &[booking]).await
+    }
+
+    async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {
+        let row = refund::Entity::find_by_id(id.uuid()).one(self.reads()).await.map_err(orm)?;
+        row.map(mapping::refund).transpose()
+    }
+
+    async fn refunds_of(&self, booking: BookingId) -> Result<Vec<Refund>, StoreError> {
+        refunds(self.reads(), &[booking]).await
+    }
+
+    async fn open_payments(
+        &self,
+        before: Timestamp,
+        after: Option<PaymentId>,
+        rows: u64,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let mut open = payment::Entity::find().filter(Expr::cust(OPEN));
+        open = open.filter(payment::Column::CreatedAt.lt(micros(before)));
+        if let Some(after) = after {
+            open = open.filter(payment::Column::Id.gt(after.uuid()));
+        }
+        let rows = open.order_by_asc(payment::Column::Id).limit(rows).all(self.reads()).await.map_err(orm)?;
+        rows.into_iter().map(mapping::payment).collect()
+    }
+
+    async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<Refund>, StoreError> {
+        let mut open = refund::Entity::find().filter(Expr::cust(OPEN));
+        if let Some(after) = after {
+            open = open.filter(refund::Column::Id.gt(after.uuid()));
+        }
+        let rows = open.order_by_asc(refund::Column::Id).limit(rows).all(self.reads()).await.map_err(orm)?;
+        rows.into_iter().map(mapping::refund).collect()
+    }
+
+    /// Three sorts of cases by an index each, put together here.
+    async fn payment_cases(
+        &self,
+        organizer: OrganizerId,
+        stuck_since: Timestamp,
+        before: Option<PaymentId>,
+        rows: u64,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let mut theirs = payment::Entity::find().filter(payment::Column::OrganizerId.eq(organizer.uuid()));
+        if let Some(before) = before {
+            theirs = theirs.filter(payment::Column::Id.lt(before.uuid()));
+        }
+        let theirs = theirs.order_by_desc(payment::Column::Id).limit(rows);
+        let unsettled = theirs.clone().filter(Expr::cust(UNSETTLED)).all(self.reads()).await.map_err(orm)?;
+        let stuck = theirs.clone().filter(Expr::cust(OPEN));
+        let stuck = stuck.filter(payment::Column::CreatedAt.lt(micros(stuck_since))).all(self.reads()).await;
+        let waiting = refund::Entity::find().select_only().column(refund::Column::PaymentId);
+        let waiting = waiting.filter(Expr::cust(OPEN)).filter(refund::Column::OrganizerId.eq(organizer.uuid()));
+        let waiting = waiting.filter(refund::Column::CreatedAt.lt(micros(stuck_since)));
+        let waiting = theirs.filter(payment::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(waiting)));
+        let waiting = waiting.all(self.reads()).await.map_err(orm)?;
+        let mut found: Vec<_> = unsettled.into_iter().chain(stuck.map_err(orm)?).chain(waiting).collect();
+        found.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+        found.dedup_by_key(|row| row.id);
+        found.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
+        found.into_iter().map(mapping::payment).collect()
+    }
+}

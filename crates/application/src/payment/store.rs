@@ -1,0 +1,53 @@
+//! What payments need of a store, beside the desk.
+
+use async_trait::async_trait;
+use domain::payment::{Payment, Refund};
+use domain::{BookingId, OrganizerId, PaymentId, RefundId, Timestamp};
+
+use crate::store::StoreError;
+
+/// A message of a provider.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ProviderEventKey {
+    /// Whose.
+    pub provider: String,
+    /// Its id there.
+    pub event: String,
+}
+
+/// Payments and refunds outside of the desk. All of them only read: the lane of their event alone changes them.
+#[async_trait]
+pub trait PaymentStore: Send + Sync {
+    /// One.
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;
+
+    /// Those of a booking, oldest first.
+    async fn payments_of(&self, booking: BookingId) -> Result<Vec<Payment>, StoreError>;
+
+    /// One.
+    async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError>;
+
+    /// Those of a booking, oldest first.
+    async fn refunds_of(&self, booking: BookingId) -> Result<Vec<Refund>, StoreError>;
+
+    /// Payments that are not decided and were made before `before`, in the order of their ids, behind `after`.
+    async fn open_payments(
+        &self,
+        before: Timestamp,
+        after: Option<PaymentId>,
+        rows: u64,
+    ) -> Result<Vec<Payment>, StoreError>;
+
+    /// Refunds that are to be sent or on their way, in the order of their ids, behind `after`.
+    async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<Refund>, StoreError>;
+
+    /// Payments of an organizer that somebody should look at, newest first, behind `before`: money that belongs nowhere,
+    /// and what has been open since `stuck_since`.
+    async fn payment_cases(
+        &self,
+        organizer: OrganizerId,
+        stuck_since: Timestamp,
+        before: Option<PaymentId>,
+        rows: u64,
+    ) -> Result<Vec<Payment>, StoreError>;
+}

@@ -1,0 +1,149 @@
+//! Money goes back.
+
+use crate::booking::{BookingStatus, FactKind, Refusal};
+use crate::payment::ledger::{cash, transaction};
+use crate::payment::report::requested;
+use crate::payment::{Account, Books, FreshIds, MANUAL, Payment, Refund, RefundReason, RefundStatus, Settlement};
+use crate::{Problems, RefundId, Text};
+
+/// An organizer gives money back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RefundRequest {
+    /// How much, in minor units of the booking's currency; none means all that is left.
+    pub amount: Option<i64>,
+    /// Whether the booking is cancelled with it. A refund moves money, cancelling moves stock.
+    pub cancel_tickets: bool,
+}
+
+/// What a provider says of a refund.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RefundOutcome {
+    /// On its way.
+    InTransit,
+    /// The buyer has it.
+    Done,
+    /// The money stayed; a word for why.
+    Failed(Text),
+}
+
+/// Money of a booking goes back, and the booking is cancelled in the same commit where that is wanted. What belongs
+/// nowhere goes first, then what was paid last. What the organizer has taken himself he gives back himself, so that its
+/// refund is done. What is kept of a cancelled booking is its organizer's.
+///
+/// # Errors
+/// [`Refusal::Invalid`] for an amount below 1 or above what is left; [`Refusal::InvalidState`] where nothing is left.
+pub fn request_refund(
+    books: &Books<'_>,
+    request: RefundRequest,
+    fresh: &mut dyn FreshIds,
+) -> Result<Settlement, Refusal> {
+    let Books { booking, payments, now, .. } = *books;
+    let refundable: i64 = payments.iter().map(Payment::refundable).sum();
+    let cancels = request.cancel_tickets && matches!(booking.status, BookingStatus::Pending | BookingStatus::Confirmed);
+    let mut left = match request.amount {
+        None => refundable,
+        Some(amount) if (1..=refundable).contains(&amount) => amount,
+        Some(_) if refundable == 0 => return Err(Refusal::state("nothing is left to go back")),
+        Some(_) => {
+            let message = format!("must be between 1 and {refundable}, which is what is left to go back");
+            return Err(Problems::one("amount", "out_of_range", message).into());
+        }
+    };
+    if left == 0 && !cancels {
+        return Err(Refusal::state("nothing is left to go back"));
+    }
+    let mut settled = Settlement::default();
+    let mut from: Vec<&Payment> = payments.iter().rev().filter(|payment| payment.refundable() > 0).collect();
+    from.sort_by_key(|payment| payment.unsettled() == 0);
+    for payment in from {
+        let part = payment.refundable().min(left);
+        if part > 0 {
+            left -= part;
+            give_back(&mut settled, books, payment, part, fresh);
+        }
+    }
+    if cancels {
+        let step = settled.booking(booking).moved(BookingStatus::Cancelled, FactKind::Cancelled, now);
+        settled.steps.push(step);
+    }
+    Ok(settled)
+}
+
+fn give_back(settled: &mut Settlement, books: &Books<'_>, payment: &Payment, part: i64, fresh: &mut dyn FreshIds) {
+    let Books { booking, now, .. } = *books;
+    let from_case = part.min(payment.unsettled());
+    let booked = part - from_case;
+    let moves = [(Account::OpenCases, from_case), (Account::Sales, booked), (Account::RefundsPayable, -part)];
+    settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
+    let mut refund = requested(payment, part, RefundReason::Requested, fresh, now);
+    let step = settled.booking(booking).told(FactKind::RefundRequested(refund.id, refund.amount), now);
+    settled.steps.push(step);
+    if payment.provider.as_str() == MANUAL {
+        refund = Refund { status: RefundStatus::Done, ..refund };
+        settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(payment, part), now));
+        let step = settled.booking(booking).told(FactKind::RefundDone(refund.id, refund.amount), now);
+        settled.steps.push(step);
+    }
+    let after = payment.at(payment.status, now);
+    settled.payments.push(Payment { refunded: payment.refunded + part, booked: payment.booked - booked, ..after });
+    settled.refunds.push(refund);
+}
+
+fn done_moves(payment: &Payment, minor: i64) -> [(Account, i64); 2] {
+    [(Account::RefundsPayable, minor), (cash(payment), -minor)]
+}
+
+/// Takes note of what a provider says of a refund. `None`, where that is known.
+///
+/// What failed is an open case: the money is there and belongs nowhere. A provider that has sent it after all has the last
+/// word.
+///
+/// # Errors
+/// [`Refusal::NotFound`] where there is no such refund; [`Refusal::InvalidState`] where one that had failed is done after
+/// all, and its money was refunded anew meanwhile.
+pub fn apply_refund_report(
+    books: &Books<'_>,
+    refunds: &[Refund],
+    refund: RefundId,
+    outcome: &RefundOutcome,
+    fresh: &mut dyn FreshIds,
+) -> Result<Option<Settlement>, Refusal> {
+    use RefundStatus::{Done, Failed, InTransit, Requested};
+    let missing = Refusal::NotFound("refund");
+    let found = refunds.iter().find(|known| known.id == refund).ok_or(missing.clone())?;
+    let payment = books.payments.iter().find(|known| known.id == found.payment).ok_or(missing)?;
+    let (now, minor) = (books.now, found.amount.minor);
+    let mut settled = Settlement::default();
+    let (changed, fact) = match (found.status, outcome) {
+        (Done, _) | (InTransit | Failed, RefundOutcome::InTransit) | (Failed, RefundOutcome::Failed(_)) => {
+            return Ok(None);
+        }
+        (Requested, RefundOutcome::InTransit) => (found.at(InTransit, now), FactKind::RefundInTransit(refund)),
+        (Requested | InTransit, RefundOutcome::Done) => {
+            settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(payment, minor), now));
+            (found.at(Done, now), FactKind::RefundDone(refund, found.amount))
+        }
+        (Requested | InTransit, RefundOutcome::Failed(word)) => {
+            let moves = [(Account::RefundsPayable, minor), (Account::OpenCases, -minor)];
+            settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
+            let after = payment.at(payment.status, now);
+            settled.payments.push(Payment { refunded: payment.refunded - minor, ..after });
+            let failed = Refund { failure: Some(word.clone()), ..found.at(Failed, now) };
+            (failed, FactKind::RefundFailed(refund, found.amount))
+        }
+        (Failed, RefundOutcome::Done) if payment.unsettled() < minor => {
+            return Err(Refusal::state("the refund had failed, and its money was refunded anew"));
+        }
+        (Failed, RefundOutcome::Done) => {
+            let moves = [(Account::OpenCases, minor), (cash(payment), -minor)];
+            settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
+            let after = payment.at(payment.status, now);
+            settled.payments.push(Payment { refunded: payment.refunded + minor, ..after });
+            let done = Refund { failure: None, ..found.at(Done, now) };
+            (done, FactKind::RefundDone(refund, found.amount))
+        }
+    };
+    settled.steps.push(books.booking.told(fact, now));
+    settled.refunds.push(changed);
+    Ok(Some(settled))
+}

@@ -1,0 +1,569 @@
+//! What the decisions about money promise: case by case, and against random orders of all that can happen.
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::booking::{
+    Booked, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Holdings, Reference, Refusal, SaleChange,
+    UnitsRequest, Verdict, cancel, change_sale, expire, hold,
+};
+use crate::catalog::{Event, NewEvent, NewTicketType, StatusChange};
+use crate::{BookingId, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId};
+
+const PRICE: i64 = 100;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+/// On sale, with one type and holds of 15 minutes.
+fn on_sale(price: i64, capacity: Option<i64>) -> Sale {
+    let event = NewEvent {
+        name: "Concert".into(),
+        description: None,
+        venue: None,
+        timezone: "UTC".into(),
+        currency: "PLN".into(),
+        start_at: at(86_400),
+        end_at: at(90_000),
+        hold_seconds: 900,
+        pricing: None,
+    };
+    let standing = NewTicketType {
+        name: "Standing".into(),
+        price,
+        capacity,
+        pool_ids: vec![],
+        min_per_booking: None,
+        max_per_booking: None,
+        max_per_buyer: None,
+        sales_start_at: None,
+        sales_end_at: None,
+        hidden: false,
+    };
+    let id = Uuid::from_u128;
+    let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &event, 1, at(0)).unwrap();
+    let draft = Sale { event, ticket_types: vec![], pools: vec![] };
+    let draft = draft.with_ticket_type(TicketTypeId::new(id(3)), PoolId::new(id(4)), &standing, "").unwrap();
+    change_sale(&draft, Booked::default(), &SaleChange::Step(StatusChange::Publish), None, at(0)).unwrap()
+}
+
+/// Holds one unit, and takes the stock.
+fn held(sale: &mut Sale, number: u128, now: Timestamp) -> Result<Booking, Refusal> {
+    let request = HoldRequest {
+        id: BookingId::new(Uuid::from_u128(number)),
+        reference: Reference::of(7, 0),
+        buyer: Buyer::Account(UserId::new(Uuid::from_u128(number))),
+        channel: Channel::Api,
+        units: UnitsRequest::Only(1),
+        attendees: vec![],
+        expected_total: None,
+    };
+    let decided = hold(sale, &Holdings::new(), &request, TimeDelta::hours(2), now)?;
+    sale.apply(&decided.stock).unwrap();
+    Ok(decided.booking)
+}
+
+#[derive(Default)]
+struct Count(u128);
+
+impl Count {
+    fn next(&mut self) -> Uuid {
+        self.0 += 1;
+        Uuid::from_u128(1_000_000 + self.0)
+    }
+}
+
+impl FreshIds for Count {
+    fn refund(&mut self) -> RefundId {
+        RefundId::new(self.next())
+    }
+
+    fn transaction(&mut self) -> LedgerTransactionId {
+        LedgerTransactionId::new(self.next())
+    }
+}
+
+/// A booking with its money.
+struct Bought {
+    booking: Booking,
+    payments: Vec<Payment>,
+    refunds: Vec<Refund>,
+}
+
+/// One hall, and all that was ever booked and paid there.
+struct Shop {
+    sale: Sale,
+    bought: Vec<Bought>,
+    ledger: Vec<LedgerEntry>,
+    fresh: Count,
+    now: i64,
+}
+
+impl Shop {
+    fn new(capacity: i64) -> Self {
+        let sale = on_sale(PRICE, Some(capacity));
+        Self { sale, bought: vec![], ledger: vec![], fresh: Count::default(), now: 0 }
+    }
+
+    fn now(&self) -> Timestamp {
+        at(self.now)
+    }
+
+    fn hold(&mut self) -> Option<usize> {
+        let number = 10 + self.bought.len() as u128;
+        let now = self.now();
+        let booking = held(&mut self.sale, number, now).ok()?;
+        self.bought.push(Bought { booking, payments: vec![], refunds: vec![] });
+        Some(self.bought.len() - 1)
+    }
+
+    fn books(&self, n: usize) -> Books<'_> {
+        let Bought { booking, payments, .. } = &self.bought[n];
+        Books { sale: &self.sale, booking, payments, now: self.now() }
+    }
+
+    fn take_step(&mut self, n: usize, step: &Decided) {
+        self.sale.apply(&step.stock).unwrap();
+        assert_eq!(step.booking.sequence, self.bought[n].booking.sequence + 1, "each step is told once");
+        self.bought[n].booking = step.booking.clone();
+    }
+
+    fn take(&mut self, n: usize, settled: Settlement) {
+        settled.steps.iter().for_each(|step| self.take_step(n, step));
+        self.ledger.extend(settled.entries);
+        let bought = &mut self.bought[n];
+        for payment in settled.payments {
+            match bought.payments.iter_mut().find(|known| known.id == payment.id) {
+                Some(known) => {
+                    assert_eq!(payment.version, known.version + 1, "each change of a payment counts");
+                    *known = payment;
+                }
+                None => bought.payments.push(payment),
+            }
+        }
+        for refund in settled.refunds {
+            match bought.refunds.iter_mut().find(|known| known.id == refund.id) {
+                Some(known) => *known = refund,
+                None => bought.refunds.push(refund),
+            }
+        }
+    }
+
+    fn start(&mut self, n: usize) -> Result<PaymentId, Refusal> {
+        let id = PaymentId::new(self.fresh.next());
+        let word = |word: &str| Text::trusted(word.to_owned());
+        let start = StartPayment { id, provider: word("sandbox"), method: word("card_ok") };
+        let (_, settled) = start_payment(&self.books(n), &start)?;
+        self.take(n, settled);
+        Ok(id)
+    }
+
+    fn report(&mut self, n: usize, payment: PaymentId, outcome: ChargeOutcome) -> Result<bool, Refusal> {
+        let report = ChargeReport { reference: None, outcome };
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let settled = apply_report(&self.books(n), payment, &report, &mut fresh);
+        self.fresh = fresh;
+        Ok(settled?.map(|settled| self.take(n, settled)).is_some())
+    }
+
+    fn paid(&self, minor: i64) -> ChargeOutcome {
+        ChargeOutcome::Succeeded(Money { minor, currency: self.sale.event.currency })
+    }
+
+    fn succeed(&mut self, n: usize, payment: PaymentId, minor: i64) -> bool {
+        self.report(n, payment, self.paid(minor)).unwrap()
+    }
+
+    fn expire(&mut self) {
+        let now = self.now();
+        for n in 0..self.bought.len() {
+            // As the store gives them: nobody is paying for them.
+            let is_paying = self.bought[n].payments.iter().any(Payment::is_open);
+            if let Some(step) = expire(&self.bought[n].booking, now).filter(|_| !is_paying) {
+                self.take_step(n, &step);
+            }
+        }
+    }
+
+    fn cancel(&mut self, n: usize) {
+        if let Ok(Verdict::Done(step)) = cancel(&self.sale, &self.bought[n].booking, Canceller::Buyer, self.now()) {
+            self.take_step(n, &step);
+        }
+    }
+
+    fn confirm(&mut self, n: usize) {
+        let id = PaymentId::new(self.fresh.next());
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let settled = confirm_paid(&self.books(n), id, &mut fresh);
+        self.fresh = fresh;
+        if let Ok(Some(settled)) = settled {
+            self.take(n, settled);
+        }
+    }
+
+    fn refund(&mut self, n: usize, amount: Option<i64>, cancel_tickets: bool) -> Result<(), Refusal> {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let settled = request_refund(&self.books(n), RefundRequest { amount, cancel_tickets }, &mut fresh);
+        self.fresh = fresh;
+        self.take(n, settled?);
+        Ok(())
+    }
+
+    fn refund_report(&mut self, n: usize, at: usize, outcome: &RefundOutcome) -> Result<bool, Refusal> {
+        let refund = self.bought[n].refunds[at].id;
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let settled = apply_refund_report(&self.books(n), &self.bought[n].refunds, refund, outcome, &mut fresh);
+        self.fresh = fresh;
+        Ok(settled?.map(|settled| self.take(n, settled)).is_some())
+    }
+
+    fn sum(&self, accounts: &[Account], payment: PaymentId) -> i64 {
+        let of = |entry: &&LedgerEntry| entry.payment == payment && accounts.contains(&entry.account);
+        self.ledger.iter().filter(of).map(|entry| entry.amount.minor).sum()
+    }
+
+    /// Every captured amount ends in exactly one of three, and the ledger says the same.
+    fn check(&self) {
+        let mut transactions = std::collections::HashMap::new();
+        for entry in &self.ledger {
+            assert_ne!(entry.amount.minor, 0);
+            *transactions.entry(entry.transaction).or_insert(0) += entry.amount.minor;
+        }
+        assert!(transactions.values().all(|sum| *sum == 0), "a transaction adds up to zero");
+        let (mut pending, mut confirmed) = (0, 0);
+        for Bought { booking, payments, refunds } in &self.bought {
+            for payment in payments {
+                self.check_payment(booking, payment, refunds);
+            }
+            assert!(payments.iter().filter(|payment| payment.is_open()).count() <= 1);
+            if booking.status == BookingStatus::Confirmed {
+                assert!(payments.iter().map(|payment| payment.captured).sum::<i64>() >= booking.total.minor);
+            }
+            pending += u32::from(booking.status == BookingStatus::Pending);
+            confirmed += u32::from(booking.status == BookingStatus::Confirmed);
+        }
+        let pool = &self.sale.pools[0];
+        assert_eq!((pool.held, pool.sold), (pending, confirmed), "money never moves stock that is not there");
+        assert!(pool.capacity.is_none_or(|capacity| pool.occupied() <= capacity));
+    }
+
+    fn check_payment(&self, booking: &Booking, payment: &Payment, refunds: &[Refund]) {
+        let own = || refunds.iter().filter(|refund| refund.payment == payment.id);
+        let of = |statuses: &[RefundStatus]| -> i64 {
+            own().filter(|refund| statuses.contains(&refund.status)).map(|refund| refund.amount.minor).sum()
+        };
+        let (due, done) = (of(&[RefundStatus::Requested, RefundStatus::InTransit]), of(&[RefundStatus::Done]));
+        assert!(payment.booked >= 0 && payment.refunded >= 0 && payment.unsettled() >= 0, "{payment:?}");
+        assert_eq!(payment.captured != 0, payment.status == PaymentStatus::Succeeded);
+        assert_eq!(payment.refunded, due + done, "{payment:?}");
+        assert_eq!(self.sum(&[Account::ProviderCash, Account::ManualCash], payment.id), payment.captured - done);
+        assert_eq!(self.sum(&[Account::Sales], payment.id), -payment.booked);
+        assert_eq!(self.sum(&[Account::RefundsPayable], payment.id), -due);
+        assert_eq!(self.sum(&[Account::OpenCases], payment.id), -payment.unsettled());
+        let pays = matches!(booking.status, BookingStatus::Confirmed | BookingStatus::Cancelled);
+        assert!(payment.booked == 0 || pays, "money pays what is confirmed, or was kept of what is cancelled");
+    }
+}
+
+/// What the payment has come to: it pays, it goes back, it is an open case.
+fn ends(shop: &Shop, n: usize) -> Vec<(i64, i64, i64)> {
+    let ends = |payment: &Payment| (payment.booked, payment.refunded, payment.unsettled());
+    shop.bought[n].payments.iter().map(ends).collect()
+}
+
+fn declined() -> ChargeOutcome {
+    ChargeOutcome::Failed(Text::trusted("card_declined".to_owned()))
+}
+
+fn status(shop: &Shop, n: usize) -> BookingStatus {
+    shop.bought[n].booking.status
+}
+
+#[test]
+fn a_success_confirms_and_everything_behind_it_is_silent() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    assert!(shop.report(n, payment, ChargeOutcome::Processing).unwrap());
+    assert!(shop.succeed(n, payment, PRICE));
+    assert_eq!(status(&shop, n), BookingStatus::Confirmed);
+    assert_eq!(ends(&shop, n), [(PRICE, 0, 0)]);
+    for late in [shop.paid(PRICE), declined(), ChargeOutcome::Cancelled, ChargeOutcome::Processing] {
+        assert!(!shop.report(n, payment, late).unwrap());
+    }
+    shop.check();
+}
+
+#[test]
+fn who_was_declined_pays_again_and_starting_moves_the_release_once() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let hold = |shop: &Shop| shop.bought[n].booking.hold.unwrap();
+    let before = hold(&shop);
+    let first = shop.start(n).unwrap();
+    let moved = hold(&shop);
+    assert_eq!((moved.expires_at, moved.release_at), (before.expires_at, before.release_at + TimeDelta::minutes(2)));
+    assert!(matches!(shop.start(n), Err(Refusal::InvalidState(_))), "one at a time");
+    assert!(shop.report(n, first, declined()).unwrap());
+    let second = shop.start(n).unwrap();
+    assert_eq!(hold(&shop), moved);
+    assert!(shop.succeed(n, second, PRICE));
+    assert_eq!(ends(&shop, n), [(0, 0, 0), (PRICE, 0, 0)]);
+    // The first has succeeded after all: real money, and more than was owed.
+    assert!(shop.succeed(n, first, PRICE));
+    assert_eq!(ends(&shop, n), [(0, PRICE, 0), (PRICE, 0, 0)]);
+    assert_eq!(shop.bought[n].refunds[0].reason, RefundReason::Surplus);
+    shop.check();
+}
+
+#[test]
+fn a_late_success_takes_the_stock_again_or_goes_back() {
+    for is_taken in [false, true] {
+        let mut shop = Shop::new(1);
+        let n = shop.hold().unwrap();
+        let payment = shop.start(n).unwrap();
+        shop.now += 901;
+        shop.expire();
+        assert_eq!(status(&shop, n), BookingStatus::Pending, "who pays loses nothing");
+        assert!(shop.report(n, payment, declined()).unwrap());
+        shop.now += 120;
+        shop.expire();
+        assert_eq!(status(&shop, n), BookingStatus::Expired);
+        assert_eq!(shop.start(n), Err(Refusal::BookingExpired));
+        if is_taken {
+            shop.hold().unwrap();
+        }
+        assert!(shop.succeed(n, payment, PRICE));
+        let expected = if is_taken { (0, PRICE, 0) } else { (PRICE, 0, 0) };
+        assert_eq!(ends(&shop, n), [expected]);
+        let after = if is_taken { BookingStatus::Expired } else { BookingStatus::Confirmed };
+        assert_eq!(status(&shop, n), after);
+        shop.check();
+    }
+}
+
+#[test]
+fn a_success_after_the_release_of_what_is_still_pending_confirms() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    shop.now += 10_000;
+    assert!(shop.succeed(n, payment, PRICE));
+    assert_eq!(status(&shop, n), BookingStatus::Confirmed);
+    shop.check();
+}
+
+#[test]
+fn a_success_after_the_cancellation_goes_back() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    shop.cancel(n);
+    assert!(shop.succeed(n, payment, PRICE));
+    assert_eq!(ends(&shop, n), [(0, PRICE, 0)]);
+    assert_eq!(shop.bought[n].refunds[0].reason, RefundReason::Cancelled);
+    assert_eq!(status(&shop, n), BookingStatus::Cancelled);
+    shop.check();
+}
+
+#[test]
+fn too_little_waits_as_a_case_and_too_much_goes_back() {
+    let mut shop = Shop::new(2);
+    let n = shop.hold().unwrap();
+    let first = shop.start(n).unwrap();
+    assert!(shop.succeed(n, first, 30));
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Pending, vec![(0, 0, 30)]));
+    let second = shop.start(n).unwrap();
+    assert_eq!(shop.bought[n].payments[1].amount.minor, 70, "what is there counts");
+    assert!(shop.succeed(n, second, 75));
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Confirmed, vec![(30, 0, 0), (70, 5, 0)]));
+    shop.check();
+    // What came in by card and what comes in by hand make the whole.
+    let n = shop.hold().unwrap();
+    let first = shop.start(n).unwrap();
+    assert!(shop.succeed(n, first, 30));
+    shop.confirm(n);
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Confirmed, vec![(30, 0, 0), (70, 0, 0)]));
+    assert_eq!(shop.bought[n].payments[1].provider.as_str(), MANUAL);
+    shop.check();
+}
+
+#[test]
+fn amounts_that_cannot_be_are_refused() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    let yen = ChargeOutcome::Succeeded(Money { minor: PRICE, currency: "JPY".parse().unwrap() });
+    for wrong in [yen, shop.paid(0), shop.paid(-5)] {
+        assert!(matches!(shop.report(n, payment, wrong), Err(Refusal::InvalidState(_))));
+    }
+    let nobody = PaymentId::new(Uuid::nil());
+    assert_eq!(shop.report(n, nobody, shop.paid(PRICE)), Err(Refusal::NotFound("payment")));
+    // The most that there can be is still added up.
+    assert!(shop.succeed(n, payment, i64::MAX));
+    assert_eq!(ends(&shop, n), [(PRICE, i64::MAX - PRICE, 0)]);
+}
+
+#[test]
+fn money_goes_back_once_and_with_it_the_booking() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    assert!(cancel(&shop.sale, &shop.bought[n].booking, Canceller::Organizer, shop.now()).is_ok());
+    shop.succeed(n, payment, PRICE);
+    assert!(
+        cancel(&shop.sale, &shop.bought[n].booking, Canceller::Organizer, shop.now()).is_err(),
+        "with its money alone"
+    );
+    for wrong in [0, -1, PRICE + 1] {
+        assert!(matches!(shop.refund(n, Some(wrong), true), Err(Refusal::Invalid(_))), "{wrong}");
+    }
+    shop.refund(n, Some(40), false).unwrap();
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Confirmed, vec![(60, 40, 0)]));
+    shop.refund(n, None, true).unwrap();
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Cancelled, vec![(0, PRICE, 0)]));
+    assert!(matches!(shop.refund(n, None, true), Err(Refusal::InvalidState(_))));
+    let failed = RefundOutcome::Failed(Text::trusted("account_closed".to_owned()));
+    assert!(shop.refund_report(n, 0, &RefundOutcome::InTransit).unwrap());
+    assert!(shop.refund_report(n, 0, &RefundOutcome::Done).unwrap());
+    assert!(!shop.refund_report(n, 0, &failed).unwrap(), "what is done is done");
+    assert!(shop.refund_report(n, 1, &failed).unwrap());
+    assert_eq!(ends(&shop, n), [(0, 40, 60)], "what failed is a case");
+    shop.check();
+    shop.refund(n, None, true).unwrap();
+    assert_eq!(ends(&shop, n), [(0, PRICE, 0)]);
+    assert!(matches!(shop.refund_report(n, 1, &RefundOutcome::Done), Err(Refusal::InvalidState(_))));
+    assert!(shop.refund_report(n, 2, &RefundOutcome::Done).unwrap());
+    shop.check();
+}
+
+#[test]
+fn what_was_taken_by_hand_is_given_back_by_hand() {
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    shop.confirm(n);
+    shop.confirm(n);
+    assert_eq!(ends(&shop, n), [(PRICE, 0, 0)], "confirmed twice, paid once");
+    shop.refund(n, Some(30), true).unwrap();
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Cancelled, vec![(70, 30, 0)]));
+    assert_eq!(shop.bought[n].refunds[0].status, RefundStatus::Done);
+    shop.check();
+}
+
+#[test]
+fn what_costs_nothing_has_no_payment() {
+    let mut sale = on_sale(0, None);
+    let booking = held(&mut sale, 1, at(0)).unwrap();
+    let books = Books { sale: &sale, booking: &booking, payments: &[], now: at(0) };
+    assert_eq!(confirm_paid(&books, PaymentId::new(Uuid::nil()), &mut Count::default()), Ok(None));
+    let word = Text::trusted("card_ok".to_owned());
+    let start = StartPayment { id: PaymentId::new(Uuid::nil()), provider: word.clone(), method: word };
+    assert!(matches!(start_payment(&books, &start), Err(Refusal::InvalidState(_))));
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Hold,
+    Start(usize),
+    Report(usize, usize, Said),
+    Cancel(usize),
+    Confirm(usize),
+    Expire,
+    Wait(i64),
+    Refund(usize, Option<i64>, bool),
+    RefundReport(usize, usize, RefundSaid),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Processing,
+    Paid(i64),
+    Declined,
+    Cancelled,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RefundSaid {
+    InTransit,
+    Done,
+    Failed,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let booking = || 0_usize..5;
+    let said = prop_oneof![
+        1 => Just(Said::Processing),
+        4 => Just(Said::Paid(PRICE)),
+        2 => (1_i64..250).prop_map(Said::Paid),
+        2 => Just(Said::Declined),
+        1 => Just(Said::Cancelled),
+    ];
+    let refund_said = prop_oneof![Just(RefundSaid::InTransit), Just(RefundSaid::Done), Just(RefundSaid::Failed)];
+    prop_oneof![
+        3 => Just(Action::Hold),
+        4 => booking().prop_map(Action::Start),
+        6 => (booking(), 0_usize..4, said).prop_map(|(n, at, said)| Action::Report(n, at, said)),
+        1 => booking().prop_map(Action::Cancel),
+        1 => booking().prop_map(Action::Confirm),
+        2 => Just(Action::Expire),
+        2 => (0_i64..900).prop_map(Action::Wait),
+        2 => (booking(), prop::option::of(1_i64..150), any::<bool>())
+            .prop_map(|(n, amount, cancels)| Action::Refund(n, amount, cancels)),
+        3 => (booking(), 0_usize..4, refund_said).prop_map(|(n, at, said)| Action::RefundReport(n, at, said)),
+    ]
+}
+
+impl Shop {
+    fn act(&mut self, action: &Action) {
+        let known = |n: usize, shop: &Self| n < shop.bought.len();
+        match *action {
+            Action::Hold => drop(self.hold()),
+            Action::Wait(seconds) => self.now += seconds,
+            Action::Expire => self.expire(),
+            Action::Start(n) if known(n, self) => drop(self.start(n)),
+            Action::Cancel(n) if known(n, self) => self.cancel(n),
+            Action::Confirm(n) if known(n, self) => self.confirm(n),
+            Action::Refund(n, amount, cancels) if known(n, self) => drop(self.refund(n, amount, cancels)),
+            Action::Report(n, at, said) if known(n, self) => {
+                let Some(id) = self.bought[n].payments.get(at).map(|payment| payment.id) else { return };
+                let outcome = match said {
+                    Said::Processing => ChargeOutcome::Processing,
+                    Said::Paid(minor) => self.paid(minor),
+                    Said::Declined => declined(),
+                    Said::Cancelled => ChargeOutcome::Cancelled,
+                };
+                let before = self.sale.clone();
+                if self.report(n, id, outcome.clone()).unwrap() {
+                    assert!(!self.report(n, id, outcome).unwrap(), "twice is once");
+                } else {
+                    assert_eq!(self.sale, before);
+                }
+            }
+            Action::RefundReport(n, at, said) if known(n, self) && at < self.bought[n].refunds.len() => {
+                let outcome = match said {
+                    RefundSaid::InTransit => RefundOutcome::InTransit,
+                    RefundSaid::Done => RefundOutcome::Done,
+                    RefundSaid::Failed => RefundOutcome::Failed(Text::trusted("no".to_owned())),
+                };
+                drop(self.refund_report(n, at, &outcome));
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_in_whatever_order_each_amount_has_one_end(actions in prop::collection::vec(action(), 1..80)) {
+        let mut shop = Shop::new(2);
+        for action in &actions {
+            shop.act(action);
+            shop.check();
+        }
+    }
+}

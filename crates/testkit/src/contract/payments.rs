@@ -1,0 +1,288 @@
+//! Payments, refunds and their ledger.
+
+use application::booking::{BookingChange, LaneChanges, LaneStore, LaneWait, ProviderEventRow};
+use application::payment::{PaymentStore, ProviderEventKey};
+use application::store::StoreError;
+use application::verify::Verifier;
+use domain::booking::{Booking, BookingStatus, Sale};
+use domain::payment::{
+    Books, ChargeOutcome, ChargeReport, Payment, PaymentStatus, Refund, RefundOutcome, RefundReason, RefundRequest,
+    RefundStatus, Settlement, StartPayment, apply_refund_report, apply_report, request_refund, start_payment,
+};
+use domain::{Money, PaymentId, RefundId, Text};
+
+use super::fixture::{
+    Fresh, assert_sound, at, booking, buyer, holds, id, line, mark, message, now, stored_concert, write,
+};
+use crate::databases::TestDatabase;
+
+/// A booking of one unit that its buyer pays.
+async fn paying(db: &TestDatabase, sale: &Sale) -> (Booking, Payment) {
+    let held = booking(sale, buyer(), 1, Some(at(900)));
+    write(&db.database, &holds(sale, std::slice::from_ref(&held))).await.unwrap();
+    let word = |word: &str| Text::parse("word", word, 64).unwrap();
+    let start = StartPayment { id: PaymentId::new(id()), provider: word("sandbox"), method: word("card_ok") };
+    let books = Books { sale, booking: &held, payments: &[], now: now() };
+    let (payment, settled) = start_payment(&books, &start).unwrap();
+    let after = settle(db, sale, &held, &[], settled).await.unwrap();
+    (after, payment)
+}
+
+/// Writes what was decided, as the desk does; answers the booking as it is then.
+async fn settle(
+    db: &TestDatabase,
+    sale: &Sale,
+    before: &Booking,
+    known: &[Payment],
+    settled: Settlement,
+) -> Result<Booking, StoreError> {
+    let after = settled.steps.last().unwrap().booking.clone();
+    let release_before = before.hold.filter(|_| before.status == BookingStatus::Pending).map(|hold| hold.release_at);
+    let (payments, new_payments) =
+        settled.payments.into_iter().partition(|payment| known.iter().any(|known| known.id == payment.id));
+    let (new_refunds, refunds) = settled.refunds.into_iter().partition(|refund: &Refund| refund.version == 1);
+    let mut changes = LaneChanges {
+        lanes: vec![mark(sale)],
+        bookings: vec![BookingChange { booking: after.clone(), release_before }],
+        new_payments,
+        payments,
+        new_refunds,
+        refunds,
+        ledger: settled.entries,
+        ..LaneChanges::default()
+    };
+    for step in &settled.steps {
+        changes.outbox.push(message(after.id.uuid(), step.fact.sequence));
+        changes.audit.push(line(&step.booking));
+        for change in &step.stock {
+            let (id, held, sold) = (change.pool, change.held, change.sold);
+            changes.pools.push(application::booking::PoolChange { id, held, sold, settings: None });
+        }
+    }
+    changes.pools.sort_unstable_by_key(|pool| pool.id);
+    if after.status == BookingStatus::Confirmed && before.status != BookingStatus::Confirmed {
+        changes.new_tickets = super::fixture::tickets(&after);
+    }
+    if before.status == BookingStatus::Confirmed && after.status != BookingStatus::Confirmed {
+        changes.revoked = vec![after.id];
+    }
+    write(&db.database, &changes).await.map(|()| after)
+}
+
+fn succeeded(sale: &Sale, held: &Booking, payment: &Payment, minor: i64) -> Settlement {
+    let books = Books { sale, booking: held, payments: std::slice::from_ref(payment), now: at(1) };
+    let outcome = ChargeOutcome::Succeeded(Money { minor, currency: sale.event.currency });
+    let report = ChargeReport { reference: Text::parse("reference", "ch_żółć", 64).ok(), outcome };
+    apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap()
+}
+
+/// A booking that was paid, with its payment.
+async fn paid(db: &TestDatabase, sale: &Sale) -> (Booking, Payment) {
+    let (held, payment) = paying(db, sale).await;
+    let settled = succeeded(sale, &held, &payment, held.total.minor);
+    let now = settled.payments[0].clone();
+    let confirmed = settle(db, sale, &held, std::slice::from_ref(&payment), settled).await.unwrap();
+    (confirmed, now)
+}
+
+/// What is written is read, a change of a payment needs a higher version, and the books add up.
+pub async fn payments_are_read_as_they_were_written(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (held, payment) = paying(&db, &sale).await;
+    assert_eq!(db.database.payment(payment.id).await.unwrap().as_ref(), Some(&payment));
+    assert_sound(&db).await;
+    let settled = succeeded(&sale, &held, &payment, held.total.minor + 7);
+    let (now, refund) = (settled.payments[0].clone(), settled.refunds[0].clone());
+    assert_eq!((now.status, refund.reason), (PaymentStatus::Succeeded, RefundReason::Surplus));
+    let known = std::slice::from_ref(&payment);
+    let confirmed = settle(&db, &sale, &held, known, settled.clone()).await.unwrap();
+    assert_eq!(confirmed.status, BookingStatus::Confirmed);
+    assert_eq!(db.database.payments_of(held.id).await.unwrap(), std::slice::from_ref(&now));
+    assert_eq!(db.database.refunds_of(held.id).await.unwrap(), std::slice::from_ref(&refund));
+    assert_eq!(db.database.refund(refund.id).await.unwrap(), Some(refund.clone()));
+    let again = settle(&db, &sale, &held, known, settled).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    assert_sound(&db).await;
+    let books = Books { sale: &sale, booking: &confirmed, payments: std::slice::from_ref(&now), now: at(2) };
+    let failed = RefundOutcome::Failed(Text::parse("failure", "closed", 64).unwrap());
+    let failed = apply_refund_report(&books, std::slice::from_ref(&refund), refund.id, &failed, &mut Fresh);
+    let failed = failed.unwrap().unwrap();
+    settle(&db, &sale, &confirmed, std::slice::from_ref(&now), failed.clone()).await.unwrap();
+    assert_eq!(db.database.refunds_of(held.id).await.unwrap(), failed.refunds);
+    assert_eq!(failed.refunds[0].status, RefundStatus::Failed);
+    assert_eq!(db.database.payment(PaymentId::new(id())).await.unwrap(), None);
+    assert_eq!(db.database.refund(RefundId::new(id())).await.unwrap(), None);
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    assert_eq!(open.transaction.payments(&[held.id]).await.unwrap(), failed.payments);
+    assert_eq!(open.transaction.refunds(&[held.id]).await.unwrap(), failed.refunds);
+    open.transaction.commit().await.unwrap();
+    assert_sound(&db).await;
+}
+
+/// The database itself keeps a booking from being paid twice at once, and a message from having its effect twice.
+pub async fn one_payment_is_open_and_a_message_is_seen_once(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (held, payment) = paying(&db, &sale).await;
+    let second = Payment { id: PaymentId::new(id()), ..payment };
+    let changes = LaneChanges { lanes: vec![mark(&sale)], new_payments: vec![second], ..LaneChanges::default() };
+    let twice = write(&db.database, &changes).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
+    let key = |provider: &str, event: &str| ProviderEventKey { provider: provider.into(), event: event.into() };
+    let seen = |keys: &[ProviderEventKey]| {
+        let provider_events = keys.iter().map(|key| ProviderEventRow { key: key.clone(), at: now() }).collect();
+        LaneChanges { lanes: vec![mark(&sale)], provider_events, ..LaneChanges::default() }
+    };
+    let many: Vec<_> = (0..70).map(|n| key("sandbox", &format!("evt_{n}"))).collect();
+    write(&db.database, &seen(&many)).await.unwrap();
+    let again = write(&db.database, &seen(&many[5..6])).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    write(&db.database, &seen(&[key("stripe", "evt_5")])).await.unwrap();
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    let asked = [key("sandbox", "evt_69"), key("stripe", "evt_69"), key("sandbox", "evt_70")];
+    assert_eq!(open.transaction.provider_events(&asked).await.unwrap(), asked[..1]);
+    open.transaction.commit().await.unwrap();
+    assert_eq!(db.database.payments_of(held.id).await.unwrap().len(), 1);
+}
+
+/// A hold does not lapse while somebody pays for it, and does when he does not any more.
+pub async fn what_is_being_paid_does_not_lapse(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (held, payment) = paying(&db, &sale).await;
+    let idle = booking(&sale, buyer(), 1, Some(at(900)));
+    write(&db.database, &holds(&sale, std::slice::from_ref(&idle))).await.unwrap();
+    let lapsed = async || {
+        let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+        let found = open.transaction.lapsed(sale.event.id, at(10_000), 10).await.unwrap();
+        open.transaction.commit().await.unwrap();
+        found.into_iter().map(|booking| booking.id).collect::<Vec<_>>()
+    };
+    assert_eq!(lapsed().await, [idle.id]);
+    let open = |after| db.database.open_payments(at(1), after, 10);
+    assert_eq!(open(None).await.unwrap(), std::slice::from_ref(&payment));
+    assert_eq!(open(Some(payment.id)).await.unwrap(), []);
+    assert_eq!(db.database.open_payments(now(), None, 10).await.unwrap(), [], "too young");
+    let books = Books { sale: &sale, booking: &held, payments: std::slice::from_ref(&payment), now: at(1) };
+    let report = ChargeReport { reference: None, outcome: ChargeOutcome::Cancelled };
+    let settled = apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap();
+    settle(&db, &sale, &held, std::slice::from_ref(&payment), settled).await.unwrap();
+    // It was told of the booking, whose hold stays where it is.
+    assert_eq!(lapsed().await, [idle.id, held.id]);
+    assert_eq!(open(None).await.unwrap(), []);
+    assert_sound(&db).await;
+}
+
+/// Money that belongs nowhere and what has been open for long are found, by organizer and in pages.
+pub async fn cases_are_found(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let other = stored_concert(&db, None, None).await;
+    let (held, short) = paying(&db, &sale).await;
+    let settled = succeeded(&sale, &held, &short, 1);
+    let short = settled.payments[0].clone();
+    settle(&db, &sale, &held, std::slice::from_ref(&short), settled).await.unwrap();
+    let (_, stuck) = paying(&db, &sale).await;
+    let (confirmed, paid) = paid(&db, &sale).await;
+    let books = Books { sale: &sale, booking: &confirmed, payments: std::slice::from_ref(&paid), now: now() };
+    let request = RefundRequest { amount: None, cancel_tickets: true };
+    let settled = request_refund(&books, request, &mut Fresh).unwrap();
+    let back = settled.payments[0].clone();
+    settle(&db, &sale, &confirmed, std::slice::from_ref(&paid), settled).await.unwrap();
+    let (_, foreign) = paying(&db, &other).await;
+    let cases = async |since, before, rows| {
+        db.database.payment_cases(sale.event.organizer, at(since), before, rows).await.unwrap()
+    };
+    assert_eq!(cases(-600, None, 10).await, std::slice::from_ref(&short));
+    assert_eq!(cases(600, None, 10).await, [back.clone(), stuck.clone(), short.clone()]);
+    assert_eq!(cases(600, None, 2).await, [back, stuck.clone()]);
+    assert_eq!(cases(600, Some(stuck.id), 2).await, [short]);
+    assert_eq!(db.database.payment_cases(other.event.organizer, at(600), None, 10).await.unwrap(), [foreign]);
+    let refunds = db.database.open_refunds(None, 10).await.unwrap();
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(db.database.open_refunds(Some(refunds[0].id), 10).await.unwrap(), []);
+    assert_sound(&db).await;
+}
+
+/// What was changed behind the program's back is found.
+pub async fn wrong_money_is_found(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (_, payment) = paid(&db, &sale).await;
+    paid(&db, &sale).await;
+    assert_sound(&db).await;
+    let found = async || {
+        let report = db.database.verify().await.unwrap();
+        assert!(report.looked_at.contains(&("payments", 2)), "{:?}", report.looked_at);
+        let mut names: Vec<_> = report.differences.iter().map(|difference| difference.invariant).collect();
+        names.dedup();
+        names
+    };
+    let name = db.literal(payment.id.uuid());
+    let plant = async |wrong: &str, right: &str, expected: &[&str]| {
+        db.tamper(wrong).await;
+        assert_eq!(found().await, expected, "{wrong}");
+        db.tamper(right).await;
+        assert_sound(&db).await;
+    };
+    let set = |what: &str| format!("UPDATE payments SET {what} WHERE id = {name}");
+    // Half of the money belongs nowhere, says the payment, and the ledger does not.
+    let half = payment.booked / 2;
+    plant(&set(&format!("booked = {half}")), &set("booked = captured"), &["payment_ledger"]).await;
+    // It was refunded, and nobody was.
+    plant(&set("booked = 0, refunded = captured"), &set("booked = captured, refunded = 0"), &["payment_ledger"]).await;
+    plant(&set("status = 3"), &set("status = 2"), &["payment_ledger"]).await;
+    // A row of the ledger is another one than was written.
+    let row = |what: &str| format!("UPDATE ledger_entries SET {what} WHERE transaction_id = {name} AND position = 0");
+    plant(
+        &row("amount = amount + 1"),
+        &row("amount = amount - 1"),
+        &["ledger_balance", "ledger_of_organizer", "payment_ledger"],
+    )
+    .await;
+    plant(
+        &row("currency = 'JPY'"),
+        &row("currency = 'PLN'"),
+        &["ledger_balance", "ledger_of_organizer", "stray_payments"],
+    )
+    .await;
+    // The money is gone from the books with both of its rows.
+    db.tamper(&format!("CREATE TABLE aside AS SELECT * FROM ledger_entries WHERE transaction_id = {name}")).await;
+    plant(
+        &format!("DELETE FROM ledger_entries WHERE transaction_id = {name}"),
+        "INSERT INTO ledger_entries SELECT * FROM aside",
+        &["payment_ledger"],
+    )
+    .await;
+    db.tamper("DROP TABLE aside").await;
+    // A booking that nobody paid.
+    let nobody = db.literal(id());
+    let away = format!("UPDATE payments SET booking_id = {nobody} WHERE id = {name}");
+    let back = format!("UPDATE payments SET booking_id = {} WHERE id = {name}", db.literal(payment.booking.uuid()));
+    plant(&away, &back, &["booking_without_money", "stray_payments"]).await;
+    // A refund of nothing.
+    let refund = format!(
+        "INSERT INTO refunds (id, payment_id, booking_id, event_id, organizer_id, amount, created_at, updated_at, version,
+            status, reason, currency) SELECT {nobody}, {nobody}, booking_id, event_id, organizer_id, 1, 0, 0, 1, 2, 0,
+            currency FROM payments WHERE id = {name}"
+    );
+    plant(&refund, "DELETE FROM refunds", &["stray_payments"]).await;
+}
+
+/// Bookings that were confirmed before there were payments get the one by hand that they were confirmed for.
+pub async fn old_bookings_get_their_payments(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (sold, held) = (booking(&sale, buyer(), 3, None), booking(&sale, buyer(), 1, Some(at(900))));
+    let mut old = holds(&sale, &[sold.clone(), held.clone()]);
+    old.new_payments.clear();
+    old.ledger.clear();
+    write(&db.database, &old).await.unwrap();
+    for table in ["payments", "refunds", "ledger_entries", "provider_events"] {
+        db.tamper(&format!("DROP TABLE {table}")).await;
+    }
+    db.tamper("DELETE FROM seaql_migrations WHERE version = 'm20261122_000022_payments'").await;
+    db.database.migrate().await.unwrap();
+    let found = db.database.payments_of(sold.id).await.unwrap();
+    let payment = &found[0];
+    assert_eq!((found.len(), payment.booked, payment.captured), (1, sold.total.minor, sold.total.minor));
+    assert_eq!((payment.provider.as_str(), payment.status), ("manual", PaymentStatus::Succeeded));
+    assert_eq!((payment.amount, payment.id.uuid().get_version_num()), (sold.total, 4));
+    assert_eq!(db.database.payments_of(held.id).await.unwrap(), []);
+    assert_sound(&db).await;
+}

@@ -1,0 +1,229 @@
+//! Paying over HTTP, with a sandbox that is called over HTTP and tells by signed webhooks over HTTP. Each test ends with
+//! `verify`: each captured amount is in a paid booking, a refund or an open case.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use adapter_payment::{Behaviour, Settlement};
+use application::clock::Clock;
+use application::payment::Charge;
+use axum::http::Method;
+use chrono::TimeDelta;
+use domain::{Money, PaymentId};
+use goticket_testkit::databases::Engine;
+use goticket_testkit::till::{Till, till};
+use rstest::rstest;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+fn id(value: &Value) -> PaymentId {
+    PaymentId::new(value["id"].as_str().unwrap().parse::<Uuid>().unwrap())
+}
+
+/// Waits until the booking stands there.
+async fn becomes(till: &Till, booking: &str, status: &str) {
+    let reached = async {
+        while till.status(booking).await != status {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the booking changes in time");
+}
+
+const SILENT: Behaviour =
+    Behaviour { slow_millis: 3_000, delay_millis: 0, disorder_millis: 0, duplicate_percent: 0, lose_percent: 100 };
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_pays_a_booking_and_a_declined_one_leaves_it_held(#[case] engine: Engine) {
+    let till = till(engine).await;
+    let (booking, _) = till.held(2_500, 10).await;
+    let declined = till.pay(&booking, "card_declined").await.expect(201).clone();
+    assert_eq!((&declined["status"], &declined["failureCode"]), (&json!("failed"), &json!("card_declined")));
+    assert_eq!(till.status(&booking).await, "pending");
+    let reply = till.pay(&booking, "card_ok").await;
+    assert_eq!(reply.header("location"), Some(format!("/api/v1/bookings/{booking}/payments").as_str()));
+    let paid = reply.expect(201);
+    assert_eq!((&paid["status"], &paid["captured"]), (&json!("succeeded"), &json!(2_500)));
+    assert_eq!(till.status(&booking).await, "confirmed");
+    let tickets = till.world.buyer.get(&format!("/api/v1/bookings/{booking}/tickets")).await.expect(200).clone();
+    assert_eq!(tickets.as_array().unwrap().len(), 1);
+    let statuses: Vec<_> = till.payments(&booking).await.iter().map(|payment| payment["status"].clone()).collect();
+    assert_eq!(statuses, ["failed", "succeeded"]);
+    till.pay(&booking, "card_ok").await.problem(409, "invalid_state");
+    till.pay(&booking, "cowries").await.problem(422, "validation_failed");
+    // Paid is paid: it goes with its money alone.
+    till.world.organizer.act(&format!("/api/v1/bookings/{booking}/cancel")).await.problem(409, "invalid_state");
+    till.close().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_decided_later_comes_by_webhook_however_often(#[case] engine: Engine) {
+    let till = till(engine).await;
+    till.sandbox.behave(Behaviour { duplicate_percent: 100, disorder_millis: 50, lose_percent: 0, ..SILENT });
+    let (booking, _) = till.held(2_500, 10).await;
+    let started = till.pay(&booking, "checkout").await.expect(201).clone();
+    assert_eq!(started["status"], "processing");
+    assert!(started["checkoutUrl"].as_str().unwrap().starts_with("http"));
+    till.pay(&booking, "card_ok").await.problem(409, "invalid_state");
+    assert!(till.sandbox.settle(id(&started), &Settlement::Captured(None)));
+    becomes(&till, &booking, "confirmed").await;
+    till.close().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_tells_of_is_asked_for(#[case] engine: Engine) {
+    let mut till = till(engine).await;
+    till.sandbox.behave(SILENT);
+    let (paid, _) = till.held(2_500, 10).await;
+    let (given_up, _) = till.held(2_500, 10).await;
+    let (cancelled, _) = till.held(2_500, 10).await;
+    let started = till.pay(&paid, "checkout").await.expect(201).clone();
+    till.pay(&given_up, "checkout").await.expect(201);
+    let late = till.pay(&cancelled, "checkout").await.expect(201).clone();
+    assert!(till.sandbox.settle(id(&started), &Settlement::Captured(None)));
+    assert!(till.sandbox.settle(id(&late), &Settlement::Captured(None)));
+    till.world.buyer.act(&format!("/api/v1/bookings/{cancelled}/cancel")).await.expect(200);
+    assert_eq!(till.status(&paid).await, "pending");
+    till.world.app.clock.step(TimeDelta::seconds(6));
+    till.work().await;
+    assert_eq!(till.status(&paid).await, "confirmed");
+    assert_eq!(till.status(&given_up).await, "pending");
+    assert_eq!(till.payments(&given_up).await[0]["status"], "processing", "its buyer may yet pay");
+    let back = &till.payments(&cancelled).await[0];
+    assert_eq!((&back["captured"], &back["refunded"]), (&json!(2_500), &json!(2_500)));
+    assert_eq!(back["refunds"][0]["reason"], "cancelled");
+    // Its time is over: the request is taken back at the provider, and then nobody can pay it any more.
+    till.world.app.clock.step(TimeDelta::minutes(14) + TimeDelta::minutes(3));
+    till.world.buyer = till.world.app.sign_in("buyer").await;
+    till.work().await;
+    let found = till.payments(&given_up).await;
+    assert_eq!(found[0]["status"], "cancelled");
+    assert!(!till.sandbox.settle(id(&found[0]), &Settlement::Captured(None)));
+    till.close().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_little_is_a_case_and_too_much_goes_back(#[case] engine: Engine) {
+    let till = till(engine).await;
+    let (short, _) = till.held(2_500, 10).await;
+    let (long, _) = till.held(2_500, 10).await;
+    for (booking, minor) in [(&short, 1_000), (&long, 2_600)] {
+        let started = till.pay(booking, "checkout").await.expect(201).clone();
+        assert!(till.sandbox.settle(id(&started), &Settlement::Captured(Some(minor))));
+    }
+    becomes(&till, &long, "confirmed").await;
+    till.world.app.clock.step(TimeDelta::seconds(6));
+    till.work().await;
+    let found = &till.payments(&long).await[0];
+    assert_eq!((&found["refunded"], &found["refunds"][0]["reason"]), (&json!(100), &json!("surplus")));
+    assert_eq!(till.status(&short).await, "pending");
+    assert_eq!(till.payments(&short).await[0]["unsettled"], 1_000);
+    let organizers = till.world.organizer.get("/api/v1/organizers").await.expect(200).clone();
+    let cases = format!("/api/v1/organizers/{}/payment-cases", organizers["items"][0]["id"].as_str().unwrap());
+    let found = till.world.organizer.get(&cases).await.expect(200).clone();
+    assert_eq!((&found["items"][0]["kind"], found["items"].as_array().unwrap().len()), (&json!("unsettled"), 1));
+    assert_eq!(till.world.stranger.get(&cases).await.status, 404);
+    // What is missing is asked for, and both pay.
+    assert_eq!(till.pay(&short, "card_ok").await.expect(201)["amount"], 1_500);
+    assert_eq!(till.status(&short).await, "confirmed");
+    assert_eq!(till.world.organizer.get(&cases).await.expect(200)["items"], json!([]));
+    till.close().await;
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refunds_are_sent_and_those_that_fail_are_cases(#[case] engine: Engine) {
+    let till = till(engine).await;
+    let (good, _) = till.held(2_500, 10).await;
+    let (bad, _) = till.held(2_500, 10).await;
+    till.pay(&good, "card_ok").await.expect(201);
+    till.pay(&bad, "card_refund_fails").await.expect(201);
+    let refund = |booking: &str| format!("/api/v1/bookings/{booking}/refund");
+    till.world.buyer.post(&refund(&good), &json!({})).await.problem(403, "forbidden");
+    till.world.stranger.post(&refund(&good), &json!({})).await.problem(404, "not_found");
+    let organizer = &till.world.organizer;
+    for wrong in [json!({ "amount": 0 }), json!({ "amount": 2_501 }), json!({ "amount": -1 })] {
+        organizer.post(&refund(&good), &wrong).await.problem(422, "validation_failed");
+    }
+    let part = json!({ "amount": 500, "cancelTickets": false }).to_string();
+    let keyed = [("content-type", "application/json"), ("idempotency-key", "once")];
+    let first = organizer.send(Method::POST, &refund(&good), &keyed, Some(part.clone())).await.expect(201).clone();
+    let again = organizer.send(Method::POST, &refund(&good), &keyed, Some(part)).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.expect(201)[0]["id"], first[0]["id"]);
+    assert_eq!(till.status(&good).await, "confirmed");
+    organizer.post(&refund(&good), &json!({})).await.expect(201);
+    assert_eq!(till.status(&good).await, "cancelled");
+    organizer.post(&refund(&good), &json!({})).await.problem(409, "invalid_state");
+    organizer.post(&refund(&bad), &json!({})).await.expect(201);
+    for _ in 0..2 {
+        till.work().await;
+        till.world.app.clock.step(TimeDelta::seconds(11));
+    }
+    till.work().await;
+    let found = &till.payments(&good).await[0];
+    let done: Vec<_> = found["refunds"].as_array().unwrap().iter().map(|refund| refund["status"].clone()).collect();
+    assert_eq!((done, &found["refunded"]), (vec![json!("done"); 2], &json!(2_500)));
+    let found = &till.payments(&bad).await[0];
+    assert_eq!((&found["refunds"][0]["status"], &found["unsettled"]), (&json!("failed"), &json!(2_500)));
+    till.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_that_is_asked_for_again_is_the_same_one() {
+    let till = till(Engine::Sqlite).await;
+    let (booking, _) = till.held(2_500, 10).await;
+    let path = format!("/api/v1/bookings/{booking}/payments");
+    let body = json!({ "method": "checkout" }).to_string();
+    let keyed = [("content-type", "application/json"), ("idempotency-key", "pay")];
+    let first = till.world.buyer.send(Method::POST, &path, &keyed, Some(body.clone())).await.expect(201).clone();
+    let again = till.world.buyer.send(Method::POST, &path, &keyed, Some(body)).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.expect(201)["id"], first["id"]);
+    let other = json!({ "method": "card_ok" }).to_string();
+    let other = till.world.buyer.send(Method::POST, &path, &keyed, Some(other)).await;
+    other.problem(422, "idempotency_conflict");
+    assert_eq!(till.payments(&booking).await.len(), 1);
+    till.close().await;
+}
+
+/// A charge that this installation knows nothing of tells of itself; a message that nobody has signed tells nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strange_messages_wait_or_are_not_believed() {
+    let till = till(Engine::Sqlite).await;
+    let buyer = &till.world.app.anybody();
+    let path = "/api/v1/webhooks/sandbox";
+    buyer.post(path, &json!({ "id": "evt_1" })).await.problem(401, "unauthenticated");
+    let forged = [("content-type", "application/json"), ("goticket-signature", "t=1,v1=00")];
+    let reply = buyer.send(Method::POST, path, &forged, Some("{}".into())).await;
+    reply.problem(401, "unauthenticated");
+    buyer.post("/api/v1/webhooks/cowries", &json!({})).await.problem(404, "not_found");
+    let payment = PaymentId::new(till.world.app.ids.uuid());
+    let amount = Money { minor: 5, currency: "PLN".parse().unwrap() };
+    let charge = Charge { payment, amount, method: "card_ok".into(), description: "ABC".into() };
+    till.provider.charge(&charge).await.unwrap();
+    let store = &till.world.app.database.database;
+    let waits = async {
+        use application::jobs::JobStore;
+        while store.counts(till.world.app.clock.now()).await.unwrap().waiting == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.expect("the message waits as a job");
+    till.close().await;
+}
