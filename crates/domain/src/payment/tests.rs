@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::*;
 use crate::booking::{
     Booked, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Holdings, Reference, Refusal, SaleChange,
-    UnitsRequest, Verdict, cancel, change_sale, expire, hold,
+    UnitsRequest, Verdict, cancel, change_sale, expire,
 };
 use crate::catalog::{Event, NewEvent, NewTicketType, StatusChange};
-use crate::{BookingId, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId};
+use crate::{BookingId, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId, booking};
 
 const PRICE: i64 = 100;
 
@@ -61,7 +61,7 @@ fn held(sale: &mut Sale, number: u128, now: Timestamp) -> Result<Booking, Refusa
         attendees: vec![],
         expected_total: None,
     };
-    let decided = hold(sale, &Holdings::new(), &request, TimeDelta::hours(2), now)?;
+    let decided = booking::hold(sale, &Holdings::new(), &request, TimeDelta::hours(2), now)?;
     sale.apply(&decided.stock).unwrap();
     Ok(decided.booking)
 }
