@@ -172,7 +172,7 @@ async fn a_key_acts_for_its_organizer_and_journals_name_it() {
 
     let key = made["id"].as_str().unwrap().parse::<Uuid>().unwrap();
     let acted = actions_of(&world, key).await;
-    assert_eq!(acted, ["booking.confirmed", "event.created", "event.published"]);
+    assert_eq!(acted, ["booking.confirmed", "event.created", "event.published", "payment.succeeded"]);
     world.app.stop().await;
 }
 
