@@ -165,9 +165,7 @@ async fn it_goes_away_and_comes_back(#[case] away: Away) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_runs_by_itself_goes_on_after_its_connection_was_stranded() {
     let proxy = proxy().await;
-    // As many as by default: each round may cost one or two for good (docs/reliability.md, «known and not mended»).
-    let settings = DatabaseSettings { connections_max: 16, ..database_settings() };
-    let world = world_behind(&proxy, settings, TIME_LIMIT).await;
+    let world = world_behind(&proxy, database_settings(), TIME_LIMIT).await;
     let event = world.on_sale(100, 1_000).await;
     let stream = format!("/api/v1/events/{event}/availability/stream");
     let mut watched = world.app.anybody().stream(Method::GET, &stream, &[], None).await.into_body().into_data_stream();

@@ -17,8 +17,7 @@ use domain::{ApiKeyId, OrganizerId, SigningKeyId, Timestamp, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -27,6 +26,7 @@ use crate::entity::{audit, audit_block, audit_chain, audit_checkpoint, audit_key
 use crate::error::{bad_row, orm};
 use crate::lane::among;
 use crate::mapping::{instant, micros};
+use crate::transaction::SqlTransaction;
 use crate::unit_of_work::CHUNK;
 
 const ID: usize = 16;
@@ -124,7 +124,7 @@ impl AuditSeals for Database {
     }
 
     async fn seal(&self, sealed: &Sealed) -> Result<bool, StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         for of_chain in sealed.blocks.chunk_by(|one, other| one.chain == other.chain) {
             if !advance(&transaction, of_chain).await? {
                 return Ok(false);
@@ -140,7 +140,7 @@ impl AuditSeals for Database {
         if deleted != sealed.batches.len() as u64 {
             return Ok(false);
         }
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(true)
     }
 
@@ -157,7 +157,7 @@ impl AuditSeals for Database {
     }
 
     async fn insert_checkpoint(&self, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let row = audit_checkpoint::Model {
             number: big(checkpoint.number),
             previous: checkpoint.previous.to_vec(),
@@ -177,7 +177,7 @@ impl AuditSeals for Database {
             let update = update.filter(audit_chain::Column::Chain.eq(head.chain.uuid()));
             update.exec(&transaction).await.map_err(orm)?;
         }
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(true)
     }
 
@@ -192,10 +192,10 @@ impl AuditSeals for Database {
             sealed_private_key: key.sealed_private_key.clone(),
             created_at: micros(key.created_at),
         };
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let insert = audit_key::Entity::insert(row.into_active_model());
         insert.exec_without_returning(&transaction).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)
+        transaction.commit().await
     }
 
     async fn oldest_blocks(&self, before: Timestamp, blocks: u32) -> Result<Vec<Block>, StoreError> {
@@ -233,7 +233,7 @@ impl AuditSeals for Database {
     }
 
     async fn prune(&self, blocks: &[Block], anchor: &Anchor) -> Result<u64, StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let chain = anchor.head.chain.uuid();
         let numbers = blocks.iter().map(|block| big(block.number));
         let delete = audit_block::Entity::delete_many()
@@ -258,7 +258,7 @@ impl AuditSeals for Database {
             let delete = audit::Entity::delete_many().filter(among(&transaction, audit::Column::Id, some));
             deleted += delete.exec(&transaction).await.map_err(orm)?.rows_affected;
         }
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(deleted)
     }
 }
@@ -284,16 +284,12 @@ async fn advance(transaction: &impl ConnectionTrait, blocks: &[Block]) -> Result
 #[async_trait]
 impl AuditTrails for Database {
     async fn trail(&self) -> Result<Box<dyn AuditTrail>, StoreError> {
-        let snapshot = self.begin_snapshot().await?.unbounded();
-        if snapshot.get_database_backend() == DbBackend::Postgres {
-            snapshot.execute_unprepared("SET LOCAL statement_timeout = 0").await.map_err(orm)?;
-        }
-        Ok(Box::new(SqlTrail(snapshot)))
+        Ok(Box::new(SqlTrail(self.begin_snapshot().await?.unbounded().await?)))
     }
 }
 
 /// Ends when it is dropped.
-struct SqlTrail(DatabaseTransaction);
+struct SqlTrail(SqlTransaction);
 
 #[async_trait]
 impl AuditTrail for SqlTrail {

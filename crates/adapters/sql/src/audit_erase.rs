@@ -79,7 +79,7 @@ fn about(bookings: Condition) -> Condition {
 }
 
 async fn erase_lines(database: &Database, of: (Uuid, i64), lines: &[Uuid]) -> Result<(), StoreError> {
-    let transaction = database.begin_orm().await?;
+    let transaction = database.begin_unit().await?;
     // Locked and read anew: somebody else may erase others of its lines.
     let row = audit_block::Entity::find_by_id(of).lock(CHANGES_ROW).one(&transaction).await.map_err(orm)?;
     let Some(row) = row else { return Ok(()) };
@@ -95,5 +95,5 @@ async fn erase_lines(database: &Database, of: (Uuid, i64), lines: &[Uuid]) -> Re
     let line = audit::ActiveModel { personal: Set(None), ..Default::default() };
     let update = audit::Entity::update_many().set(line).filter(among(&transaction, audit::Column::Id, lines));
     update.exec(&transaction).await.map_err(orm)?;
-    transaction.commit().await.map_err(orm)
+    transaction.commit().await
 }

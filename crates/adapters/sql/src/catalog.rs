@@ -14,13 +14,12 @@ use domain::{EventId, OrganizerId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, OnConflict, Query};
 use sea_orm::{
-    AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    IsolationLevel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use uuid::Uuid;
 
-use crate::bounded::Bounded;
-use crate::connect::{Database, Engine};
+use crate::connect::Database;
 use crate::entity::{event, lane, member, member_event, organizer, pool, user};
 use crate::error::{bad_row, orm, saved};
 use crate::lane::{among, insert_types, sales};
@@ -138,7 +137,7 @@ impl CatalogReads for Database {
     async fn sale(&self, event: EventId) -> Result<Option<SeenSale>, StoreError> {
         let snapshot = self.begin_snapshot().await?;
         let seen = seen(&snapshot, &[event.uuid()]).await?;
-        snapshot.commit().await.map_err(orm)?;
+        snapshot.commit().await?;
         Ok(seen.into_iter().next())
     }
 
@@ -166,7 +165,7 @@ impl CatalogReads for Database {
             .into_tuple::<Uuid>();
         let ids = ids.all(&snapshot).await.map_err(orm)?;
         let mut seen = seen(&snapshot, &ids).await?;
-        snapshot.commit().await.map_err(orm)?;
+        snapshot.commit().await?;
         seen.sort_unstable_by_key(|seen| (seen.sale.event.terms.start_at, seen.sale.event.id));
         Ok(seen)
     }
@@ -243,20 +242,6 @@ impl Database {
             Ok(SeenMember { member, user })
         };
         members.into_iter().map(with_account).collect()
-    }
-}
-
-impl Database {
-    /// A transaction that reads everything as of one instant and writes nothing.
-    pub(crate) async fn begin_snapshot(&self) -> Result<Bounded<DatabaseTransaction>, StoreError> {
-        let begun = match self.engine() {
-            Engine::Postgres { .. } => {
-                let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-                self.reads().derive(self.reads().inner().begin_with_config(Some(isolation), Some(access))).await
-            }
-            Engine::Sqlite { .. } => self.reads().derive(self.reads().inner().begin()).await,
-        };
-        begun.map_err(orm)
     }
 }
 

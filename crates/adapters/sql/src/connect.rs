@@ -8,24 +8,21 @@ use std::time::Duration;
 
 use application::store::StoreError;
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector,
-    TransactionOptions, TransactionTrait,
+    DatabaseConnection, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
-use crate::bounded::{Bounded, within};
 use crate::error::{orm, raw};
 use crate::lane::PostgresLanes;
 use crate::migration::Migrator;
+use crate::postgres::PostgresPool;
 use crate::settings::DatabaseSettings;
 use crate::sqlite_lock::SqliteLock;
-
-/// For so long after its last use a connection is taken to live. One that was cut meanwhile fails the one request that
-/// meets it.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+use crate::transaction::{Reads, SqlTransaction};
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +53,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     /// Reads, and on PostgreSQL the units of work too.
-    reads: Bounded<DatabaseConnection>,
+    reads: Reads,
     engine: Engine,
     _lock: Option<SqliteLock>,
 }
@@ -65,7 +62,7 @@ struct Inner {
 pub(crate) enum Engine {
     /// The desk's own connections, and how to make one for the migrations.
     Postgres { lanes: PostgresLanes, options: Box<PgConnectOptions> },
-    /// The one writer, which units of work and the desk share.
+    /// The one writer, which units of work and the desk share, and the same as SeaORM has it for the migrations.
     Sqlite { writer: SqlitePool, orm: DatabaseConnection },
 }
 
@@ -98,8 +95,10 @@ impl Database {
     /// [`StoreError`], with which the schema is as it was before the migration that failed.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self.engine() {
-            Engine::Sqlite { .. } => {
-                let transaction = self.begin_orm().await?.unbounded();
+            Engine::Sqlite { orm: writer, .. } => {
+                let mode = Some(SqliteTransactionMode::Immediate);
+                let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
+                let transaction = writer.begin_with_options(options).await.map_err(orm)?;
                 Migrator::up(&transaction, None).await.map_err(orm)?;
                 transaction.commit().await.map_err(orm)
             }
@@ -130,15 +129,17 @@ impl Database {
 
     /// Ends all connections, once those that work are done.
     pub async fn close(&self) {
-        if let Engine::Sqlite { writer, .. } = self.engine() {
-            writer.close().await;
+        match self.engine() {
+            Engine::Sqlite { writer, .. } => writer.close().await,
+            Engine::Postgres { lanes, .. } => lanes.close(),
         }
-        if let Err(error) = self.reads().inner().close_by_ref().await {
-            tracing::debug!(%error, "A database connection was not closed in order");
+        match self.reads() {
+            Reads::Sqlite(pool, _) => pool.close().await,
+            Reads::Postgres(pool) => pool.close(),
         }
     }
 
-    pub(crate) fn reads(&self) -> &Bounded<DatabaseConnection> {
+    pub(crate) fn reads(&self) -> &Reads {
         &self.0.reads
     }
 
@@ -147,17 +148,30 @@ impl Database {
     }
 
     /// A transaction that writes.
-    pub(crate) async fn begin_orm(&self) -> Result<Bounded<DatabaseTransaction>, StoreError> {
-        let begun = match self.engine() {
-            Engine::Postgres { .. } => self.reads().derive(self.reads().inner().begin()).await,
-            Engine::Sqlite { orm, .. } => {
-                let mode = Some(SqliteTransactionMode::Immediate);
-                let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-                self.reads().derive(orm.begin_with_options(options)).await
-            }
-        };
-        begun.map_err(orm)
+    pub(crate) async fn begin_unit(&self) -> Result<SqlTransaction, StoreError> {
+        match (self.engine(), self.reads()) {
+            (Engine::Sqlite { writer, .. }, _) => begin_sqlite(writer, "BEGIN IMMEDIATE").await,
+            (_, Reads::Postgres(pool)) => begin_postgres(pool, "BEGIN").await,
+            (_, Reads::Sqlite(pool, _)) => begin_sqlite(pool, "BEGIN IMMEDIATE").await,
+        }
     }
+
+    /// A transaction that reads everything as of one instant and writes nothing.
+    pub(crate) async fn begin_snapshot(&self) -> Result<SqlTransaction, StoreError> {
+        match self.reads() {
+            Reads::Postgres(pool) => begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await,
+            Reads::Sqlite(pool, _) => begin_sqlite(pool, "BEGIN").await,
+        }
+    }
+}
+
+async fn begin_postgres(pool: &PostgresPool, begin: &str) -> Result<SqlTransaction, StoreError> {
+    let (slot, _) = pool.begin(begin).await.map_err(raw)?;
+    Ok(SqlTransaction::Postgres(slot.into()))
+}
+
+async fn begin_sqlite(pool: &SqlitePool, begin: &'static str) -> Result<SqlTransaction, StoreError> {
+    Ok(SqlTransaction::Sqlite(pool.begin_with(begin).await.map_err(raw)?.into()))
 }
 
 /// For how long a unit of work may do nothing, before the database ends it: a replica that is paused or lost in the middle
@@ -173,36 +187,12 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
     let statement_ms = settings.statement_timeout.as_millis();
     let set =
         format!("SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {UNIT_IDLE_MAX_MS}");
-    let answer_within = settings.answer_within();
-    let pool = PgPoolOptions::new()
-        .max_connections(settings.connections_max)
-        .acquire_timeout(settings.connect_timeout)
-        // The pool asks each connection that comes back whether it lives, and waits for its answer without a bound: one
-        // whose other side is gone for good would keep its place for ever. Asked here before, it is thrown away; one that
-        // is lost in the very round trip between the two questions still keeps its place (docs/reliability.md).
-        .after_release(move |connection, _| {
-            Box::pin(async move { within(answer_within, connection.ping()).await.map(|()| true) })
-        })
-        // What was used a moment ago still lives. Asking it first would double the round trips of a busy server.
-        .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move {
-                if about.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(move |connection, _| {
-            let set = sqlx::AssertSqlSafe(set.clone());
-            Box::pin(async move { sqlx::raw_sql(set).execute(connection).await.map(drop) })
-        })
-        .connect_with(options.clone())
-        .await
-        .map_err(|error| ConnectError::Unreachable(raw(error)))?;
+    let pool = PostgresPool::new(options.clone(), set, settings.connections_max, settings);
+    // A database that is not there is told of at the start.
+    pool.acquire().await.map_err(|error| ConnectError::Unreachable(raw(error)))?.put_back();
     let lanes = PostgresLanes::new(options.clone(), settings);
-    let reads = Bounded::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Some(answer_within));
-    Ok(Inner { reads, engine: Engine::Postgres { lanes, options: Box::new(options) }, _lock: None })
+    let engine = Engine::Postgres { lanes, options: Box::new(options) };
+    Ok(Inner { reads: Reads::Postgres(pool), engine, _lock: None })
 }
 
 async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectError> {
@@ -228,7 +218,7 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
     let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
     let reads = pool(readers, settings.connections_max, settings.connect_timeout).await?;
     let orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
-    let reads = Bounded::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(reads), None);
+    let reads = Reads::Sqlite(reads.clone(), SqlxSqliteConnector::from_sqlx_sqlite_pool(reads));
     Ok(Inner { reads, engine: Engine::Sqlite { writer, orm }, _lock: lock })
 }
 
@@ -285,7 +275,7 @@ mod tests {
         assert!(lost.commit().await.is_err());
         let next = writer.begin_with("BEGIN IMMEDIATE").await.expect("a new one begins");
         next.commit().await.unwrap();
-        let unit = database.begin_orm().await.expect("and a unit of work too");
+        let unit = database.begin_unit().await.expect("and a unit of work too");
         unit.commit().await.unwrap();
     }
 }

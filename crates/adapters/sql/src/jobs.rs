@@ -21,9 +21,9 @@ use crate::unit_of_work::SqlUnit;
 #[async_trait]
 impl JobStore for Database {
     async fn enqueue(&self, job: &NewJob) -> Result<bool, StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let is_new = insert(&transaction, job).await?;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(is_new)
     }
 
@@ -37,7 +37,7 @@ impl JobStore for Database {
         if due(kinds, now).one(self.reads()).await.map_err(orm)?.is_none() {
             return Ok(None);
         }
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let found = due(kinds, now).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let Some(row) = found.one(&transaction).await.map_err(orm)? else { return Ok(None) };
         let fence = row.fence + 1;
@@ -48,7 +48,7 @@ impl JobStore for Database {
         };
         let update = job::Entity::update_many().set(leased).filter(job::Column::Id.eq(row.id));
         update.exec(&transaction).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(Some(LeasedJob {
             id: JobId::new(row.id),
             kind: row.kind,
@@ -120,19 +120,19 @@ impl JobStore for Database {
         if ids.is_empty() {
             return Ok(0);
         }
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let delete = job::Entity::delete_many().filter(among(&transaction, job::Column::Id, &ids));
         let rows = delete.filter(Expr::cust("parked")).exec(&transaction).await.map_err(orm)?.rows_affected;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(rows)
     }
 
     async fn purge_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let values = [micros(before).into(), i64::from(limit).into()];
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let purge = Statement::from_sql_and_values(transaction.get_database_backend(), PURGE, values);
         let done = transaction.execute_raw(purge).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(done.rows_affected())
     }
 }
@@ -187,17 +187,17 @@ fn held(job: JobId, fence: u64) -> Condition {
 
 impl Database {
     async fn change(&self, job: JobId, fence: u64, row: job::ActiveModel) -> Result<bool, StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let update = job::Entity::update_many().set(row).filter(held(job, fence));
         let rows = update.exec(&transaction).await.map_err(orm)?.rows_affected;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(rows > 0)
     }
 
     async fn remove(&self, job: JobId, fence: u64) -> Result<bool, StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let rows = job::Entity::delete_many().filter(held(job, fence)).exec(&transaction).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(rows.rows_affected > 0)
     }
 
@@ -208,11 +208,11 @@ impl Database {
             error: ActiveValue::Set(Some(error.to_owned())),
             ..Default::default()
         };
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let one_more = Expr::col(job::Column::Attempts).add(integer(1));
         let update = job::Entity::update_many().set(row).col_expr(job::Column::Attempts, one_more);
         let rows = update.filter(held(job, fence)).exec(&transaction).await.map_err(orm)?.rows_affected;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(rows > 0)
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | which settings, which pools, which pragmas? | `settings`, `connect`, `sqlite_lock` |
+//! | which settings, which pools, which pragmas? | `settings`, `connect`, `postgres`, `sqlite_lock` |
+//! | what do SeaORM's queries run on? | `transaction` |
 //! | which tables, which constraints, and why so few indexes? | `migration` |
 //! | which SQL runs for a booking? | `lane/postgres`, `lane/sqlite`; loads: `lane/load` |
 //! | which error of a driver means what? | `error` |
@@ -23,7 +24,6 @@ mod audit;
 mod audit_erase;
 mod audit_page;
 mod booking;
-mod bounded;
 mod catalog;
 mod connect;
 mod entity;
@@ -37,12 +37,14 @@ mod lane;
 mod mapping;
 mod migration;
 mod payments;
+mod postgres;
 mod retention;
 mod rewrap;
 mod second_factors;
 mod settings;
 mod sqlite_lock;
 mod tickets;
+mod transaction;
 mod unit_of_work;
 mod verify;
 

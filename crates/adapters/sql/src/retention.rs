@@ -52,7 +52,7 @@ impl Retained for Database {
             .into_tuple::<Uuid>();
         let ids = ids.all(self.reads()).await.map_err(orm)?;
         let Some(last) = ids.last().copied() else { return Ok(None) };
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let known = Condition::any()
             .add(booking_attendee::Column::Name.is_not_null())
             .add(booking_attendee::Column::Email.is_not_null());
@@ -64,19 +64,19 @@ impl Retained for Database {
         let update = booking::Entity::update_many().set(somebody).filter(booking::Column::BuyerEmail.is_not_null());
         let update = update.filter(among(&transaction, booking::Column::Id, &ids));
         update.exec(&transaction).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(Some(BookingId::new(last)))
     }
 
     async fn attendees_forgotten(&self, event: EventId, at: Timestamp) -> Result<(), StoreError> {
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let mark = Statement::from_sql_and_values(
             sea_orm::ConnectionTrait::get_database_backend(&transaction),
             "UPDATE events SET attendees_forgotten_at = $1 WHERE id = $2",
             [micros(at).into(), event.uuid().into()],
         );
         sea_orm::ConnectionTrait::execute_raw(&transaction, mark).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)
+        transaction.commit().await
     }
 
     /// Along the ids, which begin with the time, so that it needs no index over the time, which every booking would pay
@@ -97,7 +97,7 @@ impl Retained for Database {
         }
         let oldest = first(u64::from(limit)).all(self.reads()).await.map_err(orm)?;
         let ids: Vec<Uuid> = oldest.into_iter().take_while(|(_, at)| *at < before).map(|(id, _)| id).collect();
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let mark = outbox_pruning::Model { id: 1, before_at: before };
         // The mark only ever moves on.
         let later = OnConflict::column(outbox_pruning::Column::Id)
@@ -108,7 +108,7 @@ impl Retained for Database {
         mark.exec_without_returning(&transaction).await.map_err(orm)?;
         let delete = outbox::Entity::delete_many().filter(among(&transaction, outbox::Column::Id, &ids));
         let rows = delete.exec(&transaction).await.map_err(orm)?.rows_affected;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(rows)
     }
 
@@ -121,10 +121,10 @@ impl Retained for Database {
         if ids.is_empty() {
             return Ok(0);
         }
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let delete = api_key::Entity::delete_many().filter(among(&transaction, api_key::Column::Id, &ids));
         let rows = delete.exec(&transaction).await.map_err(orm)?.rows_affected;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(rows)
     }
 }

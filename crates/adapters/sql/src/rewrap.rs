@@ -46,10 +46,10 @@ impl SealedValues for Database {
             .value(Alias::new(column.column), Expr::val(stored(new)))
             .and_where(Expr::col(Alias::new(column.key)).eq(bound(row)))
             .and_where(Expr::col(Alias::new(column.column)).eq(stored(old)));
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let statement = transaction.get_database_backend().build(&update);
         let changed = transaction.execute_raw(statement).await.map_err(orm)?.rows_affected();
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(changed == 1)
     }
 }

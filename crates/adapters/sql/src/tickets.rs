@@ -42,9 +42,9 @@ impl AdmissionStore for Database {
         let taken = OnConflict::columns(number).do_nothing().to_owned();
         let row = mapping::ticket_key_row(key).into_active_model();
         let insert = ticket_key::Entity::insert(row).on_conflict(taken);
-        let transaction = self.begin_orm().await?;
+        let transaction = self.begin_unit().await?;
         let inserted = insert.exec_without_returning(&transaction).await.map_err(orm)?;
-        transaction.commit().await.map_err(orm)?;
+        transaction.commit().await?;
         Ok(inserted == 1)
     }
 }

@@ -5,15 +5,15 @@ use application::journal::{AuditRow, OutboxRow};
 use application::store::{Journal, KeptAnswers, Store, StoreError, UnitOfWork};
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
 
 use crate::audit::unsealed;
-use crate::bounded::Bounded;
 use crate::connect::Database;
 use crate::entity::{audit, audit_unsealed, idempotency_key, outbox};
 use crate::error::{bad_row, orm};
 use crate::lane::actor;
 use crate::mapping::{instant, integer, micros};
+use crate::transaction::SqlTransaction;
 
 /// Within the limit of binds of a statement on either engine, for every table.
 pub(crate) const CHUNK: usize = 1_000;
@@ -24,12 +24,12 @@ pub(crate) const CHUNK: usize = 1_000;
 pub(crate) const CHANGES_ROW: LockType = LockType::NoKeyUpdate;
 
 /// A unit of work.
-pub(crate) struct SqlUnit(pub(crate) Bounded<DatabaseTransaction>);
+pub(crate) struct SqlUnit(pub(crate) SqlTransaction);
 
 #[async_trait]
 impl Store for Database {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        Ok(Box::new(SqlUnit(self.begin_orm().await?)))
+        Ok(Box::new(SqlUnit(self.begin_unit().await?)))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -44,7 +44,7 @@ impl Store for Database {
 #[async_trait]
 impl UnitOfWork for SqlUnit {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.commit().await.map_err(orm)
+        self.0.commit().await
     }
 }
 

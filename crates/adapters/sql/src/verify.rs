@@ -7,26 +7,27 @@
 use application::store::StoreError;
 use application::verify::{Difference, Report, Verifier};
 use async_trait::async_trait;
-use futures::TryStreamExt;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::entity::idempotency_key;
 use crate::error::orm;
+use crate::transaction::SqlTransaction;
 
 /// The most differences that are told of one invariant.
 const TOLD_MAX: usize = 1_000;
+/// How many kept answers are in memory at a time.
+const READ_AT_ONCE: u64 = 1_000;
 
 #[async_trait]
 impl Verifier for Database {
     async fn verify(&self) -> Result<Report, StoreError> {
-        let snapshot = self.begin_snapshot().await?.unbounded();
+        // It takes as long as it takes, and sorts some millions of rows.
+        let snapshot = self.begin_snapshot().await?.unbounded().await?;
         if snapshot.get_database_backend() == DbBackend::Postgres {
-            // It takes as long as it takes, and sorts some millions of rows.
-            let patience = "SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'";
-            snapshot.execute_unprepared(patience).await.map_err(orm)?;
+            snapshot.execute_unprepared("SET LOCAL work_mem = '64MB'").await.map_err(orm)?;
         }
         let mut report = Report::default();
         for (table, sql) in COUNTS {
@@ -36,7 +37,7 @@ impl Verifier for Database {
             report.differences.extend(check.run(&snapshot).await?);
         }
         report.differences.extend(unreadable_answers(&snapshot).await?);
-        snapshot.commit().await.map_err(orm)?;
+        snapshot.commit().await?;
         Ok(report)
     }
 }
@@ -48,7 +49,7 @@ struct Check {
 }
 
 impl Check {
-    async fn run(&self, snapshot: &DatabaseTransaction) -> Result<Vec<Difference>, StoreError> {
+    async fn run(&self, snapshot: &SqlTransaction) -> Result<Vec<Difference>, StoreError> {
         let sql = format!("SELECT subject, detail FROM ({}) AS found LIMIT {TOLD_MAX}", self.sql);
         let rows = snapshot.query_all_raw(Statement::from_string(snapshot.get_database_backend(), sql)).await;
         let difference = |row: &sea_orm::QueryResult| {
@@ -59,7 +60,7 @@ impl Check {
     }
 }
 
-async fn count(snapshot: &DatabaseTransaction, sql: &str) -> Result<u64, StoreError> {
+async fn count(snapshot: &SqlTransaction, sql: &str) -> Result<u64, StoreError> {
     let row = snapshot.query_one_raw(Statement::from_string(snapshot.get_database_backend(), sql)).await;
     let rows = row.map_err(orm)?.map(|row| row.try_get::<i64>("", "n")).transpose().map_err(orm)?;
     Ok(rows.unwrap_or_default().unsigned_abs())
@@ -67,16 +68,26 @@ async fn count(snapshot: &DatabaseTransaction, sql: &str) -> Result<u64, StoreEr
 
 /// A kept answer that cannot be read could not be replayed either. Only the newest PostgreSQL knows what JSON is in a
 /// text, hence this one is checked here.
-async fn unreadable_answers(snapshot: &DatabaseTransaction) -> Result<Vec<Difference>, StoreError> {
-    let mut rows = idempotency_key::Entity::find().stream(snapshot).await.map_err(orm)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.try_next().await.map_err(orm)? {
-        if serde_json::from_str::<IgnoredAny>(&row.snapshot).is_err() && found.len() < TOLD_MAX {
-            let detail = format!("{}: the kept answer of the key {} is no JSON", row.caller, row.word);
-            found.push(Difference { invariant: "kept_answers", detail });
+async fn unreadable_answers(snapshot: &SqlTransaction) -> Result<Vec<Difference>, StoreError> {
+    use idempotency_key::Column;
+    let mut cursor = idempotency_key::Entity::find().cursor_by((Column::Caller, Column::Word));
+    let (mut found, mut last) = (Vec::new(), None);
+    loop {
+        if let Some(last) = last.take() {
+            cursor.after(last);
+        }
+        let rows = cursor.first(READ_AT_ONCE).all(snapshot).await.map_err(orm)?;
+        for row in &rows {
+            if serde_json::from_str::<IgnoredAny>(&row.snapshot).is_err() && found.len() < TOLD_MAX {
+                let detail = format!("{}: the kept answer of the key {} is no JSON", row.caller, row.word);
+                found.push(Difference { invariant: "kept_answers", detail });
+            }
+        }
+        match rows.into_iter().next_back() {
+            Some(row) => last = Some((row.caller, row.word)),
+            None => return Ok(found),
         }
     }
-    Ok(found)
 }
 
 const COUNTS: [(&str, &str); 13] = [

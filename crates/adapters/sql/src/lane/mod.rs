@@ -3,12 +3,11 @@
 //! The only raw statements of this crate are here, since here each microsecond counts: `postgres` and `sqlite` lock lanes
 //! and write batches, each in the way that its engine does fastest. What a batch must load (rarely, for the desk
 //! remembers the sale of a lane by its version) is ordinary SeaORM, in `load`; what a batch seldom writes is so too, in
-//! `rare`. Both run on the very connection of the transaction, by [`LaneConnection`].
+//! `rare`. Both run on the very connection of the transaction, by [`SqlTransaction`].
 //!
 //! Whoever is done without anything to write commits all the same: it costs one round trip and no write, and the lanes
 //! are free when it returns. Dropping a transaction rolls it back in the background.
 
-mod connection;
 mod load;
 mod postgres;
 mod rare;
@@ -39,7 +38,7 @@ use uuid::Uuid;
 use crate::connect::{Database, Engine};
 use crate::error::bad_row;
 use crate::mapping::{instant, integer, micros};
-use connection::LaneConnection;
+use crate::transaction::SqlTransaction;
 
 #[async_trait]
 impl LaneStore for Database {
@@ -53,9 +52,7 @@ impl LaneStore for Database {
         // It sees what was committed while it waited: on PostgreSQL each statement takes a new snapshot, and on SQLite
         // the transaction began when the writer was free.
         let found = load::outbox_has(&connection, proof.uuid()).await?;
-        Box::new(OpenLanes(connection)).commit().await.map_err(|error| match error {
-            CommitError::RolledBack(error) | CommitError::Unknown(error) => error,
-        })?;
+        connection.commit().await?;
         Ok(found)
     }
 }
@@ -71,7 +68,7 @@ impl Database {
 }
 
 /// A transaction with the lanes that it has locked, and those that others hold.
-type Opened = (LaneConnection, Vec<LockedLane>, Vec<LaneKey>);
+type Opened = (SqlTransaction, Vec<LockedLane>, Vec<LaneKey>);
 
 /// A lane as it was read and locked.
 type LaneRow = (Uuid, i64, i64);
@@ -91,7 +88,7 @@ fn kept_answer((caller, word, fingerprint, snapshot, kept_at): AnswerRow) -> Res
 }
 
 /// A transaction of the desk.
-struct OpenLanes(LaneConnection);
+struct OpenLanes(SqlTransaction);
 
 #[async_trait]
 impl LaneTransaction for OpenLanes {
@@ -149,8 +146,8 @@ impl LaneTransaction for OpenLanes {
             return Ok(Vec::new());
         }
         let rows = match &mut self.0 {
-            LaneConnection::Postgres(slot) => postgres::kept_answers(slot.get_mut(), keys).await?,
-            LaneConnection::Sqlite(slot) => sqlite::kept_answers(slot.get_mut(), keys).await?,
+            SqlTransaction::Postgres(slot) => postgres::kept_answers(slot.get_mut(), keys).await?,
+            SqlTransaction::Sqlite(slot) => sqlite::kept_answers(slot.get_mut(), keys).await?,
         };
         rows.into_iter().map(kept_answer).collect()
     }
@@ -158,17 +155,14 @@ impl LaneTransaction for OpenLanes {
     async fn write(&mut self, changes: &LaneChanges) -> Result<(), StoreError> {
         rare::before(&self.0, changes).await?;
         match &mut self.0 {
-            LaneConnection::Postgres(slot) => postgres::write(slot.get_mut(), changes).await?,
-            LaneConnection::Sqlite(slot) => sqlite::write(slot.get_mut(), changes).await?,
+            SqlTransaction::Postgres(slot) => postgres::write(slot.get_mut(), changes).await?,
+            SqlTransaction::Sqlite(slot) => sqlite::write(slot.get_mut(), changes).await?,
         }
         rare::after(&self.0, changes).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), CommitError> {
-        match self.0 {
-            LaneConnection::Postgres(slot) => slot.into_inner().commit().await,
-            LaneConnection::Sqlite(transaction) => sqlite::commit(transaction.into_inner()).await,
-        }
+        self.0.commit_or_tell().await
     }
 }
 

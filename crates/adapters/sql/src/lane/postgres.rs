@@ -1,50 +1,36 @@
-//! PostgreSQL: its connections for the desk, the lock on lanes, and the batch as one statement over arrays.
-//!
-//! The connections are kept here rather than in a pool of sqlx, which would ask each one whether it still lives before
-//! and after each use: a round trip that a batch of one booking would feel. A connection that fails is thrown away, and
-//! a transaction that cannot begin on one that had been idle begins again on a new one: so a restarted database is met
-//! by the first batch after it.
+//! PostgreSQL: the desk's own connections, the lock on lanes, and the batch as one statement over arrays.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::LazyLock;
 
-use application::booking::{BookingChange, CommitError, LaneChanges, LaneKey, LaneWait, LockedLane, ProviderEventRow};
+use application::booking::{BookingChange, LaneChanges, LaneKey, LaneWait, LockedLane, ProviderEventRow};
 use application::idempotency::{IdempotencyKey, KEPT_FOR};
 use application::store::StoreError;
 use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booking, BookingItem, Buyer};
 use domain::payment::{LedgerEntry, Payment, Refund};
 use domain::{EmailAddress, PoolId};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions, FromRow, IntoArguments, Postgres};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sqlx::{FromRow, Postgres};
 use uuid::Uuid;
 
-use super::connection::LaneConnection;
 use super::{
     AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, renewed,
     standing, type_of,
 };
 use crate::audit::unsealed;
-use crate::bounded::within;
-use crate::error::{self, NoAnswer, raw};
+use crate::error::raw;
 use crate::mapping::{
     account_code, channel_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
     refund_status_code, status_code, ticket_status_code,
 };
+use crate::postgres::{PostgresPool, Slot};
 use crate::settings::DatabaseSettings;
+use crate::transaction::SqlTransaction;
 
 /// The desk's own connections.
-pub(crate) struct PostgresLanes(Arc<Pool>);
-
-struct Pool {
-    options: PgConnectOptions,
-    set_up: String,
-    idle: Mutex<Vec<PgConnection>>,
-    permits: Arc<Semaphore>,
-    patience: Duration,
-    answer_within: Duration,
+pub(crate) struct PostgresLanes {
+    pool: PostgresPool,
     #[cfg(feature = "negative-control")]
     skip_lane_lock: bool,
 }
@@ -64,16 +50,11 @@ impl PostgresLanes {
         );
         #[cfg(feature = "negative-control")]
         let set_up = set_up + NO_LOCK;
-        Self(Arc::new(Pool {
-            options,
-            set_up,
-            idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(settings.lane_connections_max as usize)),
-            patience: settings.connect_timeout,
-            answer_within: settings.answer_within(),
+        Self {
+            pool: PostgresPool::new(options, set_up, settings.lane_connections_max, settings),
             #[cfg(feature = "negative-control")]
             skip_lane_lock: settings.negative_control.skip_lane_lock,
-        }))
+        }
     }
 
     /// Begins a transaction and locks these lanes.
@@ -83,147 +64,28 @@ impl PostgresLanes {
             LaneWait::Queue => "lock_lanes",
         };
         #[cfg(feature = "negative-control")]
-        let lock = if self.0.skip_lane_lock { "look_at_lanes" } else { lock };
+        let lock = if self.skip_lane_lock { "look_at_lanes" } else { lock };
         let ids = keys.iter().map(Uuid::to_string).collect::<Vec<_>>().join(",");
         // Both at once: a batch of one booking would feel another round trip.
-        let (mut slot, rows) = self.open(&format!("BEGIN; EXECUTE {lock}('{{{ids}}}')")).await?;
-        let busy = if rows.len() == keys.len() { Vec::new() } else { slot.existing_but(keys, &rows).await? };
+        let begin = format!("BEGIN; EXECUTE {lock}('{{{ids}}}')");
+        let (mut slot, rows) = self.pool.begin(&begin).await.map_err(raw)?;
+        let rows: Vec<LaneRow> = rows.iter().map(LaneRow::from_row).collect::<Result<_, _>>().map_err(raw)?;
+        let busy = if rows.len() == keys.len() { Vec::new() } else { existing_but(&mut slot, keys, &rows).await? };
         let locked: Vec<LockedLane> = rows.into_iter().map(locked_lane).collect::<Result<_, _>>()?;
-        Ok((LaneConnection::Postgres(tokio::sync::Mutex::new(slot)), locked, busy))
+        Ok((SqlTransaction::Postgres(tokio::sync::Mutex::new(slot)), locked, busy))
     }
 
-    /// A connection on which a transaction has begun by these statements, and the lanes that they answer.
-    async fn open(&self, begin: &str) -> Result<(Slot, Vec<LaneRow>), StoreError> {
-        let pool = &self.0;
-        let waited = tokio::time::timeout(pool.patience, Arc::clone(&pool.permits).acquire_owned()).await;
-        let permit = match waited {
-            Ok(Ok(permit)) => permit,
-            _ => return Err(StoreError::Unavailable(Box::new(NoAnswer))),
-        };
-        let known = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut slot = Slot { pool: Arc::clone(pool), connection: known, permit: Some(permit) };
-        if slot.connection.is_some() {
-            match slot.begin(begin).await {
-                Ok(rows) => return Ok((slot, rows)),
-                Err(error) if slot.connection.is_some() => return Err(raw(error)),
-                // What idled beside a connection that is dead is most likely dead too.
-                Err(_) => pool.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
-            }
-        }
-        slot.connection = Some(pool.connect().await.map_err(raw)?);
-        let rows = slot.begin(begin).await.map_err(raw)?;
-        Ok((slot, rows))
+    /// Ends the connections that idle, and makes no more.
+    pub(crate) fn close(&self) {
+        self.pool.close();
     }
 }
 
-impl Pool {
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let connect = async {
-            let mut connection = self.options.connect().await?;
-            sqlx::raw_sql(AssertSqlSafe(self.set_up.clone())).execute(&mut connection).await?;
-            Ok(connection)
-        };
-        within(self.patience, connect).await
-    }
-}
-
-/// A connection with an open transaction; without a connection, once it has failed.
-pub(super) struct Slot {
-    pool: Arc<Pool>,
-    connection: Option<PgConnection>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Slot {
-    pub(super) async fn execute<'q, A>(&mut self, query: Query<'q, Postgres, A>) -> Result<PgQueryResult, sqlx::Error>
-    where
-        A: IntoArguments<Postgres> + Send + 'q,
-    {
-        let time = self.pool.answer_within;
-        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let answer = within(time, query.execute(connection)).await;
-        self.keep_if_alive(answer)
-    }
-
-    pub(super) async fn fetch_all<'q, A>(&mut self, query: Query<'q, Postgres, A>) -> Result<Vec<PgRow>, sqlx::Error>
-    where
-        A: IntoArguments<Postgres> + Send + 'q,
-    {
-        let time = self.pool.answer_within;
-        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let answer = within(time, query.fetch_all(connection)).await;
-        self.keep_if_alive(answer)
-    }
-
-    async fn fetch<T>(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<T>, sqlx::Error>
-    where
-        T: for<'r> FromRow<'r, PgRow>,
-    {
-        self.fetch_all(query).await?.iter().map(T::from_row).collect()
-    }
-
-    /// Runs several statements in one round trip.
-    async fn begin(&mut self, statements: &str) -> Result<Vec<LaneRow>, sqlx::Error> {
-        let time = self.pool.answer_within;
-        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let statements = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
-        let answer = within(time, statements.fetch_all(connection)).await;
-        self.keep_if_alive(answer)?.iter().map(LaneRow::from_row).collect()
-    }
-
-    /// Throws the connection away after an error that leaves nothing to use.
-    fn keep_if_alive<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        let dead = match &answer {
-            Ok(_) => false,
-            Err(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code.starts_with("25P")),
-            Err(_) => true,
-        };
-        if dead {
-            self.throw_away();
-        }
-        answer
-    }
-
-    /// Those of the asked lanes that exist and were not had.
-    async fn existing_but(&mut self, keys: &[Uuid], had: &[LaneRow]) -> Result<Vec<LaneKey>, StoreError> {
-        let missing: Vec<Uuid> = keys.iter().filter(|key| !had.iter().any(|(had, ..)| had == *key)).copied().collect();
-        let rows: Vec<(Uuid,)> = self.fetch(sqlx::query(EXISTING).bind(&missing)).await.map_err(raw)?;
-        Ok(rows.into_iter().map(|(key,)| LaneKey::new(key)).collect())
-    }
-
-    pub(super) async fn commit(mut self) -> Result<(), CommitError> {
-        self.execute(sqlx::query("COMMIT")).await.map_err(error::commit)?;
-        self.put_back();
-        Ok(())
-    }
-
-    fn throw_away(&mut self) {
-        self.connection = None;
-    }
-
-    fn put_back(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        }
-    }
-}
-
-impl Drop for Slot {
-    /// Rolls back in the background, and keeps the connection if that works. Its permit is given back only then.
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let mut slot = Self { pool: Arc::clone(&self.pool), connection: Some(connection), permit: self.permit.take() };
-        runtime.spawn(async move {
-            match slot.execute(sqlx::query("ROLLBACK")).await {
-                Ok(_) => slot.put_back(),
-                // Never a second round of this.
-                Err(_) => slot.throw_away(),
-            }
-        });
-    }
+/// Those of the asked lanes that exist and were not had.
+async fn existing_but(slot: &mut Slot, keys: &[Uuid], had: &[LaneRow]) -> Result<Vec<LaneKey>, StoreError> {
+    let missing: Vec<Uuid> = keys.iter().filter(|key| !had.iter().any(|(had, ..)| had == *key)).copied().collect();
+    let rows: Vec<(Uuid,)> = slot.fetch(sqlx::query(EXISTING).bind(&missing)).await.map_err(raw)?;
+    Ok(rows.into_iter().map(|(key,)| LaneKey::new(key)).collect())
 }
 
 /// Told to each connection, so that they can be called by name together with `BEGIN`.

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use application::booking::{BookingChange, CommitError, LaneChanges, LockedLane, PoolChange, ProviderEventRow};
+use application::booking::{BookingChange, LaneChanges, LockedLane, PoolChange, ProviderEventRow};
 use application::idempotency::{IdempotencyKey, KEPT_FOR, KeptAnswer};
 use application::journal::{AuditRow, OutboxRow};
 use application::store::StoreError;
@@ -18,18 +18,18 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
 use uuid::Uuid;
 
-use super::connection::LaneConnection;
 use super::{
     AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, renewed,
     standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
-use crate::error::{self, raw};
+use crate::error::raw;
 use crate::mapping::{
     account_code, channel_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
     refund_status_code, status_code, ticket_status_code,
 };
+use crate::transaction::SqlTransaction;
 
 /// Begins a transaction, which holds the only writer's lock and so every lane's.
 pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
@@ -48,12 +48,7 @@ pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, 
             locked.push(locked_lane(row)?);
         }
     }
-    Ok((LaneConnection::Sqlite(tokio::sync::Mutex::new(transaction)), locked, Vec::new()))
-}
-
-/// Commits. SQLite answers for itself: it is durable, or it was not done.
-pub(super) async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), CommitError> {
-    transaction.commit().await.map_err(error::commit)
+    Ok((SqlTransaction::Sqlite(tokio::sync::Mutex::new(transaction)), locked, Vec::new()))
 }
 
 /// What was kept under these keys.
