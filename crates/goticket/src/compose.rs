@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use adapter_document::{PdfPrinter, PrinterLimits};
 use adapter_mail::SystemMailer;
 use adapter_sql::Database;
 use adapter_system::{
@@ -187,6 +188,7 @@ impl Application {
             catalog: catalog.clone(),
             signer: Arc::new(Ed25519Signer),
             sealer: Arc::clone(&sealer),
+            printer: Arc::new(PdfPrinter::try_new(PrinterLimits::default())?),
             clock: Arc::clone(&ground.clock),
             ids: Arc::clone(&ground.ids),
         };

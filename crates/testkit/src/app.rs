@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use adapter_document::{PdfPrinter, PrinterLimits};
 use adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use adapter_memory::MemoryRateLimiter;
 use adapter_sql::Database;
@@ -181,6 +182,7 @@ impl TestApp {
             catalog: catalog.clone(),
             signer: Arc::new(Ed25519Signer),
             sealer: sealer(),
+            printer: Arc::new(PdfPrinter::try_new(PrinterLimits::default()).expect("a font")),
             clock: Arc::new(clock.clone()),
             ids: ids.clone(),
         };

@@ -6,6 +6,7 @@ use adapter_system::Ed25519Signer;
 use application::admission::AdmissionStore;
 use application::audit::Signer;
 use application::clock::Clock;
+use axum::http::Method;
 use chrono::TimeDelta;
 use domain::EventId;
 use domain::admission::{CodeClaims, SignedCode, Validity};
@@ -68,6 +69,17 @@ async fn from_hold_to_revocation(engine: Engine) {
         let qr = world.buyer.get(text(&ticket["qr"])).await;
         assert_eq!((qr.status.as_u16(), qr.header("content-type")), (200, Some("image/svg+xml")));
         assert!(qr.text.contains("<svg") && !qr.text.contains("GT1:"));
+        let pdf = text(&ticket["pdf"]);
+        let sheet = world.buyer.get(pdf).await;
+        assert_eq!((sheet.status.as_u16(), sheet.header("content-type")), (200, Some("application/pdf")));
+        assert_eq!(sheet.header("cache-control"), Some("private, no-store"));
+        assert!(sheet.text.starts_with("%PDF-") && !sheet.text.contains("GT1:"));
+        assert_eq!(world.organizer.get(pdf).await.text, sheet.text, "the same bytes for everybody who may have them");
+        let polish = world.buyer.send(Method::GET, pdf, &[("accept-language", "pl")], None).await;
+        let phone = world.buyer.get(&format!("{pdf}?paper=phone")).await;
+        assert_eq!((polish.status.as_u16(), phone.status.as_u16()), (200, 200));
+        assert!(polish.text != sheet.text && phone.text != sheet.text && phone.text != polish.text);
+        world.buyer.get(&format!("{pdf}?paper=a3")).await.problem(400, "malformed_request");
     }
     let codes: std::collections::BTreeSet<_> = issued.iter().map(|ticket| text(&ticket["code"])).collect();
     assert_eq!(codes.len(), 3);
@@ -79,12 +91,13 @@ async fn from_hold_to_revocation(engine: Engine) {
     world.buyer.act(&format!("{free}/cancel")).await.expect(200);
     for ticket in tickets(&world.buyer, &free).await {
         assert_eq!(
-            (&ticket["status"], &ticket["code"], &ticket["qr"]),
-            (&json!("revoked"), &Value::Null, &Value::Null)
+            (&ticket["status"], &ticket["code"], &ticket["qr"], &ticket["pdf"]),
+            (&json!("revoked"), &Value::Null, &Value::Null, &Value::Null)
         );
     }
     let id = text(&given[0]["id"]);
     world.buyer.get(&format!("/api/v1/tickets/{id}/qr.svg")).await.problem(409, "invalid_state");
+    world.buyer.get(&format!("/api/v1/tickets/{id}/ticket.pdf")).await.problem(409, "invalid_state");
     world.buyer.act(&format!("/api/v1/tickets/{id}/reissue")).await.problem(409, "invalid_state");
     assert_sound(&world.app.database).await;
     world.app.stop().await;
@@ -130,6 +143,7 @@ async fn another_issue(engine: Engine) {
     for caller in [&world.stranger, &world.app.account("other", domain::identity::Role::User).await] {
         caller.post(&format!("{path}/transfer"), &json!({ "name": " " })).await.problem(404, "not_found");
         caller.get(&format!("{path}/qr.svg")).await.problem(404, "not_found");
+        caller.get(&format!("{path}/ticket.pdf")).await.problem(404, "not_found");
     }
     let nowhere = format!("/api/v1/tickets/{}/reissue", Uuid::nil());
     world.buyer.act(&nowhere).await.problem(404, "not_found");

@@ -1,11 +1,11 @@
 //! `/bookings/{bookingId}/tickets` and `/tickets`: tickets with their codes, issued anew, passed on.
 
-use application::admission::IssuedTicket;
+use application::admission::{IssuedTicket, Paper};
 use application::error::AppError;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::HeaderName;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use domain::admission::{CodeText, TicketStatus};
@@ -14,12 +14,13 @@ use domain::{BookingId, TicketId};
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::extract::{Acting, Ids, Json};
+use crate::extract::client::Client;
+use crate::extract::{Acting, Ids, Json, Params};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list_tickets))
         .routes(routes!(show_qr))
+        .routes(routes!(print_ticket))
         .routes(routes!(reissue_ticket))
         .routes(routes!(transfer_ticket))
 }
@@ -69,6 +71,9 @@ pub(crate) struct TicketBody {
     /// Where its QR code is; null where the ticket is revoked.
     #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/qr.svg")]
     qr: Option<String>,
+    /// Where it is as a PDF; null where the ticket is revoked.
+    #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/ticket.pdf")]
+    pdf: Option<String>,
 }
 
 /// Whether a ticket lets in.
@@ -125,6 +130,7 @@ impl From<IssuedTicket> for TicketBody {
             issue: ticket.issue,
             first_admitted_at,
             qr: code.is_some().then(|| format!("/api/v1/tickets/{id}/qr.svg")),
+            pdf: code.is_some().then(|| format!("/api/v1/tickets/{id}/ticket.pdf")),
             code: code.map(|code| code.expose().to_owned()),
             // Whose name was erased is told like who was never named.
             attendee: attendee.map(HolderBody::from).filter(|holder| holder.name.is_some() || holder.email.is_some()),
@@ -165,6 +171,65 @@ async fn show_qr(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> 
     let issued = state.tickets().ticket(&acting.agent, TicketId::new(ticket)).await?;
     let Some(code) = issued.code else { return Err(AppError::InvalidState("the ticket is revoked".into()).into()) };
     Ok((NOT_KEPT, [(CONTENT_TYPE, "image/svg+xml")], drawn(&code)?).into_response())
+}
+
+/// How a ticket is printed.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PrintQuery {
+    /// How large the sheet is.
+    #[param(inline)]
+    #[serde(default)]
+    paper: PaperBody,
+}
+
+/// How large a sheet is.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PaperBody {
+    /// For printers.
+    #[default]
+    A4,
+    /// For the screen of a telephone.
+    Phone,
+}
+
+impl From<PaperBody> for Paper {
+    fn from(paper: PaperBody) -> Self {
+        match paper {
+            PaperBody::A4 => Self::A4,
+            PaperBody::Phone => Self::Phone,
+        }
+    }
+}
+
+/// Prints a ticket
+///
+/// As a PDF in English or Polish, as `Accept-Language` wishes; the same ticket has the same bytes each time. For its buyer
+/// and its organizer.
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}/ticket.pdf", operation_id = "printTicket", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket."), PrintQuery),
+    responses((status = 200, description = "The ticket on paper.", body = Vec<u8>, content_type = "application/pdf")),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn print_ticket(
+    State(state): State<AppState>,
+    acting: Acting,
+    client: Client,
+    ids: Ids<1>,
+    Params(query): Params<PrintQuery>,
+) -> Result<Response, Problem> {
+    let (Ids([ticket]), paper) = (ids, query.paper.into());
+    let printed = state.tickets().printed(&acting.agent, TicketId::new(ticket), client.language, paper).await?;
+    let about = [
+        (CONTENT_TYPE, "application/pdf"),
+        (CONTENT_DISPOSITION, "inline; filename=\"ticket.pdf\""),
+        (VARY, "accept-language"),
+    ];
+    Ok((NOT_KEPT, about, printed).into_response())
 }
 
 /// The code in the alphanumeric mode of QR, which its characters fit, so that its squares are as large as can be.

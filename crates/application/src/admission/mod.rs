@@ -8,6 +8,7 @@ mod door;
 mod journal;
 mod keys;
 mod ports;
+mod printing;
 mod snapshot;
 mod tickets;
 
@@ -15,5 +16,6 @@ pub use door::Presented;
 pub(crate) use journal::of_check_in;
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
 pub use ports::AdmissionStore;
+pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};
 pub(crate) use snapshot::{read_scan, scan};
 pub use tickets::{IssuedTicket, TicketPorts, Tickets};

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use domain::admission::{CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
 use domain::booking::{Attendee, Booking};
-use domain::{BookingId, EventId, TicketId, Timestamp};
+use domain::{BookingId, EventId, Language, TicketId, Timestamp};
 use moka::future::Cache;
 
 use super::keys::EventKeys;
+use super::printing::{Paper, PrintError, TicketPrinter, TicketSheet};
 use crate::access::{Agent, Operation, Subject};
 use crate::admission::AdmissionStore;
 use crate::audit::Signer;
@@ -45,6 +46,8 @@ pub struct TicketPorts {
     pub signer: Arc<dyn Signer>,
     /// Seals the keys.
     pub sealer: Arc<dyn Sealer>,
+    /// Prints.
+    pub printer: Arc<dyn TicketPrinter>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -99,6 +102,45 @@ impl Tickets {
         let booking = self.ports.bookings.booking(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
         self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "ticket").await?;
         self.one(ticket, &booking).await
+    }
+
+    /// One ticket on paper, as a PDF, which bears its code.
+    ///
+    /// # Errors
+    /// As [`tickets`](Self::tickets); [`AppError::InvalidState`] where it is revoked; and [`AppError::busy`] where too many
+    /// are printed at the same time.
+    pub async fn printed(
+        &self,
+        agent: &Agent,
+        id: TicketId,
+        language: Language,
+        paper: Paper,
+    ) -> Result<Vec<u8>, AppError> {
+        let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
+        let booking = self.ports.bookings.booking(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
+        self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "ticket").await?;
+        let issued = self.one(ticket, &booking).await?;
+        let code = issued.code.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
+        let seen = self.ports.events.sale(booking.event).await?.ok_or(AppError::NotFound("event"))?;
+        let of_type = booking.items.iter().find(|item| item.ticket_type == issued.ticket.ticket_type);
+        let sheet = TicketSheet {
+            language,
+            paper,
+            event: seen.sale.event.terms.clone(),
+            ticket_type: of_type.map(|item| item.name.as_str().to_owned()).unwrap_or_default(),
+            attendee: issued.attendee.and_then(|attendee| attendee.name).map(|name| name.as_str().to_owned()),
+            reference: booking.reference.to_string(),
+            unit: issued.ticket.unit,
+            units: booking.units(),
+            code,
+        };
+        self.ports.printer.print(sheet).await.map_err(|error| match error {
+            PrintError::Busy => AppError::busy(),
+            PrintError::Failed(cause) => {
+                tracing::error!("A ticket cannot be printed: {cause}");
+                AppError::Internal
+            }
+        })
     }
 
     /// Another code for the same person: from this commit on the one before opens nothing.
