@@ -147,7 +147,7 @@ impl Application {
     ///
     /// # Errors
     /// If there is no master key, or it does not fit the database.
-    pub async fn start(ground: Ground, settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn start(ground: Ground, settings: &Settings, providers: Providers) -> anyhow::Result<Self> {
         let sealer = sealer(settings)?;
         let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer)).await?);
         let database = Arc::new(ground.database.clone());
@@ -177,7 +177,7 @@ impl Application {
             catalog: Arc::clone(&catalog),
             clock: Arc::clone(&ground.clock),
             ids: Arc::clone(&ground.ids),
-            providers: Providers::default(),
+            providers,
         };
         let payments = Arc::new(Payments::new(ports));
         let ports = TicketPorts {

@@ -5,6 +5,7 @@
 //!
 //! To add a command: its words in `cli`, a file in `command`, its arm in `command::run`.
 
+pub mod cashier;
 mod cli;
 mod command;
 pub mod compose;

@@ -198,6 +198,7 @@ mod tests {
             start_at: at("2027-01-22T18:00:00Z"),
             end_at: at("2027-01-22T22:00:00Z"),
             hold: TimeDelta::minutes(15),
+            pricing: None,
         }
     }
 

@@ -8,6 +8,7 @@ use application::catalog::{Catalog, CreateEvent, EventFilter, SeenSale};
 use application::error::AppError;
 use application::identity::{IdentityReads, NewUser};
 use application::origin::{Factor, Origin, Principal};
+use application::payment::Providers;
 use chrono::{Days, NaiveTime};
 use domain::booking::SaleChange;
 use domain::catalog::{EventStatus, NewTicketType, Organizer, StatusChange};
@@ -79,7 +80,7 @@ async fn tokens(settings: &Settings, arguments: &Tokens) -> anyhow::Result<ExitC
 
 async fn seed_beside(settings: &Settings) -> anyhow::Result<ExitCode> {
     let ground = open(settings).await?;
-    let application = Application::start(ground, settings).await?;
+    let application = Application::start(ground, settings, Providers::default()).await?;
     let seeded = seed(&application).await;
     application.desk.close().await;
     application.ground.database.close().await;

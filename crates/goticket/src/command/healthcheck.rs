@@ -1,6 +1,6 @@
 //! `goticket healthcheck`: for containers and supervisors that have no HTTP client.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::cashier::reachable;
 use crate::cli::Healthcheck;
 use crate::config::Settings;
 use crate::output;
@@ -29,16 +30,6 @@ pub(super) async fn run(settings: Settings, arguments: Healthcheck) -> anyhow::R
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a server is found that listens on all interfaces.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
 async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<u16> {
     let mut stream = TcpStream::connect(address).await.context("nobody listens")?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
@@ -48,18 +39,4 @@ async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<u16> {
     let status =
         answer.strip_prefix(b"HTTP/1.1 ").and_then(|rest| std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok());
     status.context("what listens there does not speak HTTP")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_all_interfaces_is_asked_on_the_loopback() {
-        for (listens, asked) in
-            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:8080", "[::1]:8080"), ("10.0.0.7:80", "10.0.0.7:80")]
-        {
-            assert_eq!(reachable(listens.parse().unwrap()), asked.parse().unwrap());
-        }
-    }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::demo;
+use crate::cashier::Cashier;
 use crate::cli::Serve;
 use crate::compose::{Application, Ground};
 use crate::config::{Ops, Settings};
@@ -85,12 +86,13 @@ async fn start(settings: &Settings, metrics: Metrics) -> anyhow::Result<Running>
     let ops = bind(settings.ops.address, "ops.address").await?;
     let ground = Ground::open(settings, true).await?;
     ground.migrate(settings).await?;
-    let application = Application::start(ground, settings).await?;
+    let cashier = Cashier::start(settings, public.local_addr()?, &ground.clock, &ground.ids).await?;
+    let application = Application::start(ground, settings, cashier.providers.clone()).await?;
     let tls = match settings.http.tls_files() {
         Some(files) => Some(Arc::new(Tls::load(files).await.context("TLS (`http.tls`)")?)),
         None => None,
     };
-    Ok(Running::start(application, settings, (public, tls), ops, metrics)?)
+    Ok(Running::start(application, cashier, settings, (public, tls), ops, metrics)?)
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
@@ -130,6 +132,9 @@ fn greet(settings: &Settings, running: &Running, took: Duration) {
             settings.mails_dir().display()
         ),
     }
+    if let Some(url) = running.cashier.sandbox_url() {
+        tracing::warn!("Payments are make believe (`payments.provider`): the sandbox is on {url}");
+    }
     tracing::info!("To make an admin: goticket user create --email you@example.com --role admin --password-stdin");
     if settings.demo.enabled {
         tracing::warn!("This instance is marked as a demo: whoever has its command line can make tokens for anybody");
@@ -146,6 +151,7 @@ fn master_key(settings: &Settings) -> String {
 /// A server with all that runs in it.
 struct Running {
     application: Application,
+    cashier: Cashier,
     http: SocketAddr,
     ops: SocketAddr,
     /// Connections of the public address.
@@ -165,6 +171,7 @@ struct Running {
 impl Running {
     fn start(
         application: Application,
+        cashier: Cashier,
         settings: &Settings,
         (public, tls): (TcpListener, Option<Arc<Tls>>),
         ops: TcpListener,
@@ -174,6 +181,7 @@ impl Running {
             http: public.local_addr()?,
             ops: ops.local_addr()?,
             application,
+            cashier,
             connections: TaskTracker::new(),
             background: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -252,7 +260,7 @@ impl Running {
     }
 
     /// Readiness off, no more connections, in-flight requests to their end, the desk flushed, everything stopped.
-    async fn stop(&self, settings: &Settings) {
+    async fn stop(self, settings: &Settings) {
         let began = Instant::now();
         self.application.health.drain();
         tokio::time::sleep(settings.http.shutdown_lead.std()).await;
@@ -266,6 +274,7 @@ impl Running {
         if timeout(CLOSE_WITHIN, self.application.desk.close()).await.is_err() {
             tracing::error!("The booking desk was not done in time");
         }
+        self.cashier.stop().await;
         self.end.cancel();
         self.background.close();
         if timeout(CLOSE_WITHIN, self.background.wait()).await.is_err() {

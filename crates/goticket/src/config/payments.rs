@@ -8,6 +8,8 @@ use adapter_payment::{Behaviour, SandboxSettings};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::cashier::reachable;
+
 use super::error::{Wrong, check_range};
 use super::{Breaker, HumanDuration, Secret, Settings};
 
@@ -132,6 +134,15 @@ impl Settings {
     #[must_use]
     pub fn webhook_url(&self, server: &str) -> String {
         format!("{server}/api/v1/webhooks/sandbox")
+    }
+
+    /// The same for a sandbox in the process of the server that listens there: past every proxy, unless that speaks TLS,
+    /// where only its public name has a certificate.
+    #[must_use]
+    pub fn own_webhook_url(&self, server: SocketAddr) -> String {
+        let near = format!("http://{}", reachable(server));
+        let near = if self.http.tls_files().is_some() { self.http.public_url() } else { near };
+        self.payments.sandbox.webhook_url.clone().unwrap_or_else(|| self.webhook_url(&near))
     }
 
     /// Where the sandbox keeps its books.
