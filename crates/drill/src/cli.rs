@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::console::Progress;
 use crate::report::Section;
 use crate::scenario::browse::Browse;
+use crate::scenario::checkout::Checkout;
 use crate::scenario::crash::Crash;
 use crate::scenario::credential_stuffing::CredentialStuffing;
 use crate::scenario::hot_event::HotEvent;
@@ -18,7 +19,7 @@ use crate::scenario::overload::Overload;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
 use crate::scenario::{
-    browse, crash, credential_stuffing, hot_event, idle, lists, login_storm, overload, race, sold_out,
+    browse, checkout, crash, credential_stuffing, hot_event, idle, lists, login_storm, overload, race, sold_out,
 };
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
@@ -84,6 +85,7 @@ pub(crate) enum Command {
     Race(Race),
     SoldOut(SoldOut),
     Browse(Browse),
+    Checkout(Checkout),
     Overload(Overload),
     Lists(Lists),
     Crash(Crash),
@@ -153,6 +155,7 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::Race(options) => Box::pin(race::run(bench, &common.ground()?, options)).await,
         Command::SoldOut(options) => Box::pin(sold_out::run(bench, &common.ground()?, options)).await,
         Command::Browse(options) => Box::pin(browse::run(bench, &common.ground()?, options)).await,
+        Command::Checkout(options) => Box::pin(checkout::run(bench, &common.ground()?, options)).await,
         Command::Overload(options) => Box::pin(overload::run(bench, &common.ground()?, options)).await,
         Command::Lists(options) => Box::pin(lists::run(bench, &common.ground()?, options)).await,
         Command::Crash(options) => Box::pin(crash::run(bench, &common.ground()?, options)).await,

@@ -123,6 +123,10 @@ async fn converse<S: Script>(script: &mut S, link: &mut Connection, shared: &Sha
             Ok(reply) => {
                 let verdict = script.answered(&reply);
                 shared.recorder.borrow_mut().answer(due, Instant::now(), &reply, verdict);
+                let rest = script.rest();
+                if !rest.is_zero() {
+                    sleep(rest).await;
+                }
             }
             Err(error) => {
                 script.lost();

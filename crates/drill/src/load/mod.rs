@@ -17,6 +17,8 @@ pub(crate) use phase::{Latency, Phase};
 pub(crate) use recorder::Slot;
 pub(crate) use timing::{Timing, ms};
 
+use std::time::Duration;
+
 use crate::wire::Reply;
 
 /// What one connection says and hears.
@@ -27,6 +29,10 @@ pub(crate) trait Script {
     fn answered(&mut self, reply: &Reply<'_>) -> Verdict;
     /// No answer came; the request may have been done or not.
     fn lost(&mut self) {}
+    /// How long it does nothing before its next request.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The kinds of answer that are counted and timed apart.

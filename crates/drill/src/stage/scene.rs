@@ -1,5 +1,6 @@
 //! The stage of one scenario: servers that answer, and the people who use them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -30,6 +31,16 @@ impl Stage {
     /// A caller of the first server.
     pub(crate) fn api(&self) -> Api {
         Api::new(self.targets[0])
+    }
+
+    /// A caller of the first server's operations address, if the drill started it.
+    pub(crate) fn ops(&self) -> Option<Api> {
+        self.servers.first().map(|server| Api::new(server.ops()))
+    }
+
+    /// Where the sandbox of the first server keeps its books, if the drill started it.
+    pub(crate) fn sandbox_journal(&self) -> Option<PathBuf> {
+        self.dir.as_ref().map(|dir| dir.path().join("sandbox.jsonl"))
     }
 
     /// The process of the first server, if the drill started it.
