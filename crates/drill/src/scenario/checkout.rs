@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::ledger::{Ledger, State};
 use super::shopper::{Bought, GROUPS, Shopper, Till};
-use super::{Extent, check, money};
+use super::{Extent, check, checkout_crash, money};
 use crate::load::{Latency, Phase, Timing, drive};
 use crate::report::Section;
 use crate::stage::event::{Event, Plan};
@@ -21,27 +21,36 @@ use crate::stage::{Bench, Counter, Ground, Setup, Stage};
 pub(crate) struct Checkout {
     #[command(flatten)]
     pub(crate) extent: Extent,
+    /// Instead of measuring: kill the server (SIGKILL) in the middle, again and again, and follow the money
+    #[arg(long)]
+    pub(crate) crash: bool,
+    /// How many times it is killed
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) times: u32,
 }
+
+/// Of a ticket, in cents.
+pub(super) const PRICE: u64 = 2500;
 
 const WEBHOOKS: &str = "/api/v1/webhooks/{provider}";
 /// How long messages of the sandbox may still come after the sale.
 const WEBHOOKS_WITHIN: Duration = Duration::from_secs(120);
 /// How long payments may be under way after the sale.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Plays it.
 ///
 /// # Errors
 /// If the stage cannot be set or a server cannot be reached.
 pub(crate) async fn run(bench: &Bench, ground: &Ground, options: &Checkout) -> Result<Section> {
+    if options.crash {
+        return checkout_crash::run(bench, ground, options).await;
+    }
     let stage = bench.stage(ground, Setup::default()).await?;
     let mut section = Section::new("checkout", "Whole purchases");
     section.setting("engine", ground.name());
     section.setting("connections", options.extent.connections);
-    let mut plan = Plan::plenty("Checkout");
-    // nothing may lapse before it was counted
-    plan.hold_secs = Some(3600);
-    let event = Event::publish(&mut stage.api(), &stage.people.organizer, &plan).await?;
+    let event = publish(&stage).await?;
     let till = Rc::new(Till {
         people: stage.people.clone(),
         next: Counter::default(),
@@ -67,12 +76,21 @@ pub(crate) async fn run(bench: &Bench, ground: &Ground, options: &Checkout) -> R
     }
     check::promises(bench, &stage, &mut ledger, 0, false, &mut section).await?;
     check::stock(&mut stage.api(), &event, &ledger, &mut section).await?;
-    let sums = money::count(bench, &stage, &ledger, plan.price, &mut section).await?;
+    let sums = money::count(bench, &stage, &ledger, PRICE, &mut section).await?;
     section.expect_equal("sent back or left open (cents)", sums.refunded + sums.unsettled, 0);
     webhooks(&stage, ledger.units(State::Confirmed), &mut section).await?;
     money::compare(&stage, sums, &mut section);
     stage.close(&mut section).await?;
     Ok(section)
+}
+
+/// An event whose holds outlive the drill: nothing lapses before it was counted.
+///
+/// # Errors
+/// If the server refuses.
+pub(super) async fn publish(stage: &Stage) -> Result<Event> {
+    let plan = Plan { price: PRICE, hold_secs: Some(3600), ..Plan::plenty("Checkout") };
+    Event::publish(&mut stage.api(), &stage.people.organizer, &plan).await
 }
 
 /// Rate and latency of the purchases that ended within the measured time.
@@ -100,7 +118,7 @@ async fn webhooks(stage: &Stage, payments: u64, section: &mut Section) -> Result
     let started = Instant::now();
     let answers = loop {
         let answers = answers_by_status(&mut ops, WEBHOOKS).await?;
-        if answers.get("200").is_some_and(|done| *done >= payments) || started.elapsed() > WEBHOOKS_WITHIN {
+        if answers.get("200").copied().unwrap_or(0) >= payments || started.elapsed() > WEBHOOKS_WITHIN {
             break answers;
         }
         sleep(Duration::from_millis(50)).await;

@@ -5,6 +5,7 @@ pub(crate) mod booker;
 pub(crate) mod browse;
 pub(crate) mod check;
 pub(crate) mod checkout;
+mod checkout_crash;
 pub(crate) mod churn;
 pub(crate) mod crash;
 pub(crate) mod credential_stuffing;
