@@ -23,7 +23,7 @@ TEST_FUNCTION = re.compile(
     r"#\[(?:tokio::)?(?:test|rstest)[^\]]*\](?:\s*(?:#\[[^\]]*\]|//[^\n]*))*\s*(?:async\s+)?fn\s+(\w+)"
 )
 # What macros make a test of for each engine, where they list it.
-LISTED = re.compile(r"^on_\w+_engines?! \{$(.*?)^\}$", re.MULTILINE | re.DOTALL)
+LISTED = re.compile(r"^(?:\w+::)?on_\w+_engines?!(?: \{|\()$(.*?)^(?:\}|\);)$", re.MULTILINE | re.DOTALL)
 FUNCTION = re.compile(r"async fn (\w+)\(")
 REQUIREMENT = re.compile(r"V\d+\.\d+\.\d+")
 
@@ -42,7 +42,7 @@ def known_tests() -> set[str]:
     contract = "".join(file.read_text() for file in (ROOT / "crates/testkit/src/contract").glob("*.rs"))
     for file in (ROOT / "crates").rglob("*.rs"):
         text = file.read_text()
-        if "#[test]" not in text and "#[tokio::test" not in text and "#[rstest" not in text:
+        if not any(mark in text for mark in ["#[test]", "#[tokio::test", "#[rstest", "on_both_engines!"]):
             continue
         tests.update(TEST_FUNCTION.findall(text))
         listed = " ".join(LISTED.findall(text))
