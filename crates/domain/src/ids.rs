@@ -64,6 +64,8 @@ ids! {
     RefundId,
     /// Rows of the ledger that belong together; of what a payment brought in, the id of the payment.
     LedgerTransactionId,
+    /// What makes tickets of an event cheaper for who knows its text.
+    PromoCodeId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

@@ -111,6 +111,7 @@ impl Hall {
             units: UnitsRequest::Listed(units.collect()),
             attendees: vec![],
             expected_total: None,
+            promo_code: None,
         }
     }
 

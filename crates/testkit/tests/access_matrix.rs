@@ -49,12 +49,14 @@ confirmBooking      401    403   404   403     200     404     200   404     200
 confirmSecondFactor 401    409   409   409     409     409     409   409     409   401     401     403    403     403    403     403
 createApiKey        401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
 createEvent         401    404   404   403     201     403     201   404     201   401     401     403    201     403    403     404
+createPromoCode     401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
 createOrganizer     401    403   403   403     403     403     201   201     201   401     401     403    403     403    403     403
 deleteAccount       401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 deleteEvent         401    404   404   403     204     404     204   404     204   401     401     403    204     403    403     404
 editEvent           401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 editPool            401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 editTicketType      401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+editPromoCode       401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 endOtherSessions    401    204   204   204     204     204     204   204     204   401     401     403    403     403    403     403
 endSession          401    204   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 enrolSecondFactor   401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
@@ -71,6 +73,7 @@ getInvitation       401    404   404   403     403     403     200   404     200
 getMember           401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 getOrganizer        401    404   404   200     200     200     200   404     200   401     401     200    200     200    200     404
 getPool             401    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
+getPromoCode        401    404   404   403     200     404     200   404     200   401     401     200    403     403    403     404
 getSecondFactor     401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 getTicketType       404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 handOver            401    404   404   403     403     403     200   404     403   401     401     403    403     403    403     404
@@ -91,6 +94,7 @@ listMyBookings      401    200   200   200     200     200     200   200     200
 listOrganizers      401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 listPaymentCases    401    404   404   403     200     403     200   404     200   401     401     403    403     200    403     404
 listPayments        401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
+listPromoCodes      401    404   404   403     200     404     200   404     200   401     401     200    403     403    403     404
 listProviders       200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listSessions        401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listTickets         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
@@ -217,6 +221,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
             event
         }
         "createOrganizer" => json!({ "name": "Club" }),
+        "createPromoCode" => json!({ "rate": 100_000 }),
         "deleteAccount" => json!({ "password": wrong }),
         "refundBooking" => json!({}),
         "startPayment" => json!({ "method": "none" }),
@@ -343,6 +348,10 @@ impl Scene {
                 let entry = owner.post(&format!("{path}/check-ins"), &shown).await.expect(200);
                 ids.insert("checkInId", text(&entry["checkInId"]));
             }
+        }
+        if operation.ends_with("PromoCode") {
+            let code = owner.post(&format!("{path}/promo-codes"), &json!({ "amount": 1 })).await.expect(201);
+            ids.insert("promoCodeId", text(&code["id"]));
         }
         if operation.ends_with("ApiKey") {
             ids.insert("apiKeyId", key(&self.world, owner, &self.organizer, &["events:read"]).await.1);

@@ -30,7 +30,7 @@ async fn what_cannot_be_read_is_400() {
         r#"{"quantity": 99999999999999999999}"#,
         r#"{"quantity": 1, "quantity": 2}"#,
         r#"{"quantiy": 1}"#,
-        r#"{"promoCode": "X"}"#,
+        r#"{"promotion": "X"}"#,
         r#"{"items": [{"ticketTypeId": "x", "quantity": 1}]}"#,
         r#"{"items": [{"quantity": 1}]}"#,
         &"[".repeat(100_000),

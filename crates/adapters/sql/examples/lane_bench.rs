@@ -172,6 +172,7 @@ fn booking(sale: &Sale, now: Timestamp) -> Booking {
         attendees: Vec::new(),
         total: Money { minor: sold.price, currency: Currency::EUR },
         price_parts: Vec::new(),
+        promo: None,
         status: BookingStatus::Pending,
         hold: Some(HoldTerms { expires_at: until, release_at: until, ends_at: now + TimeDelta::hours(2) }),
         sequence: 1,

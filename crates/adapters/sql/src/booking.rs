@@ -3,18 +3,18 @@
 use application::booking::{BookingFilter, BookingParties, BookingReads, LaneKey};
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::booking::Booking;
+use domain::booking::{Booking, PromoCode, PromoWord};
 use domain::catalog::EventStatus;
-use domain::{BookingId, EmailAddress, EventId, OrganizerId, Timestamp, UserId};
+use domain::{BookingId, EmailAddress, EventId, OrganizerId, PromoCodeId, Timestamp, UserId};
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::entity::{booking, event, pool, user};
+use crate::entity::{booking, event, pool, promo_code, user};
 use crate::error::{bad_row, orm};
-use crate::lane::whole_bookings;
-use crate::mapping::{buyer, micros, status_code};
+use crate::lane::{promo_codes, whole_bookings};
+use crate::mapping::{self, buyer, micros, status_code};
 
 #[async_trait]
 impl BookingReads for Database {
@@ -58,6 +58,30 @@ impl BookingReads for Database {
     ) -> Result<Vec<Booking>, StoreError> {
         let here = Condition::all().add(booking::Column::EventId.eq(event.uuid()));
         self.page(here, Some(event), filter, before, rows).await
+    }
+
+    async fn promo_codes_of(
+        &self,
+        event: EventId,
+        after: Option<PromoCodeId>,
+        rows: u64,
+    ) -> Result<Vec<PromoCode>, StoreError> {
+        let behind = after.map(|after| promo_code::Column::Id.gt(after.uuid()));
+        let page = promo_code::Entity::find()
+            .filter(promo_code::Column::EventId.eq(event.uuid()))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(promo_code::Column::Id)
+            .limit(rows);
+        page.all(self.reads()).await.map_err(orm)?.into_iter().map(mapping::promo_code).collect()
+    }
+
+    async fn promo_code(&self, event: EventId, id: PromoCodeId) -> Result<Option<PromoCode>, StoreError> {
+        let row = promo_code::Entity::find_by_id(id.uuid()).filter(promo_code::Column::EventId.eq(event.uuid()));
+        row.one(self.reads()).await.map_err(orm)?.map(mapping::promo_code).transpose()
+    }
+
+    async fn promo_code_named(&self, event: EventId, word: &PromoWord) -> Result<Option<PromoCode>, StoreError> {
+        Ok(promo_codes(self.reads(), &[(event, word.clone())], &[]).await?.pop())
     }
 
     /// From event to event along the holds, one probe for each that has any: to read all of them

@@ -90,12 +90,13 @@ async fn unreadable_answers(snapshot: &SqlTransaction) -> Result<Vec<Difference>
     }
 }
 
-const COUNTS: [(&str, &str); 13] = [
+const COUNTS: [(&str, &str); 14] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
     ("booking items", "SELECT count(*) AS n FROM booking_items"),
     ("price parts", "SELECT count(*) AS n FROM booking_price_parts"),
+    ("promo codes", "SELECT count(*) AS n FROM promo_codes"),
     ("tickets", "SELECT count(*) AS n FROM tickets"),
     ("check-ins", "SELECT count(*) AS n FROM check_ins"),
     ("payments", "SELECT count(*) AS n FROM payments"),
@@ -162,6 +163,32 @@ const CHECKS: &[Check] = &[
         UNION ALL
         SELECT p.booking_id, 'a part of the price of a booking that does not exist' FROM booking_price_parts AS p
         LEFT JOIN bookings AS b ON b.id = p.booking_id WHERE b.id IS NULL",
+    },
+    Check {
+        invariant: "promo_codes",
+        sql: "
+        WITH uses AS (
+            SELECT u.promo_code_id AS id, count(*) AS used, sum(u.discount) AS spent
+            FROM promo_uses AS u JOIN bookings AS b ON b.id = u.booking_id WHERE b.status IN (0, 1)
+            GROUP BY u.promo_code_id
+        )
+        SELECT c.id AS subject, 'the code counts ' || c.used || ' uses that take off ' || c.spent || ', its bookings are '
+            || coalesce(u.used, 0) || ' and ' || coalesce(u.spent, 0) AS detail
+        FROM promo_codes AS c LEFT JOIN uses AS u ON u.id = c.id
+        WHERE c.used <> coalesce(u.used, 0) OR c.spent <> coalesce(u.spent, 0) OR c.used > c.max_uses
+            OR c.spent > c.budget
+        UNION ALL
+        SELECT u.booking_id, 'a promo code of no booking, or of another event' FROM promo_uses AS u
+        LEFT JOIN bookings AS b ON b.id = u.booking_id LEFT JOIN promo_codes AS c ON c.id = u.promo_code_id
+        WHERE b.id IS NULL OR c.id IS NULL OR c.event_id <> b.event_id
+        UNION ALL
+        SELECT p.booking_id, 'the parts of the price take off ' || p.discount || ', the promo code '
+            || coalesce(u.discount, 0)
+        FROM (SELECT booking_id, sum(discount) AS discount FROM booking_price_parts GROUP BY booking_id) AS p
+        LEFT JOIN promo_uses AS u ON u.booking_id = p.booking_id WHERE p.discount <> coalesce(u.discount, 0)
+        UNION ALL
+        SELECT u.booking_id, 'a promo code takes off ' || u.discount || ' of a price without parts'
+        FROM promo_uses AS u WHERE NOT EXISTS (SELECT 1 FROM booking_price_parts AS p WHERE p.booking_id = u.booking_id)",
     },
     Check {
         invariant: "empty_bookings",

@@ -58,11 +58,15 @@ pub(crate) struct BookingBody {
     /// What it costs, in the minor unit of the currency: the prices at the hold.
     #[schema(minimum = 0, example = 5000)]
     total: i64,
-    /// What the total is made of, as it was at the hold; left out where there were neither taxes nor fees: the items are
-    /// all of it then.
+    /// What the total is made of, as it was at the hold; left out where there were neither taxes, fees nor
+    /// discounts: the items are all of it then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     price_parts: Vec<PricePartBody>,
+    /// The promo code that made it cheaper; left out where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "EARLY-10")]
+    promo_code: Option<String>,
     /// ISO 4217.
     #[schema(pattern = "^[A-Z]{3}$", example = "PLN")]
     currency: String,
@@ -227,6 +231,7 @@ impl BookingBody {
             attendees: booking.attendees.into_iter().map(Into::into).collect(),
             total: booking.total.minor,
             price_parts: price_parts(&booking.price_parts, inside),
+            promo_code: booking.promo.map(|used| used.code.as_str().to_owned()),
             currency: booking.total.currency.code().to_owned(),
             expires_at: booking.hold.filter(|_| holds).map(|hold| hold.expires_at),
             channel: match booking.channel {
@@ -257,6 +262,9 @@ pub(crate) struct HoldBody {
     /// The total that the buyer has seen, in minor units; another one is refused with `price_changed`.
     #[schema(example = 5000)]
     expected_total: Option<i64>,
+    /// What makes it cheaper, in upper or lower case.
+    #[schema(max_length = 80, example = "EARLY-10")]
+    promo_code: Option<String>,
 }
 
 /// So many of one ticket type.
@@ -300,7 +308,13 @@ impl TryFrom<HoldBody> for HoldTickets {
             name: attendee.name,
             email: attendee.email,
         });
-        Ok(Self { units, attendees: attendees.collect(), expected_total: body.expected_total, channel: Channel::Api })
+        Ok(Self {
+            units,
+            attendees: attendees.collect(),
+            expected_total: body.expected_total,
+            promo_code: body.promo_code,
+            channel: Channel::Api,
+        })
     }
 }
 

@@ -37,6 +37,7 @@ mod payments;
 mod pools;
 mod prices;
 pub mod problem;
+mod promo_codes;
 mod rate_limit;
 mod rendered;
 mod second_factor;
@@ -111,6 +112,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(bookings::routes())
         .merge(prices::routes())
         .merge(payments::routes())
+        .merge(promo_codes::routes())
         .merge(tickets::routes())
         .merge(door::routes());
     OpenApiRouter::with_openapi(openapi::blank())

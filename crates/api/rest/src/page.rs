@@ -59,6 +59,7 @@ pub(crate) enum List {
     Audit = 9,
     ExportedBookings = 10,
     PaymentCases = 11,
+    PromoCodes = 12,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::bookings::{BookingItemBody, HoldBody};
+use crate::context::Context;
 use crate::extract::{EventPath, Json, Visitor};
 use crate::openapi::EventName;
 use crate::problem::Problem;
@@ -305,7 +306,8 @@ pub(crate) fn price_parts(parts: &[PricePart], inside: bool) -> Vec<PricePartBod
 pub(crate) struct QuoteBody {
     /// What was asked for.
     items: Vec<BookingItemBody>,
-    /// What the total is made of; left out where there are neither taxes nor fees: the items are all of it then.
+    /// What the total is made of; left out where there are neither taxes, fees nor discounts: the items are all of it
+    /// then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     price_parts: Vec<PricePartBody>,
@@ -376,11 +378,12 @@ impl From<Quote> for QuoteBody {
 )]
 async fn quote(
     State(state): State<AppState>,
+    context: Context,
     visitor: Visitor,
     event: EventPath,
     Json(wish): Json<HoldBody>,
 ) -> Result<Answer<QuoteBody>, Problem> {
-    let HoldTickets { units, expected_total, .. } = HoldTickets::try_from(wish)?;
-    let quote = state.bookings().quote(&visitor.agent, &event.0, &units, expected_total).await?;
+    let wish = HoldTickets::try_from(wish)?;
+    let quote = state.bookings().quote(&visitor.agent, &event.0, &wish, context.origin().address).await?;
     Ok(Answer(quote.into()))
 }

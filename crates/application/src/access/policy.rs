@@ -22,6 +22,10 @@ pub enum Operation {
     CreateEvents,
     /// Change events, ticket types and pools, and delete them.
     ChangeEvents,
+    /// See the promo codes of an event.
+    SeePromoCodes,
+    /// Make and change the promo codes of an event.
+    ChangePromoCodes,
     /// List the bookings of an event.
     ListBookings,
     /// See a booking.
@@ -156,6 +160,8 @@ const fn row(operation: Operation) -> Row {
         O::SeeUnpublished => of([YES,  YES,  YES,    YES,    NO,   NO],  With(EventsRead)),
         O::CreateEvents   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(EventsWrite)),
         O::ChangeEvents   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(EventsWrite)),
+        O::SeePromoCodes  => of([YES,  YES,  YES,    NO,     NO,   NO],  With(EventsRead)),
+        O::ChangePromoCodes => of([YES, YES, YES,   NO,     NO,   NO],  With(EventsWrite)),
         O::ListBookings   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsRead)),
         O::SeeBooking     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ConfirmBooking => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
@@ -301,11 +307,13 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 23] = [
+    const ALL: [Operation; 25] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
         Operation::ChangeEvents,
+        Operation::SeePromoCodes,
+        Operation::ChangePromoCodes,
         Operation::ListBookings,
         Operation::SeeBooking,
         Operation::ConfirmBooking,

@@ -1,10 +1,11 @@
 //! Use cases: a booking is made, confirmed, renewed, cancelled and read.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::booking::{
-    AttendeeRequest, Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Quote, Reference, Refusal,
-    UnitsRequest, quote,
+    AttendeeRequest, Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, PromoFound, PromoWord, Quote,
+    Reference, Refusal, UnitsRequest, quote, unknown_promo_code,
 };
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
@@ -19,7 +20,7 @@ use crate::page::{Page, probe};
 
 /// Bookings.
 pub struct Bookings {
-    ports: BookingPorts,
+    pub(super) ports: BookingPorts,
     in_flight: InFlight,
 }
 
@@ -45,6 +46,8 @@ pub struct HoldTickets {
     pub attendees: Vec<AttendeeRequest>,
     /// The total that the buyer has seen.
     pub expected_total: Option<i64>,
+    /// The promo code, as the buyer typed it.
+    pub promo_code: Option<String>,
     /// Where it is sold.
     pub channel: Channel,
 }
@@ -84,8 +87,15 @@ impl Bookings {
         let principal = require_on_platform(agent, PlatformOperation::Buy, false)?;
         let id = self.ports.catalog.resolve(event).await?;
         let (guards, address) = (self.ports.catalog.guards(), origin.address);
+        let names_code = request.promo_code.is_some();
+        if names_code {
+            guards.has_guessed_promo_codes(agent, address).await?;
+        }
         let units = guards.book(principal.user, id, &request.units, address).await?;
         let answer = self.hold_in(id, principal, agent, request, key, origin).await;
+        if names_code && is_unknown_code(&answer) {
+            guards.guessed_promo_code(agent, address).await;
+        }
         // Only what is held counts as held: not what was refused, was held before, or is sold at once.
         let holds = |answer: &Answer<Booking>| !answer.replayed && answer.value.status == BookingStatus::Pending;
         if !answer.as_ref().is_ok_and(holds) {
@@ -112,6 +122,7 @@ impl Bookings {
             units: request.units,
             attendees: request.attendees,
             expected_total: request.expected_total,
+            promo_code: request.promo_code.as_deref().map(promo_word).transpose()?,
         };
         match self.ports.desk.submit(id, Command::Hold(Box::new(hold)), origin, key).await {
             Err(error @ AppError::Refused(Refusal::SalesClosed(_) | Refusal::Invalid(_))) => {
@@ -124,7 +135,7 @@ impl Bookings {
     }
 
     /// What these units would cost at this moment, and why. Nothing is taken, and nothing asked of the database but the
-    /// event, where that was not seen within the second.
+    /// event, where that was not seen within the second, and the promo code, where one is named.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an event that the caller may not know of, and the refusals of
@@ -133,11 +144,25 @@ impl Bookings {
         &self,
         agent: &Agent,
         event: &EventRef,
-        units: &UnitsRequest,
-        expected_total: Option<i64>,
+        request: &HoldTickets,
+        address: Option<IpAddr>,
     ) -> Result<Quote, AppError> {
         let seen = self.ports.catalog.event(agent, event).await?.seen;
-        Ok(quote(&seen.sale, units, expected_total, self.ports.catalog.now())?)
+        let (units, expected, now) = (&request.units, request.expected_total, self.ports.catalog.now());
+        let Some(typed) = &request.promo_code else { return Ok(quote(&seen.sale, units, None, expected, now)?) };
+        let guards = self.ports.catalog.guards();
+        guards.has_guessed_promo_codes(agent, address).await?;
+        let code = match PromoWord::read(typed) {
+            Some(word) => self.ports.reads.promo_code_named(seen.sale.event.id, &word).await?,
+            None => None,
+        };
+        // How often he has used it his booking finds out.
+        let found = code.as_ref().map(|code| PromoFound { code, of_buyer: 0 });
+        let answer = quote(&seen.sale, units, Some(found), expected, now).map_err(AppError::from);
+        if is_unknown_code(&answer) {
+            guards.guessed_promo_code(agent, address).await;
+        }
+        answer
     }
 
     /// The organizer has the money, by cash or transfer: the hold becomes the contract. Done twice, it is done once.
@@ -241,6 +266,17 @@ impl Bookings {
     }
 }
 
+/// What a buyer typed as a promo code. What can be none is none.
+fn promo_word(typed: &str) -> Result<PromoWord, AppError> {
+    PromoWord::read(typed).ok_or_else(|| Refusal::from(unknown_promo_code()).into())
+}
+
+/// Whether a code was named that there is not.
+fn is_unknown_code<T>(answer: &Result<T, AppError>) -> bool {
+    let Err(AppError::Refused(Refusal::Invalid(problems))) = answer else { return false };
+    *problems == unknown_promo_code()
+}
+
 fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
     match answer.value {
         Outcome::Booking(booking) => Ok(Answer { value: *booking, replayed: answer.replayed }),
@@ -253,6 +289,7 @@ fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
         | Outcome::CheckIn(_)
         | Outcome::Expired(_)
         | Outcome::Sale(_)
+        | Outcome::PromoCode(_)
         | Outcome::Deleted => Err(AppError::Internal),
     }
 }

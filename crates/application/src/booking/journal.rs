@@ -4,7 +4,7 @@
 //! version of the type.
 
 use domain::Timestamp;
-use domain::booking::{BookingStatus, Buyer, Decided, FactKind, Sale};
+use domain::booking::{BookingStatus, Buyer, Decided, Discount, FactKind, PromoCode, Sale};
 use domain::catalog::{Event, EventStatus};
 use serde::Serialize;
 use uuid::Uuid;
@@ -183,6 +183,71 @@ const fn booking_action(kind: FactKind) -> &'static str {
         FactKind::RefundDone(..) => "refund.done",
         FactKind::RefundFailed(..) => "refund.failed",
     }
+}
+
+/// The terms of a promo code as the audit log shows them. Its text opens something, and is not among them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PromoCodeState<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<i64>,
+    ticket_type_ids: Vec<Uuid>,
+    max_uses: Option<u32>,
+    max_per_buyer: Option<u32>,
+    budget: Option<i64>,
+    starts_at: Option<&'a Timestamp>,
+    ends_at: Option<&'a Timestamp>,
+    archived: bool,
+}
+
+fn promo_code_state(code: &PromoCode) -> PromoCodeState<'_> {
+    let terms = &code.terms;
+    let (rate, amount) = match terms.discount {
+        Discount::Share(rate) => (Some(rate.millionths()), None),
+        Discount::Amount(amount) => (None, Some(amount)),
+    };
+    PromoCodeState {
+        rate,
+        amount,
+        ticket_type_ids: terms.ticket_types.iter().map(|id| id.uuid()).collect(),
+        max_uses: terms.max_uses,
+        max_per_buyer: terms.max_per_buyer,
+        budget: terms.budget,
+        starts_at: terms.starts_at.as_ref(),
+        ends_at: terms.ends_at.as_ref(),
+        archived: code.archived,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PromoCodeData {
+    promo_code_id: Uuid,
+    event_id: Uuid,
+    organizer_id: Uuid,
+}
+
+/// The message and the audit line of a promo code that was made (none before) or changed.
+pub(super) fn of_promo_code(
+    event: &Event,
+    before: Option<&PromoCode>,
+    after: &PromoCode,
+    origin: &Origin,
+    ids: &dyn Ids,
+) -> (OutboxRow, AuditRow) {
+    let (kind, action) = match before {
+        None => ("goticket.promo_code.created.v1", "promo_code.created"),
+        Some(_) => ("goticket.promo_code.updated.v1", "promo_code.updated"),
+    };
+    let scribe = Scribe { ids, origin, at: after.updated_at };
+    let (id, organizer) = (after.id.uuid(), event.organizer);
+    let data = PromoCodeData { promo_code_id: id, event_id: event.id.uuid(), organizer_id: organizer.uuid() };
+    let message = scribe.message(id, after.version, kind, json(&data));
+    let deed = Deed { organizer: Some(organizer), action, object_kind: "promo_code", object: id };
+    let before = before.map(|code| json(&promo_code_state(code)));
+    (message, scribe.line(deed, before, Some(json(&promo_code_state(after)))))
 }
 
 /// What happened to a sale.

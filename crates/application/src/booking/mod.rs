@@ -6,6 +6,7 @@ mod desk;
 mod journal;
 mod ports;
 mod prices;
+mod promo_codes;
 mod snapshot;
 mod sweep;
 
@@ -14,7 +15,8 @@ pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
-    LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, ProviderEventRow,
+    LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, PromoCount,
+    ProviderEventRow,
 };
 pub use prices::{UnreadablePricing, pricing_text, read_pricing};
 pub use sweep::{SweepLapsed, WindDownCancelled};

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
-use domain::booking::{Attendee, Booked, Booking, BookingStatus, Buyer, Pool, Reference, Sale};
+use domain::booking::{
+    Attendee, Booked, Booking, BookingStatus, Buyer, Pool, PromoCode, PromoUse, PromoWord, Reference, Sale,
+};
 use domain::catalog::{Event, TicketType};
 use domain::payment::{LedgerEntry, Payment, Refund};
 use domain::pricing::PricePart;
 use domain::{
-    BookingId, CheckInId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, TicketId, TicketTypeId, Timestamp,
-    UserId,
+    BookingId, CheckInId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, PromoCodeId, TicketId, TicketTypeId,
+    Timestamp, UserId,
 };
 
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
@@ -93,6 +95,26 @@ pub trait LaneTransaction: Send {
     /// The parts of the prices of these bookings, in their order. Asked only of events that have had taxes or fees.
     async fn price_parts(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, Vec<PricePart>>, StoreError>;
 
+    /// With which promo codes these bookings were made. Asked only of events that have promo codes, taxes or fees.
+    async fn promo_uses(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, PromoUse>, StoreError>;
+
+    /// The promo codes of these texts in these events, and those of these ids, in no order; one may come twice.
+    async fn promo_codes(
+        &mut self,
+        named: &[(LaneKey, PromoWord)],
+        ids: &[PromoCodeId],
+    ) -> Result<Vec<PromoCode>, StoreError>;
+
+    /// How many promo codes the event has.
+    async fn count_promo_codes(&mut self, lane: LaneKey) -> Result<u64, StoreError>;
+
+    /// How many bookings of these buyers in these events hold (not lapsed at `now`) or are confirmed with each code.
+    async fn promo_uses_of(
+        &mut self,
+        of: &[(PromoCodeId, LaneKey, Buyer)],
+        now: Timestamp,
+    ) -> Result<Vec<(PromoCodeId, Buyer, u32)>, StoreError>;
+
     /// These tickets; those that do not exist are left out.
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError>;
 
@@ -166,7 +188,13 @@ pub struct LaneChanges {
     pub new_ticket_types: Vec<TicketType>,
     /// Ticket types whose settings change.
     pub ticket_types: Vec<TicketType>,
-    /// New bookings with their items, attendees and parts of prices.
+    /// New promo codes.
+    pub new_promo_codes: Vec<PromoCode>,
+    /// Promo codes whose terms change.
+    pub promo_codes: Vec<PromoCode>,
+    /// Promo codes that are used by more bookings, or by fewer.
+    pub promo_counts: Vec<PromoCount>,
+    /// New bookings with their items, attendees, parts of prices and promo codes.
     pub new_bookings: Vec<Booking>,
     /// Bookings that change.
     pub bookings: Vec<BookingChange>,
@@ -209,6 +237,18 @@ pub struct ProviderEventRow {
     pub key: ProviderEventKey,
     /// When.
     pub at: Timestamp,
+}
+
+/// How many bookings more use a promo code, and how much more it takes off. Written as a difference, so that the constraints
+/// on the row have the last word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PromoCount {
+    /// Which.
+    pub id: PromoCodeId,
+    /// Change of its uses.
+    pub used: i64,
+    /// Change of what is spent of it.
+    pub spent: i64,
 }
 
 /// A booking whose status, hold, sequence and `updated_at` change; of all else, only who comes ever does
@@ -314,6 +354,20 @@ pub trait BookingReads: Send + Sync {
         before: Option<BookingId>,
         rows: u64,
     ) -> Result<Vec<Booking>, StoreError>;
+
+    /// A page of the promo codes of an event, oldest first, behind `after`.
+    async fn promo_codes_of(
+        &self,
+        event: EventId,
+        after: Option<PromoCodeId>,
+        rows: u64,
+    ) -> Result<Vec<PromoCode>, StoreError>;
+
+    /// One promo code of the event.
+    async fn promo_code(&self, event: EventId, id: PromoCodeId) -> Result<Option<PromoCode>, StoreError>;
+
+    /// The promo code of this text in the event.
+    async fn promo_code_named(&self, event: EventId, word: &PromoWord) -> Result<Option<PromoCode>, StoreError>;
 
     /// Lanes with pending bookings whose `release_at` is not after `now`, at most `limit`, those that wait longest first.
     async fn lanes_with_lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<LaneKey>, StoreError>;

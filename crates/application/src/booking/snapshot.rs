@@ -7,10 +7,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use domain::booking::{Attendee, Booking, BookingItem, Buyer, Channel, HoldTerms, Pool, Reference, Sale};
+use domain::booking::{
+    Attendee, Booking, BookingItem, Buyer, Channel, HoldTerms, Pool, PromoUse, PromoWord, Reference, Sale,
+};
 use domain::catalog::{Event, EventTerms, Organizer, Slug, TicketType, TicketTypeStatus};
 use domain::pricing::Pricing;
-use domain::{BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, Text, TicketTypeId, Timestamp, UserId};
+use domain::{
+    BookingId, EmailAddress, EventId, Money, OrganizerId, PoolId, PromoCodeId, Text, TicketTypeId, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -41,6 +45,8 @@ struct BookingV1 {
     total: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     price_parts: Vec<PricePartV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promo: Option<PromoV1>,
     currency: String,
     status: String,
     expires_at: Option<Timestamp>,
@@ -58,6 +64,14 @@ struct ItemV1 {
     name: String,
     quantity: u32,
     unit_price: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromoV1 {
+    id: Uuid,
+    code: String,
+    discount: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +99,8 @@ pub(crate) fn booking(booking: &Booking) -> String {
         name: attendee.name.as_ref().map(|name| name.as_str().to_owned()),
         email: attendee.email.as_ref().map(|email| email.as_str().to_owned()),
     };
+    let promo =
+        |used: &PromoUse| PromoV1 { id: used.id.uuid(), code: used.code.as_str().to_owned(), discount: used.discount };
     write(BookingV1 {
         id: booking.id.uuid(),
         reference: booking.reference.as_str().to_owned(),
@@ -97,6 +113,7 @@ pub(crate) fn booking(booking: &Booking) -> String {
         attendees: booking.attendees.iter().map(attendee).collect(),
         total: booking.total.minor,
         price_parts: booking.price_parts.iter().map(Into::into).collect(),
+        promo: booking.promo.as_ref().map(promo),
         currency: booking.total.currency.code().to_owned(),
         status: booking.status.as_str().to_owned(),
         expires_at: booking.hold.map(|hold| hold.expires_at),
@@ -135,6 +152,11 @@ pub(crate) fn read_booking(snapshot: &str) -> Result<Booking, AppError> {
         (Some(expires_at), Some(release_at), Some(ends_at)) => Some(HoldTerms { expires_at, release_at, ends_at }),
         _ => None,
     };
+    let promo = |used: PromoV1| PromoUse {
+        id: PromoCodeId::new(used.id),
+        code: PromoWord::trusted(used.code),
+        discount: used.discount,
+    };
     let currency = kept.currency.parse().map_err(|_| unreadable("an unknown currency"))?;
     let price_parts: Result<_, _> = kept.price_parts.into_iter().map(TryInto::try_into).collect();
     Ok(Booking {
@@ -148,6 +170,7 @@ pub(crate) fn read_booking(snapshot: &str) -> Result<Booking, AppError> {
         attendees: kept.attendees.into_iter().map(attendee).collect(),
         total: Money { minor: kept.total, currency },
         price_parts: price_parts.map_err(|_| unreadable("an unknown part of a price"))?,
+        promo: kept.promo.map(promo),
         status: kept.status.parse().map_err(|_| unreadable("an unknown status"))?,
         hold,
         sequence: kept.sequence,
@@ -438,9 +461,12 @@ mod tests {
                 email: Some("ana@example.com".into()),
             }],
             expected_total: None,
+            promo_code: None,
         };
         let mut before = hold(&a_sale(), &Holdings::new(), &request, TimeDelta::hours(2), at(0)).unwrap().booking;
         before.items.iter_mut().for_each(|item| item.pools.clear());
+        let code = PromoWord::parse("code", "early-10").unwrap();
+        before.promo = Some(PromoUse { id: PromoCodeId::new(Uuid::from_u128(7)), code, discount: 5 });
         assert_eq!((before.price_parts.len(), before.total.minor), (2, 5_775));
         assert_eq!(read_booking(&booking(&before)).unwrap(), before);
     }

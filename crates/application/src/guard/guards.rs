@@ -221,6 +221,27 @@ impl Guards {
         }
     }
 
+    /// Whether somebody, or his network, has named too many promo codes that are none.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub(crate) async fn has_guessed_promo_codes(&self, agent: &Agent, address: Option<IpAddr>) -> Result<(), AppError> {
+        self.look(Ask::one(LimitClass::PromoCodes, LimitKey::network(address))).await?;
+        match LimitKey::agent(agent) {
+            Some(key) => Ok(self.look(Ask::one(LimitClass::PromoCodes, key)).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a promo code that is none.
+    pub(crate) async fn guessed_promo_code(&self, agent: &Agent, address: Option<IpAddr>) {
+        // Each by itself: one that is used up must not keep the other from counting.
+        let _ = self.take(&[Ask::one(LimitClass::PromoCodes, LimitKey::network(address))]).await;
+        if let Some(key) = LimitKey::agent(agent) {
+            let _ = self.take(&[Ask::one(LimitClass::PromoCodes, key)]).await;
+        }
+    }
+
     /// Lets somebody who has signed in be asked for his password. After the right one, say
     /// [`right_password`](Self::right_password).
     ///

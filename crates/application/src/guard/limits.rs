@@ -36,6 +36,8 @@ pub enum LimitClass {
     Codes,
     /// Codes of tickets that are none, shown by an account or a key at the door.
     TicketCodes,
+    /// Promo codes that are none, named by an account or a key, and from one network.
+    PromoCodes,
     /// Mailed tokens that are tried, and mails that are asked for, from one network.
     Tokens,
     /// Sign-ins by a provider that are begun, or come back, from one network.
@@ -48,7 +50,7 @@ pub enum LimitClass {
 
 impl LimitClass {
     /// All of them, in their order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Requests,
         Self::Misses,
         Self::Reads,
@@ -64,6 +66,7 @@ impl LimitClass {
         Self::Register,
         Self::Codes,
         Self::TicketCodes,
+        Self::PromoCodes,
         Self::Tokens,
         Self::SignIns,
         Self::Mails,
@@ -89,6 +92,7 @@ impl LimitClass {
             Self::Register => "register",
             Self::Codes => "codes",
             Self::TicketCodes => "ticket_codes",
+            Self::PromoCodes => "promo_codes",
             Self::Tokens => "tokens",
             Self::SignIns => "sign_ins",
             Self::Mails => "mails",
@@ -161,6 +165,7 @@ impl Default for LimitRates {
             LimitClass::LoginNetwork => Rate::new(10, QUARTER),
             LimitClass::LoginElsewhere | LimitClass::LoginCredit => Rate::new(1, QUARTER),
             LimitClass::TicketCodes => Rate::new(60, MINUTE),
+            LimitClass::PromoCodes => Rate::new(10, MINUTE),
             LimitClass::Tokens => Rate::new(20, QUARTER),
             LimitClass::SignIns => Rate::new(200, QUARTER),
             LimitClass::Mails => Rate::new(5, QUARTER),

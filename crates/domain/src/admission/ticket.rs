@@ -218,6 +218,7 @@ mod tests {
             attendees,
             total: Money::zero(Currency::EUR),
             price_parts: Vec::new(),
+            promo: None,
             status: BookingStatus::Confirmed,
             hold: None,
             sequence: 2,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::booking::{Reference, StockMove};
+use crate::booking::{PromoUse, Reference, StockMove};
 use crate::pricing::PricePart;
 use crate::{
     BookingId, EmailAddress, EventId, Money, OrganizerId, PaymentId, PoolId, RefundId, Text, TicketId, TicketTypeId,
@@ -33,6 +33,8 @@ pub struct Booking {
     pub total: Money,
     /// What the total is made of, where there are taxes, fees or discounts; otherwise its items are all of it.
     pub price_parts: Vec<PricePart>,
+    /// The promo code that it was made with.
+    pub promo: Option<PromoUse>,
     /// Where it stands.
     pub status: BookingStatus,
     /// Until when it holds; none where it was confirmed at once.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use crate::booking::{
     Attendee, Booking, BookingFact, BookingItem, BookingStatus, Buyer, Channel, Decided, FactKind, HoldTerms,
-    Reference, Refusal, Sale, StockMove,
+    PromoFound, PromoUse, PromoWord, Reference, Refusal, Sale, StockMove, unknown_promo_code,
 };
 use crate::catalog::TicketType;
-use crate::pricing::{Line, PricePart, Sum, sum};
+use crate::pricing::{Line, PricePart, Pricing, Sum, sum};
 use crate::{BookingId, EmailAddress, Money, Problems, Text, TicketTypeId, Timestamp};
 use chrono::TimeDelta;
 
@@ -28,6 +28,8 @@ pub struct HoldRequest {
     pub attendees: Vec<AttendeeRequest>,
     /// The total in minor units that the buyer has seen.
     pub expected_total: Option<i64>,
+    /// What makes it cheaper.
+    pub promo_code: Option<PromoWord>,
 }
 
 /// The units that are asked for.
@@ -78,7 +80,24 @@ pub fn hold(
     hold_end: TimeDelta,
     now: Timestamp,
 ) -> Result<Decided, Refusal> {
-    let Quote { items, total, price_parts } = priced(sale, holdings, &request.units, request.expected_total, now)?;
+    hold_with(sale, holdings, None, request, hold_end, now)
+}
+
+/// The same with the promo code that the request names, where there is one of that text.
+///
+/// # Errors
+/// Those of [`hold`], and what keeps the code from being of use.
+pub fn hold_with(
+    sale: &Sale,
+    holdings: &Holdings,
+    promo: Option<PromoFound<'_>>,
+    request: &HoldRequest,
+    hold_end: TimeDelta,
+    now: Timestamp,
+) -> Result<Decided, Refusal> {
+    let promo = Promo { asked: request.promo_code.is_some(), found: promo };
+    let Quote { items, total, price_parts, promo } =
+        priced(sale, holdings, promo, &request.units, request.expected_total, now)?;
     let attendees = attendees(&items, &request.attendees)?;
     let status = if total.is_zero() { BookingStatus::Confirmed } else { BookingStatus::Pending };
     let stock = StockMove::between(&items, None, status);
@@ -97,6 +116,7 @@ pub fn hold(
         attendees,
         total,
         price_parts,
+        promo,
         status,
         hold: (status == BookingStatus::Pending).then(|| terms(sale.event.terms.hold, hold_end, now)),
         sequence: 1,
@@ -113,21 +133,39 @@ pub struct Quote {
     pub items: Vec<BookingItem>,
     /// All of it.
     pub total: Money,
-    /// What the total is made of, where there are taxes or fees; otherwise the items are all of it.
+    /// What the total is made of, where there are taxes, fees or discounts; otherwise the items are all of it.
     pub price_parts: Vec<PricePart>,
+    /// The promo code that makes it cheaper.
+    pub promo: Option<PromoUse>,
 }
 
-/// Says what these units would cost somebody who has none yet. Whether they are left is not asked.
+/// What a request says of a promo code, and what there is of that text.
+#[derive(Clone, Copy)]
+struct Promo<'a> {
+    asked: bool,
+    found: Option<PromoFound<'a>>,
+}
+
+/// Says what these units would cost somebody who has none yet. Whether they are left is not asked. `promo` is none where
+/// no code is named, and holds none where there is no code of that text.
 ///
 /// # Errors
 /// Those of [`hold`] but for [`Refusal::SoldOut`].
-pub fn quote(sale: &Sale, units: &UnitsRequest, expected_total: Option<i64>, now: Timestamp) -> Result<Quote, Refusal> {
-    priced(sale, &Holdings::new(), units, expected_total, now)
+pub fn quote(
+    sale: &Sale,
+    units: &UnitsRequest,
+    promo: Option<Option<PromoFound<'_>>>,
+    expected_total: Option<i64>,
+    now: Timestamp,
+) -> Result<Quote, Refusal> {
+    let promo = Promo { asked: promo.is_some(), found: promo.flatten() };
+    priced(sale, &Holdings::new(), promo, units, expected_total, now)
 }
 
 fn priced(
     sale: &Sale,
     holdings: &Holdings,
+    promo: Promo<'_>,
     units: &UnitsRequest,
     expected_total: Option<i64>,
     now: Timestamp,
@@ -141,8 +179,13 @@ fn priced(
     }
     let too_large = || Problems::one("items", "out_of_range", "the total is too large");
     let zero = Money::zero(sale.event.currency);
-    let (total, price_parts) = match sale.event.pricing() {
-        None => {
+    let discounts = match promo {
+        Promo { asked: false, .. } => None,
+        Promo { found: None, .. } => return Err(unknown_promo_code().into()),
+        Promo { found: Some(found), .. } => Some((found, found.code.discounts(&items, found.of_buyer, now)?)),
+    };
+    let (total, price_parts) = match (sale.event.pricing(), &discounts) {
+        (None, None) => {
             let add = |total: Money, item: &BookingItem| {
                 Money { minor: item.unit_price, ..zero }
                     .checked_mul(item.quantity)
@@ -150,25 +193,33 @@ fn priced(
             };
             (items.iter().try_fold(zero, add).map_err(|_| too_large())?, Vec::new())
         }
-        Some(pricing) => {
-            let lines: Vec<Line> = items.iter().map(line).collect();
-            let Sum { parts, total } = sum(pricing, &lines).map_err(|_| too_large())?;
+        (pricing, discounts) => {
+            let none = Pricing::default();
+            let off = discounts.as_ref().map_or(&[][..], |(_, discounts)| discounts);
+            let off = off.iter().copied().chain(std::iter::repeat(0));
+            let lines: Vec<Line> = items.iter().zip(off).map(|(item, discount)| line(item, discount)).collect();
+            let Sum { parts, total } = sum(pricing.unwrap_or(&none), &lines).map_err(|_| too_large())?;
             (Money { minor: total, ..zero }, parts)
         }
     };
     if expected_total.is_some_and(|expected| expected != total.minor) {
         return Err(Refusal::PriceChanged { total: total.minor });
     }
-    Ok(Quote { items, total, price_parts })
+    let promo = discounts.map(|(found, discounts)| PromoUse {
+        id: found.code.id,
+        code: found.code.code.clone(),
+        discount: discounts.into_iter().sum(),
+    });
+    Ok(Quote { items, total, price_parts, promo })
 }
 
-fn line(item: &BookingItem) -> Line {
+fn line(item: &BookingItem, discount: i64) -> Line {
     Line {
         ticket_type: item.ticket_type,
         name: item.name.clone(),
         quantity: item.quantity,
         unit_price: item.unit_price,
-        discount: 0,
+        discount,
     }
 }
 

@@ -9,6 +9,7 @@
 //! | what is a booking, what may become of it? | `aggregate` |
 //! | is there room, how much is left? | `pool`, `sale` |
 //! | may this buyer hold these units, at which price? | `hold` |
+//! | what does a promo code take off, and when is it of use? | `promo` |
 //! | confirm, cancel, renew | `transitions` |
 //! | which lapsed holds go, when stock is short? | `expiry` |
 //! | publish, prices, capacities | `terms` |
@@ -17,6 +18,7 @@ mod aggregate;
 mod expiry;
 mod hold;
 mod pool;
+mod promo;
 mod reference;
 mod refusal;
 mod sale;
@@ -31,8 +33,9 @@ pub use aggregate::{
     UnknownBookingStatus, Verdict,
 };
 pub use expiry::{expire, reclaim};
-pub use hold::{AttendeeRequest, HoldRequest, Holdings, Quote, Units, UnitsRequest, hold, quote};
+pub use hold::{AttendeeRequest, HoldRequest, Holdings, Quote, Units, UnitsRequest, hold, hold_with, quote};
 pub use pool::{Pool, parse_capacity};
+pub use promo::{Discount, PromoCode, PromoEdit, PromoFound, PromoTerms, PromoUse, PromoWord, unknown_promo_code};
 pub use reference::Reference;
 pub use refusal::Refusal;
 pub use sale::{Sale, StockDefect, StockMove};

@@ -46,6 +46,8 @@ pub struct Books<'a> {
     pub booking: &'a Booking,
     /// All payments of the booking, oldest first.
     pub payments: &'a [Payment],
+    /// Whether the promo code of the booking, if it has one, may be used once more.
+    pub promo_has_room: bool,
     /// Now.
     pub now: Timestamp,
 }

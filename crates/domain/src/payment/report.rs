@@ -31,15 +31,16 @@ pub enum ChargeOutcome {
 }
 
 /// The stock that an expired booking would take again, were it paid now; `None` where it would not: it is not expired,
-/// the money does not suffice, or its event is over.
+/// the money does not suffice, its promo code has been used up meanwhile, or its event is over.
 #[must_use]
 pub fn takes_again(books: &Books<'_>, payment: PaymentId, report: &ChargeReport) -> Option<Vec<StockMove>> {
     let ChargeOutcome::Succeeded(captured) = report.outcome else { return None };
-    let Books { sale, booking, payments, now } = *books;
+    let Books { sale, booking, payments, promo_has_room, now } = *books;
     let is_new = payments.iter().any(|known| known.id == payment && known.status != PaymentStatus::Succeeded);
     let there: i64 = payments.iter().map(Payment::unsettled).sum();
     let suffices = there.checked_add(captured.minor).is_some_and(|there| there >= booking.total.minor);
-    let wanted = booking.status == BookingStatus::Expired && is_new && suffices && is_to_come(sale, now);
+    let wanted =
+        booking.status == BookingStatus::Expired && is_new && suffices && promo_has_room && is_to_come(sale, now);
     wanted.then(|| StockMove::between(&booking.items, Some(BookingStatus::Expired), BookingStatus::Confirmed))
 }
 

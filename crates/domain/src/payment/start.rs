@@ -29,7 +29,7 @@ pub struct StartPayment {
 /// [`Refusal::BookingExpired`] from `release_at` on; [`Refusal::InvalidState`] where the booking is not pending, costs
 /// nothing, its event is cancelled, or another payment is under way.
 pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment, Settlement), Refusal> {
-    let Books { sale, booking, payments, now } = *books;
+    let Books { sale, booking, payments, now, .. } = *books;
     match booking.status {
         BookingStatus::Pending if booking.has_lapsed(now) && !payments.iter().any(Payment::is_open) => {
             return Err(Refusal::BookingExpired);

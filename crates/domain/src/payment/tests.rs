@@ -72,6 +72,7 @@ fn held(sale: &mut Sale, number: u128, now: Timestamp) -> Option<Booking> {
         attendees: vec![],
         total: Money { minor: unit_price, currency: sale.event.currency },
         price_parts: Default::default(),
+        promo: None,
         status: BookingStatus::Pending,
         hold: Some(HoldTerms { expires_at: end, release_at: end, ends_at: now + TimeDelta::hours(2) }),
         sequence: 1,
@@ -136,7 +137,7 @@ impl Shop {
 
     fn books(&self, n: usize) -> Books<'_> {
         let Bought { booking, payments, .. } = &self.bought[n];
-        Books { sale: &self.sale, booking, payments, now: self.now() }
+        Books { sale: &self.sale, booking, payments, promo_has_room: true, now: self.now() }
     }
 
     fn take_step(&mut self, n: usize, step: &Decided) {
@@ -472,7 +473,7 @@ fn what_was_taken_by_hand_is_given_back_by_hand() {
 fn what_costs_nothing_has_no_payment() {
     let mut sale = on_sale(0, None);
     let booking = held(&mut sale, 1, at(0)).unwrap();
-    let books = Books { sale: &sale, booking: &booking, payments: &[], now: at(0) };
+    let books = Books { sale: &sale, booking: &booking, payments: &[], promo_has_room: true, now: at(0) };
     let settled = confirm_paid(&books, PaymentId::new(Uuid::nil()), &mut Count::default()).unwrap().unwrap();
     assert!(settled.payments.is_empty() && settled.entries.is_empty(), "{settled:?}");
     let word = Text::trusted("card_ok".to_owned());

@@ -105,6 +105,8 @@ pub struct RateLimit {
     pub codes: HumanRate,
     /// Codes of tickets that are none, shown by an account or a key at the door.
     pub ticket_codes: HumanRate,
+    /// Promo codes that are none, named by an account or a key, and from one address.
+    pub promo_codes: HumanRate,
     /// Mailed tokens that are tried, and mails that are asked for, from one address.
     pub tokens: HumanRate,
     /// Sign-ins by a provider that are begun, or come back, from one address.
@@ -133,6 +135,7 @@ impl Default for RateLimit {
             register: HumanRate::of(LimitClass::Register),
             codes: HumanRate::of(LimitClass::Codes),
             ticket_codes: HumanRate::of(LimitClass::TicketCodes),
+            promo_codes: HumanRate::of(LimitClass::PromoCodes),
             tokens: HumanRate::of(LimitClass::Tokens),
             sign_ins: HumanRate::of(LimitClass::SignIns),
             mails: HumanRate::of(LimitClass::Mails),
@@ -164,6 +167,7 @@ impl RateLimit {
                 LimitClass::Register => self.register.rate(),
                 LimitClass::Codes => self.codes.rate(),
                 LimitClass::TicketCodes => self.ticket_codes.rate(),
+                LimitClass::PromoCodes => self.promo_codes.rate(),
                 LimitClass::Tokens => self.tokens.rate(),
                 LimitClass::SignIns => self.sign_ins.rate(),
                 LimitClass::Mails => self.mails.rate(),

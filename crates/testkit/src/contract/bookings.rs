@@ -1,15 +1,15 @@
 //! [`BookingReads`]: lists.
 
-use application::booking::{BookingFilter, BookingParties, BookingReads, LaneChanges, LaneStore, LaneWait};
+use application::booking::{BookingFilter, BookingParties, BookingReads, LaneChanges, LaneStore, LaneWait, PromoCount};
 use application::store::Store;
 use application::verify::Verifier;
-use domain::booking::{Booking, BookingStatus, Buyer};
+use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoEdit, PromoUse, PromoWord};
 use domain::catalog::EventStatus;
 use domain::identity::Role;
 use domain::pricing::{Line, NewFee, NewPricing, Payer, Per, Pricing, Rounding, Sum, sum};
-use domain::{BookingId, EmailAddress, Money, UserId};
+use domain::{BookingId, EmailAddress, Money, PromoCodeId, UserId};
 
-use super::fixture::{account, assert_sound, at, booking, buyer, holds, id, mark, moved, stored_concert, write};
+use super::fixture::{account, assert_sound, at, booking, buyer, holds, id, mark, moved, now, stored_concert, write};
 use crate::databases::TestDatabase;
 
 fn ids(bookings: &[Booking]) -> Vec<BookingId> {
@@ -36,7 +36,8 @@ pub async fn pages_are_newest_first(db: TestDatabase) {
     assert!(db.database.booking(BookingId::new(id())).await.unwrap().is_none());
 }
 
-/// What a booking costs is read as it was written, outside of the lane and on it, and what does not fit is found.
+/// What a booking costs, and by which code, is read as it was written, outside of the lane and on it, and what does not fit
+/// is found.
 pub async fn parts_of_prices_are_kept(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;
     let fee = |name: &str| NewFee { name: name.into(), ..NewFee::default() };
@@ -49,22 +50,37 @@ pub async fn parts_of_prices_are_kept(db: TestDatabase) {
         ],
         ..NewPricing::default()
     });
+    let word = PromoWord::parse("code", "One-Less").unwrap();
+    let one_less = PromoEdit { amount: Some(Some(1)), max_uses: Some(Some(2)), ..PromoEdit::default() };
+    let code = PromoCode::try_new(PromoCodeId::new(id()), &sale, word, &one_less, now()).unwrap();
     let priced = |quantity| {
         let booking = booking(&sale, buyer(), quantity, Some(at(900)));
         let item = &booking.items[0];
         let (ticket_type, name, unit_price) = (item.ticket_type, item.name.clone(), item.unit_price);
         let line = Line { ticket_type, name, quantity, unit_price, discount: 1 };
         let Sum { parts, total } = sum(terms.as_ref().unwrap(), &[line]).unwrap();
-        Booking { price_parts: parts, total: Money { minor: total, ..booking.total }, ..booking }
+        let promo = Some(PromoUse { id: code.id, code: code.code.clone(), discount: 1 });
+        Booking { price_parts: parts, promo, total: Money { minor: total, ..booking.total }, ..booking }
     };
     let bookings = [priced(1), priced(3), booking(&sale, buyer(), 2, Some(at(900)))];
-    write(&db.database, &holds(&sale, &bookings)).await.unwrap();
+    let promo_counts = vec![PromoCount { id: code.id, used: 2, spent: 2 }];
+    let new_promo_codes = vec![code.clone()];
+    let changes = LaneChanges { new_promo_codes, promo_counts, ..holds(&sale, &bookings) };
+    write(&db.database, &changes).await.unwrap();
+    let kept = db.database.promo_code(sale.event.id, code.id).await.unwrap();
+    assert_eq!(kept, Some(PromoCode { used: 2, spent: 2, ..code.clone() }));
     for booking in &bookings {
         assert_eq!(db.database.booking(booking.id).await.unwrap().as_ref(), Some(booking));
     }
     let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
     let parts = open.transaction.price_parts(&ids(&bookings)).await.unwrap();
+    let uses = open.transaction.promo_uses(&ids(&bookings)).await.unwrap();
     open.transaction.commit().await.unwrap();
+    assert_eq!(uses.get(&bookings[0].id), bookings[0].promo.as_ref());
+    assert_eq!(uses.len(), 2);
+    let third = vec![PromoCount { id: code.id, used: 1, spent: 0 }];
+    let over = LaneChanges { lanes: vec![mark(&sale)], promo_counts: third, ..LaneChanges::default() };
+    assert!(write(&db.database, &over).await.is_err(), "the constraint has the last word");
     let expected = bookings[..2].iter().map(|booking| (booking.id, booking.price_parts.clone())).collect();
     assert_eq!(parts, expected);
     assert_sound(&db).await;

@@ -206,6 +206,7 @@ pub fn booking(sale: &Sale, buyer: Buyer, quantity: u32, release: Option<Timesta
         attendees: Vec::new(),
         total: Money { minor: sold.price * i64::from(quantity), currency: sale.event.currency },
         price_parts: Vec::new(),
+        promo: None,
         status: if hold.is_some() { BookingStatus::Pending } else { BookingStatus::Confirmed },
         hold,
         sequence: 1,
@@ -270,7 +271,7 @@ fn pay(sale: &Sale, changes: &mut LaneChanges, booking: &Booking) {
         return;
     }
     let held = Booking { status: BookingStatus::Pending, hold: None, ..booking.clone() };
-    let books = Books { sale, booking: &held, payments: &[], now: now() };
+    let books = Books { sale, booking: &held, payments: &[], promo_has_room: true, now: now() };
     let settled = confirm_paid(&books, PaymentId::new(id()), &mut Fresh).expect("a hold can be confirmed");
     let Settlement { payments, entries, .. } = settled.expect("a payment");
     changes.new_payments.extend(payments);

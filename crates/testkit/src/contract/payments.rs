@@ -22,7 +22,7 @@ async fn paying(db: &TestDatabase, sale: &Sale) -> (Booking, Payment) {
     write(&db.database, &holds(sale, std::slice::from_ref(&held))).await.unwrap();
     let word = |word: &str| Text::parse("word", word, 64).unwrap();
     let start = StartPayment { id: PaymentId::new(id()), provider: word("sandbox"), method: word("card_ok") };
-    let books = Books { sale, booking: &held, payments: &[], now: now() };
+    let books = Books { sale, booking: &held, payments: &[], promo_has_room: true, now: now() };
     let (payment, settled) = start_payment(&books, &start).unwrap();
     let after = settle(db, sale, &held, &[], settled).await.unwrap();
     (after, payment)
@@ -70,7 +70,8 @@ async fn settle(
 }
 
 fn succeeded(sale: &Sale, held: &Booking, payment: &Payment, minor: i64) -> Settlement {
-    let books = Books { sale, booking: held, payments: std::slice::from_ref(payment), now: at(1) };
+    let books =
+        Books { sale, booking: held, payments: std::slice::from_ref(payment), promo_has_room: true, now: at(1) };
     let outcome = ChargeOutcome::Succeeded(Money { minor, currency: sale.event.currency });
     let report = ChargeReport { reference: Text::parse("reference", "ch_żółć", 64).ok(), outcome };
     apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap()
@@ -103,7 +104,13 @@ pub async fn payments_are_read_as_they_were_written(db: TestDatabase) {
     let again = settle(&db, &sale, &held, known, settled).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
     assert_sound(&db).await;
-    let books = Books { sale: &sale, booking: &confirmed, payments: std::slice::from_ref(&now), now: at(2) };
+    let books = Books {
+        sale: &sale,
+        booking: &confirmed,
+        payments: std::slice::from_ref(&now),
+        promo_has_room: true,
+        now: at(2),
+    };
     let failed = RefundOutcome::Failed(Text::parse("failure", "closed", 64).unwrap());
     let failed = apply_refund_report(&books, std::slice::from_ref(&refund), refund.id, &failed, &mut Fresh);
     let failed = failed.unwrap().unwrap();
@@ -161,7 +168,13 @@ pub async fn what_is_being_paid_does_not_lapse(db: TestDatabase) {
     assert_eq!(open(None).await.unwrap(), std::slice::from_ref(&payment));
     assert_eq!(open(Some(payment.id)).await.unwrap(), []);
     assert_eq!(db.database.open_payments(now(), None, 10).await.unwrap(), [], "too young");
-    let books = Books { sale: &sale, booking: &held, payments: std::slice::from_ref(&payment), now: at(1) };
+    let books = Books {
+        sale: &sale,
+        booking: &held,
+        payments: std::slice::from_ref(&payment),
+        promo_has_room: true,
+        now: at(1),
+    };
     let report = ChargeReport { reference: None, outcome: ChargeOutcome::Cancelled };
     let settled = apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap();
     settle(&db, &sale, &held, std::slice::from_ref(&payment), settled).await.unwrap();
@@ -181,7 +194,13 @@ pub async fn cases_are_found(db: TestDatabase) {
     settle(&db, &sale, &held, std::slice::from_ref(&short), settled).await.unwrap();
     let (_, stuck) = paying(&db, &sale).await;
     let (confirmed, paid) = paid(&db, &sale).await;
-    let books = Books { sale: &sale, booking: &confirmed, payments: std::slice::from_ref(&paid), now: now() };
+    let books = Books {
+        sale: &sale,
+        booking: &confirmed,
+        payments: std::slice::from_ref(&paid),
+        promo_has_room: true,
+        now: now(),
+    };
     let request = RefundRequest { amount: None, cancel_tickets: true };
     let settled = request_refund(&books, request, &mut Fresh).unwrap();
     let back = settled.payments[0].clone();

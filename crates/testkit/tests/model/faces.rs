@@ -119,7 +119,7 @@ impl<'a> Face<'a> {
                 Outcome::Ticket(..) | Outcome::Scan(_) | Outcome::CheckIn(_) => None,
                 Outcome::Payment(..) | Outcome::KnownPayment(_) => None,
                 Outcome::Refunds(..) | Outcome::KnownRefunds(_) => None,
-                Outcome::Expired(_) | Outcome::Sale(_) | Outcome::Deleted => None,
+                Outcome::Expired(_) | Outcome::Sale(_) | Outcome::PromoCode(_) | Outcome::Deleted => None,
             }),
             Err(AppError::Internal) => panic!("a defect"),
             Err(error) => Answered::Refused(error.code().to_owned()),
@@ -163,6 +163,7 @@ impl<'a> Face<'a> {
             units: UnitsRequest::Listed(units.collect()),
             attendees: vec![],
             expected_total: None,
+            promo_code: None,
         }
     }
 

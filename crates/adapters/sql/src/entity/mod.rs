@@ -6,6 +6,7 @@ mod catalog;
 mod identity;
 mod journal;
 mod payments;
+mod promo_codes;
 mod sealing;
 mod tickets;
 
@@ -19,5 +20,6 @@ pub(crate) use identity::{
 };
 pub(crate) use journal::{audit, idempotency_key, job, outbox, outbox_pruning};
 pub(crate) use payments::{payment, provider_event, refund};
+pub(crate) use promo_codes::{promo_code, promo_use};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
 pub(crate) use tickets::{check_in, ticket, ticket_key};

@@ -1,6 +1,6 @@
 //! What a decision reads: the same queries on both engines, inside the desk's transaction and outside.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use application::booking::{Holding, LaneKey};
 use application::payment::ProviderEventKey;
@@ -99,8 +99,10 @@ pub(crate) async fn whole_bookings(
     let mut bookings = bookings_with_items(connection, rows).await?;
     let ids: Vec<BookingId> = bookings.iter().map(|booking| booking.id).collect();
     let mut parts = price_parts(connection, &ids).await?;
+    let mut uses = super::promo::uses(connection, &ids).await?;
     for booking in &mut bookings {
         booking.price_parts = parts.remove(&booking.id).unwrap_or_default();
+        booking.promo = uses.remove(&booking.id);
     }
     Ok(bookings)
 }
@@ -261,6 +263,22 @@ pub(super) async fn holdings(
     of: &[(LaneKey, Buyer)],
     now: Timestamp,
 ) -> Result<Vec<Holding>, StoreError> {
+    let owners = occupying_of(connection, of, now).await?;
+    if owners.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = owners.keys().copied().collect();
+    let items = booking_item::Entity::find().filter(among(connection, booking_item::Column::BookingId, &ids));
+    let items = items.all(connection).await.map_err(orm)?;
+    add_up(&owners, items)
+}
+
+/// The bookings that these buyers have and hold in these events, each with whose it is.
+pub(super) async fn occupying_of(
+    connection: &impl ConnectionTrait,
+    of: &[(LaneKey, Buyer)],
+    now: Timestamp,
+) -> Result<HashMap<Uuid, (LaneKey, Buyer)>, StoreError> {
     let mut accounts = Vec::with_capacity(of.len());
     let mut guests = Condition::any();
     for (lane, buyer) in of {
@@ -282,13 +300,15 @@ pub(super) async fn holdings(
     if !guests.is_empty() {
         rows.append(&mut occupying(connection, guests, now).await?);
     }
-    if rows.is_empty() {
-        return Ok(Vec::new());
+    let asked: HashSet<&(LaneKey, Buyer)> = of.iter().collect();
+    let mut owners = HashMap::with_capacity(rows.len());
+    for (id, event, account, guest) in rows {
+        let owner = mapping::buyer(account, guest)
+            .map(|buyer| (LaneKey::new(event), buyer))
+            .filter(|owner| asked.contains(owner));
+        owners.extend(owner.map(|owner| (id, owner)));
     }
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.0).collect();
-    let items = booking_item::Entity::find().filter(among(connection, booking_item::Column::BookingId, &ids));
-    let items = items.all(connection).await.map_err(orm)?;
-    add_up(of, rows, items)
+    Ok(owners)
 }
 
 /// A booking, its event, and its buyer as an account or a guest.
@@ -313,20 +333,11 @@ async fn occupying(
     rows.all(connection).await.map_err(orm)
 }
 
-/// Sums by event, buyer and type, of the pairs that were asked for.
+/// Sums by event, buyer and type.
 fn add_up(
-    of: &[(LaneKey, Buyer)],
-    bookings: Vec<Owned>,
+    owners: &HashMap<Uuid, (LaneKey, Buyer)>,
     items: Vec<booking_item::Model>,
 ) -> Result<Vec<Holding>, StoreError> {
-    let asked: std::collections::HashSet<&(LaneKey, Buyer)> = of.iter().collect();
-    let mut owners = HashMap::with_capacity(bookings.len());
-    for (id, event, account, guest) in bookings {
-        let owner = mapping::buyer(account, guest)
-            .map(|buyer| (LaneKey::new(event), buyer))
-            .filter(|owner| asked.contains(owner));
-        owners.extend(owner.map(|owner| (id, owner)));
-    }
     let mut sums: HashMap<(LaneKey, Buyer, TicketTypeId), u32> = HashMap::new();
     for item in items {
         if let Some((lane, buyer)) = owners.get(&item.booking_id) {

@@ -10,11 +10,13 @@
 
 mod load;
 mod postgres;
+mod promo;
 mod rare;
 mod sqlite;
 
 pub(crate) use load::{among, check_ins, payments, refunds, sales, whole_bookings};
 pub(crate) use postgres::PostgresLanes;
+pub(crate) use promo::codes as promo_codes;
 pub(crate) use rare::insert_types;
 
 use std::collections::HashMap;
@@ -29,10 +31,10 @@ use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
-use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
+use domain::booking::{Booked, Booking, BookingStatus, Buyer, PromoCode, PromoUse, PromoWord, Sale};
 use domain::payment::{Payment, Refund};
 use domain::pricing::{Of, PricePart, Rate};
-use domain::{BookingId, CheckInId, OutboxId, TicketId, Timestamp};
+use domain::{BookingId, CheckInId, OutboxId, PromoCodeId, TicketId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
@@ -103,6 +105,30 @@ impl LaneTransaction for OpenLanes {
 
     async fn price_parts(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, Vec<PricePart>>, StoreError> {
         load::price_parts(&self.0, of).await
+    }
+
+    async fn promo_uses(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, PromoUse>, StoreError> {
+        promo::uses(&self.0, of).await
+    }
+
+    async fn promo_codes(
+        &mut self,
+        named: &[(LaneKey, PromoWord)],
+        ids: &[PromoCodeId],
+    ) -> Result<Vec<PromoCode>, StoreError> {
+        promo::codes(&self.0, named, ids).await
+    }
+
+    async fn count_promo_codes(&mut self, lane: LaneKey) -> Result<u64, StoreError> {
+        promo::count(&self.0, lane).await
+    }
+
+    async fn promo_uses_of(
+        &mut self,
+        of: &[(PromoCodeId, LaneKey, Buyer)],
+        now: Timestamp,
+    ) -> Result<Vec<(PromoCodeId, Buyer, u32)>, StoreError> {
+        promo::of_buyers(&self.0, of, now).await
     }
 
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError> {
@@ -176,6 +202,11 @@ fn price_parts(bookings: &[Booking]) -> Vec<PartRow<'_>> {
         parts.extend(booking.price_parts.iter().zip(0_i16..).map(|(part, at)| (booking, at, part)));
     }
     parts
+}
+
+/// The promo codes of new bookings that have any.
+fn promo_uses(bookings: &[Booking]) -> Vec<(&Booking, &PromoUse)> {
+    bookings.iter().filter_map(|booking| Some((booking, booking.promo.as_ref()?))).collect()
 }
 
 /// The ticket type of a line of tickets; a fee has none.

@@ -15,8 +15,8 @@ use sqlx::{FromRow, Postgres};
 use uuid::Uuid;
 
 use super::{
-    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, renewed,
-    standing, type_of,
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, promo_uses, rate_of,
+    renewed, standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::error::raw;
@@ -182,6 +182,14 @@ INSERT INTO booking_price_parts (booking_id, ticket_type_id, unit_price, discoun
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
     $8::bigint[], $9::integer[], $10::bigint[], $11::smallint[], $12::smallint[], $13::text[])";
 
+const PROMO_USES: &str = "
+INSERT INTO promo_uses (booking_id, promo_code_id, discount)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])";
+
+const PROMO_COUNTS: &str = "
+UPDATE promo_codes SET used = (promo_codes.used + d.used)::integer, spent = promo_codes.spent + d.spent
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS d (id, used, spent) WHERE promo_codes.id = d.id";
+
 const REISSUED: &str = "
 UPDATE tickets SET issue = d.issue, attendee = d.attendee
 FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS d (id, issue, attendee)
@@ -273,6 +281,7 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     if !parts.is_empty() {
         slot.execute(bind_price_parts(sqlx::query(PRICE_PARTS), &parts)).await.map_err(raw)?;
     }
+    write_promo_codes(slot, changes).await?;
     if !changes.new_tickets.is_empty() {
         slot.execute(bind_tickets(sqlx::query(TICKETS), &changes.new_tickets)).await.map_err(raw)?;
     }
@@ -309,6 +318,27 @@ async fn write_money(slot: &mut Slot, changes: &LaneChanges) -> Result<(), Store
     }
     if !changes.provider_events.is_empty() {
         slot.execute(bind_events(sqlx::query(PROVIDER_EVENTS), &changes.provider_events)).await.map_err(raw)?;
+    }
+    Ok(())
+}
+
+/// Which promo codes are used, and how often.
+async fn write_promo_codes(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
+    let (uses, counts) = (promo_uses(&changes.new_bookings), &changes.promo_counts);
+    if !uses.is_empty() {
+        let query = sqlx::query(PROMO_USES)
+            .bind(column(&uses, |(booking, _)| booking.id.uuid()))
+            .bind(column(&uses, |(_, used)| used.id.uuid()))
+            .bind(column(&uses, |(_, used)| used.discount));
+        slot.execute(query).await.map_err(raw)?;
+    }
+    if !counts.is_empty() {
+        let query = sqlx::query(PROMO_COUNTS)
+            .bind(column(counts, |count| count.id.uuid()))
+            .bind(column(counts, |count| count.used))
+            .bind(column(counts, |count| count.spent));
+        let done = slot.execute(query).await.map_err(raw)?;
+        check_changed("promo_codes", counts.len(), done.rows_affected())?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
-use super::{among, check_changed};
+use super::{among, check_changed, promo};
 use crate::entity::{booking_attendee, event, pool, ticket_type, ticket_type_pool};
 use crate::error::{bad_row, orm};
 use crate::mapping::{event_row, pool_row, ticket_type_row};
@@ -24,6 +24,7 @@ pub(super) async fn before(connection: &impl ConnectionTrait, changes: &LaneChan
         let rows = changes.new_pools.iter().map(|pool| pool_row(pool).into_active_model());
         pool::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
     }
+    promo::write(connection, changes).await?;
     insert_types(connection, &changes.new_ticket_types).await?;
     for ticket_type in &changes.ticket_types {
         update_type(connection, ticket_type).await?;

@@ -19,8 +19,8 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
 use uuid::Uuid;
 
 use super::{
-    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, rate_of, renewed,
-    standing, type_of,
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, promo_uses, rate_of,
+    renewed, standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
@@ -103,6 +103,12 @@ pub(super) async fn write(
     script.add(&REFUNDS, &changes.new_refunds, bind_refund);
     script.add(&LEDGER, &changes.ledger, bind_entry);
     script.add(&PROVIDER_EVENTS, &changes.provider_events, bind_event);
+    script.add(&PROMO_USES, &promo_uses(&changes.new_bookings), |values, (booking, used)| {
+        values.bind(booking.id.uuid()).bind(used.id.uuid()).bind(used.discount)
+    });
+    script.add(&PROMO_COUNTS, &changes.promo_counts, |values, count| {
+        values.bind(count.id.uuid()).bind(count.used).bind(count.spent)
+    });
     script.run(transaction).await?;
     // These find tickets that the same batch has made.
     let mut script = Script::default();
@@ -161,6 +167,16 @@ const PRICE_PARTS: Rows = Rows {
         tax_rate, quantity, position, paid_by, name) VALUES ",
     width: 13,
     behind: "",
+};
+
+const PROMO_USES: Rows =
+    Rows { before: "INSERT INTO promo_uses (booking_id, promo_code_id, discount) VALUES ", width: 3, behind: "" };
+
+const PROMO_COUNTS: Rows = Rows {
+    before: "WITH d (id, used, spent) AS (VALUES ",
+    width: 3,
+    behind: ") UPDATE promo_codes SET used = promo_codes.used + d.used, spent = promo_codes.spent + d.spent
+        FROM d WHERE promo_codes.id = d.id",
 };
 
 const HOLDS: Rows =

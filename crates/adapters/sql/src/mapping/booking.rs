@@ -112,6 +112,7 @@ fn booking(
         attendees: attendees.into_iter().map(attendee).collect(),
         total: Money { minor: row.total, currency },
         price_parts: Vec::new(),
+        promo: None,
         status: status(row.status)?,
         hold,
         sequence: count(row.sequence)?,

@@ -7,6 +7,7 @@ mod booking;
 mod catalog;
 mod identity;
 mod payment;
+mod promo_code;
 mod ticket;
 
 pub(crate) use booking::{bookings_of, buyer, channel_code, payer_code, price_part, status, status_code, types_of};
@@ -20,6 +21,7 @@ pub(crate) use identity::{
     session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
 pub(crate) use payment::{account_code, payment, payment_status_code, refund, refund_reason_code, refund_status_code};
+pub(crate) use promo_code::{promo_code, promo_code_row};
 pub(crate) use ticket::{check_in, ticket, ticket_key, ticket_key_row, ticket_status_code};
 
 use application::store::StoreError;

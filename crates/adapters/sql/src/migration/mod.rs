@@ -18,6 +18,7 @@ mod m20261122_000020_tickets;
 mod m20261122_000021_check_ins;
 mod m20261122_000022_payments;
 mod m20261122_000025_pricing;
+mod m20261122_000026_promo_codes;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -39,6 +40,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000021_check_ins", steps: m20261122_000021_check_ins::STEPS },
     Migration { name: "m20261122_000022_payments", steps: m20261122_000022_payments::STEPS },
     Migration { name: "m20261122_000025_pricing", steps: m20261122_000025_pricing::STEPS },
+    Migration { name: "m20261122_000026_promo_codes", steps: m20261122_000026_promo_codes::STEPS },
 ];
 
 /// One change of the schema. The database remembers its name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::CheckInListId;
-use domain::booking::{Buyer, Reference, SaleChange};
+use domain::booking::{Booking, Buyer, PromoWord, Reference, SaleChange};
 use domain::catalog::StatusChange;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -130,7 +130,7 @@ impl Inner {
         while let Some(submission) = submissions.next() {
             let mut step = lane.work.decide(&submission, &rules);
             if matches!(step, Step::NeedsLapsed) {
-                match transaction.lapsed(lane.work.key, lane.work.now, reclaimable).await {
+                match load_lapsed(transaction, &mut lane.work, reclaimable).await {
                     Ok(bookings) => lane.work.lapsed = Some(Lapsed::new(bookings, reclaimable)),
                     Err(error) => {
                         lane.deferred = std::iter::once(submission).chain(submissions).collect();
@@ -174,6 +174,7 @@ impl Inner {
         }
         load_price_parts(transaction, &mut works).await?;
         self.load_money(transaction, ours, &mut works).await?;
+        load_promo_codes(transaction, ours, &mut works).await?;
         let tickets: Vec<_> = submissions().filter_map(|submission| submission.command.ticket()).collect();
         if !tickets.is_empty() {
             for ticket in transaction.tickets(&tickets).await? {
@@ -451,7 +452,88 @@ async fn load_price_parts(transaction: &mut dyn LaneTransaction, works: &mut [La
             booking.price_parts = parts;
         }
     }
+    for (id, used) in transaction.promo_uses(&ids).await? {
+        if let Some(booking) = works.iter_mut().find_map(|work| work.bookings.get_mut(&id)) {
+            booking.promo = Some(used);
+        }
+    }
     Ok(())
+}
+
+/// The promo codes that commands name, and those of the bookings that they are about.
+async fn load_promo_codes(
+    transaction: &mut dyn LaneTransaction,
+    ours: &[(LockedLane, LaneBatch)],
+    works: &mut [LaneWork],
+) -> Result<(), StoreError> {
+    let submissions = || ours.iter().flat_map(|(_, batch)| batch.submissions.iter().map(|one| (batch.key, one)));
+    let named: Vec<(LaneKey, PromoWord)> = submissions()
+        .filter_map(|(key, submission)| submission.command.promo_word().map(|word| (key, word.clone())))
+        .collect();
+    let of_bookings = works.iter().flat_map(|work| work.bookings.values()).filter_map(|booking| booking.promo.as_ref());
+    let mut ids: Vec<_> = of_bookings.map(|used| used.id).collect();
+    ids.extend(submissions().filter_map(|(_, submission)| submission.command.promo_code()));
+    if named.is_empty() && ids.is_empty() {
+        return Ok(());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    for code in transaction.promo_codes(&named, &ids).await? {
+        if let Some(work) = works.iter_mut().find(|work| work.key == code.event) {
+            work.promo_codes.remember(code);
+        }
+    }
+    let mut of_buyers = Vec::new();
+    for ((_, batch), work) in ours.iter().zip(works.iter_mut()) {
+        let adds = |one: &Submission| matches!(one.command, Command::AddPromoCode { .. });
+        if batch.submissions.iter().any(adds) {
+            work.promo_codes.count = transaction.count_promo_codes(work.key).await?;
+        }
+        for submission in &batch.submissions {
+            let Command::Hold(request) = &submission.command else { continue };
+            let code = request.promo_code.as_ref().and_then(|word| work.promo_codes.named(word));
+            if let Some(code) = code.filter(|code| code.terms.max_per_buyer.is_some()) {
+                of_buyers.push((code.id, work.key, request.buyer.clone()));
+            }
+        }
+    }
+    if of_buyers.is_empty() {
+        return Ok(());
+    }
+    let now = works.iter().map(|work| work.now).max().unwrap_or_default();
+    for (code, buyer, uses) in transaction.promo_uses_of(&of_buyers, now).await? {
+        if let Some(work) = works.iter_mut().find(|work| work.promo_codes.get(code).is_some()) {
+            work.promo_codes.remember_buyer(code, buyer, uses);
+        }
+    }
+    Ok(())
+}
+
+/// Lapsed holds of the lane, with the promo codes that come back with them.
+async fn load_lapsed(
+    transaction: &mut dyn LaneTransaction,
+    work: &mut LaneWork,
+    limit: u32,
+) -> Result<Vec<Booking>, StoreError> {
+    let mut lapsed = transaction.lapsed(work.key, work.now, limit).await?;
+    if work.sale.event.terms.pricing.is_none() || lapsed.is_empty() {
+        return Ok(lapsed);
+    }
+    let ids: Vec<_> = lapsed.iter().map(|booking| booking.id).collect();
+    let mut uses = transaction.promo_uses(&ids).await?;
+    let mut unknown: Vec<_> = uses.values().map(|used| used.id).collect();
+    unknown.retain(|code| work.promo_codes.get(*code).is_none());
+    unknown.sort_unstable();
+    unknown.dedup();
+    if !unknown.is_empty() {
+        for code in transaction.promo_codes(&[], &unknown).await? {
+            work.promo_codes.remember(code);
+        }
+    }
+    for booking in &mut lapsed {
+        booking.promo = uses.remove(&booking.id);
+    }
+    Ok(lapsed)
 }
 
 fn asks_what_is_booked(command: &Command) -> bool {
@@ -517,6 +599,7 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
             Outcome::KnownPayment(_) | Outcome::KnownRefunds(_) => "replayed",
             Outcome::Expired(_) => "expired",
             Outcome::Sale(_) => "changed",
+            Outcome::PromoCode(_) => "promo_code",
             Outcome::Deleted => "deleted",
         },
         Err(error) => error.code(),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::admission::{CheckIn, CheckInRequest, Scan, Ticket, TicketChange};
-use domain::booking::{Booking, Canceller, HoldRequest, SaleChange, UnitsRequest};
+use domain::booking::{Booking, Canceller, HoldRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest};
 use domain::payment::{ChargeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
-use domain::{BookingId, CheckInId, PaymentId, RefundId, Text, TicketId};
+use domain::{BookingId, CheckInId, PaymentId, PromoCodeId, RefundId, Text, TicketId};
 use tokio::sync::oneshot;
 
 use crate::booking::LaneKey;
@@ -93,6 +93,22 @@ pub enum Command {
         /// `If-Match`.
         expected_version: Option<u64>,
     },
+    /// One more promo code.
+    AddPromoCode {
+        /// Its id.
+        id: PromoCodeId,
+        /// Its text.
+        code: PromoWord,
+        /// What it is to be.
+        new: Box<PromoEdit>,
+    },
+    /// Other terms of a promo code.
+    EditPromoCode {
+        /// Which.
+        id: PromoCodeId,
+        /// The change.
+        edit: Box<PromoEdit>,
+    },
     /// Delete an event that nobody has booked.
     Delete {
         /// `If-Match`.
@@ -117,6 +133,8 @@ impl Command {
             | Self::UndoCheckIn(_)
             | Self::Expire(_)
             | Self::Change { .. }
+            | Self::AddPromoCode { .. }
+            | Self::EditPromoCode { .. }
             | Self::Delete { .. } => None,
         }
     }
@@ -166,6 +184,23 @@ impl Command {
         }
     }
 
+    /// The text of the promo code that it is about.
+    pub(super) const fn promo_word(&self) -> Option<&PromoWord> {
+        match self {
+            Self::Hold(request) => request.promo_code.as_ref(),
+            Self::AddPromoCode { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The promo code that it is about, where that exists already.
+    pub(super) const fn promo_code(&self) -> Option<PromoCodeId> {
+        match self {
+            Self::EditPromoCode { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// How many units it may have to reclaim for.
     pub(super) fn units_wanted(&self) -> u32 {
         match self {
@@ -202,6 +237,8 @@ pub enum Outcome {
     Expired(u32),
     /// The sale as it is now.
     Sale(Arc<SeenSale>),
+    /// The promo code as it is now.
+    PromoCode(Box<PromoCode>),
     /// The event is gone.
     Deleted,
 }

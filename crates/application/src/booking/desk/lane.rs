@@ -13,13 +13,14 @@ use domain::admission::{
     revoke, undo_check_in,
 };
 use domain::booking::{
-    Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, Refusal, Sale, SaleChange,
-    StockMove, Verdict, cancel, change_sale, expire, hold, reclaim, renew,
+    Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
+    Refusal, Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
 };
-use domain::{BookingId, CheckInId, TicketId, TicketTypeId, Timestamp};
+use domain::{BookingId, CheckInId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
+use super::promo_codes::PromoCodes;
 use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
@@ -49,6 +50,7 @@ pub(super) struct LaneWork {
     /// The entry that counts, by ticket.
     counted: HashMap<TicketId, CheckInId>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
+    pub(super) promo_codes: PromoCodes,
     pub(super) booked: Booked,
     pub(super) kept: Vec<KeptAnswer>,
     /// Lapsed holds, oldest first, loaded only where stock was short.
@@ -129,6 +131,7 @@ impl LaneWork {
             check_ins: HashMap::new(),
             counted: HashMap::new(),
             holdings: HashMap::new(),
+            promo_codes: PromoCodes::default(),
             booked: Booked::default(),
             kept: Vec::new(),
             lapsed: None,
@@ -187,6 +190,8 @@ impl LaneWork {
             Command::CheckIn(request) => Ok(self.check_in(request, origin, rules)),
             Command::UndoCheckIn(id) => self.undo_check_in(*id, origin, rules),
             Command::Change { change, expected_version } => self.change(change, *expected_version, origin, rules),
+            Command::AddPromoCode { id, code, new } => self.add_promo_code(*id, code, new, origin, rules),
+            Command::EditPromoCode { id, edit } => self.edit_promo_code(*id, edit, origin, rules),
             Command::Delete { expected_version } => self.delete(*expected_version, origin, rules),
         };
         Step::Reply(outcome.map(|outcome| self.keep(submission, outcome)))
@@ -228,6 +233,7 @@ impl LaneWork {
                 | Outcome::KnownPayment(_)
                 | Outcome::KnownRefunds(_)
                 | Outcome::Expired(_)
+                | Outcome::PromoCode(_)
                 | Outcome::Deleted => {
                     return Answer::fresh(outcome);
                 }
@@ -240,7 +246,8 @@ impl LaneWork {
     fn hold(&mut self, request: &HoldRequest, submission: &Submission, rules: &Rules<'_>) -> Step {
         let none = Holdings::new();
         let holdings = self.holdings.get(&request.buyer).unwrap_or(&none);
-        let decided = match hold(&self.sale, holdings, request, rules.hold_end, self.now) {
+        let promo = self.promo_codes.found(request);
+        let decided = match hold_with(&self.sale, holdings, promo, request, rules.hold_end, self.now) {
             Ok(decided) => decided,
             Err(Refusal::SoldOut { .. }) => return self.hold_after_reclaim(request, submission, rules),
             Err(refusal) => return Step::Reply(Err(refusal.into())),
@@ -275,7 +282,8 @@ impl LaneWork {
                 self.sold_out = true;
                 // Nothing that would help is left to reclaim: the decision stands as it was. What is left it tells with
                 // every lapsed hold counted as free, like the decision itself.
-                let refusal = hold(&self.unlapsed(), &Holdings::new(), request, rules.hold_end, self.now).err();
+                let (sale, promo) = (self.unlapsed(), self.promo_codes.found(request));
+                let refusal = hold_with(&sale, &Holdings::new(), promo, request, rules.hold_end, self.now).err();
                 Step::Reply(Err(refusal.unwrap_or(Refusal::SoldOut { left: Vec::new() }).into()))
             }
             Err(error) => Step::Reply(Err(error)),
@@ -305,7 +313,8 @@ impl LaneWork {
         for pool in &mut boundless.pools {
             pool.capacity = None;
         }
-        hold(&boundless, &Holdings::new(), request, rules.hold_end, self.now).map(|decided| decided.stock)
+        let promo = self.promo_codes.found(request);
+        hold_with(&boundless, &Holdings::new(), promo, request, rules.hold_end, self.now).map(|decided| decided.stock)
     }
 
     fn make_room(&mut self, wanted: &[StockMove], origin: &Origin, rules: &Rules<'_>) -> Result<Room, AppError> {
@@ -459,8 +468,9 @@ impl LaneWork {
         Ok(())
     }
 
-    /// The journals, and the tickets that come or go with the booking.
+    /// The journals, the promo code, and the tickets that come or go with the booking.
     fn tell(&mut self, decided: &Decided, note: Option<&str>, origin: &Origin, rules: &Rules<'_>) {
+        self.promo_codes.count(self.key, decided);
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
@@ -516,6 +526,58 @@ impl LaneWork {
         Ok(Outcome::Deleted)
     }
 
+    fn add_promo_code(
+        &mut self,
+        id: PromoCodeId,
+        word: &PromoWord,
+        new: &PromoEdit,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        if self.promo_codes.named(word).is_some() {
+            return Err(AppError::AlreadyExists("the event has a promo code of this text"));
+        }
+        let most = PromoCode::PER_EVENT_MAX;
+        if self.promo_codes.count >= most {
+            return Err(AppError::InvalidState(format!("an event has at most {most} promo codes")));
+        }
+        let code = PromoCode::try_new(id, &self.sale, word.clone(), new, self.now).map_err(Refusal::from)?;
+        // From now on whoever loads bookings of the event looks for what their prices are made of.
+        self.sale.event.terms.pricing.get_or_insert_default();
+        self.journal_promo_code(None, &code, origin, rules);
+        self.promo_codes.add(code.clone());
+        Ok(Outcome::PromoCode(Box::new(code)))
+    }
+
+    fn edit_promo_code(
+        &mut self,
+        id: PromoCodeId,
+        edit: &PromoEdit,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let found = self.promo_codes.get(id).filter(|code| code.event == self.key);
+        let before = found.cloned().ok_or(AppError::NotFound("promo code"))?;
+        let after = before.edited(&self.sale, edit, self.now).map_err(Refusal::from)?;
+        if after.version != before.version {
+            self.journal_promo_code(Some(&before), &after, origin, rules);
+            self.promo_codes.change(after.clone());
+        }
+        Ok(Outcome::PromoCode(Box::new(after)))
+    }
+
+    fn journal_promo_code(
+        &mut self,
+        before: Option<&PromoCode>,
+        after: &PromoCode,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) {
+        let (outbox, audit) = journal::of_promo_code(&self.sale.event, before, after, origin, rules.ids);
+        self.outbox.push(outbox);
+        self.audit.push(audit);
+    }
+
     /// What was booked before, and what this very batch has booked.
     fn booked(&self) -> Booked {
         let paid = |booking: &Booking| booking.status == BookingStatus::Confirmed && !booking.total.is_zero();
@@ -542,6 +604,7 @@ impl LaneWork {
             changes.lanes.push(LaneMark { key: self.key, decided_at: self.now });
             diff::sale_rows(&self.before.sale, &self.sale, changes);
         }
+        self.promo_codes.collect(changes);
         changes.new_bookings.append(&mut self.new);
         for (id, release_before) in std::mem::take(&mut self.changed) {
             let booking = self.bookings.remove(&id);

@@ -70,5 +70,7 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Expire(_) => "expire",
         Command::Change { .. } => "change",
         Command::Delete { .. } => "delete",
+        Command::AddPromoCode { .. } => "add_promo_code",
+        Command::EditPromoCode { .. } => "edit_promo_code",
     }
 }

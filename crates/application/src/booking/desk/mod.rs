@@ -16,6 +16,7 @@ mod command;
 mod diff;
 mod lane;
 mod metrics;
+mod promo_codes;
 mod queue;
 mod sold_out;
 

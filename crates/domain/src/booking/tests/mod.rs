@@ -2,6 +2,7 @@
 
 mod decisions;
 mod model;
+mod promo;
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -82,6 +83,7 @@ pub(super) fn request(buyer: u128, units: &[(u128, u32)]) -> HoldRequest {
         units: UnitsRequest::Listed(units),
         attendees: Vec::<AttendeeRequest>::new(),
         expected_total: None,
+        promo_code: None,
     }
 }
 

@@ -102,7 +102,8 @@ impl LaneWork {
     fn books(&self, booking: BookingId) -> Result<Books<'_>, AppError> {
         let found = self.bookings.get(&booking).ok_or(AppError::NotFound("booking"))?;
         let payments = self.money.payments.get(&booking).map_or(&[][..], Vec::as_slice);
-        Ok(Books { sale: &self.sale, booking: found, payments, now: self.now })
+        let promo_has_room = self.promo_codes.has_room(found);
+        Ok(Books { sale: &self.sale, booking: found, payments, promo_has_room, now: self.now })
     }
 
     pub(super) fn confirm(
