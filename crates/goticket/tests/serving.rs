@@ -357,3 +357,44 @@ fn a_sandbox_runs_apart_and_keeps_its_books_for_itself() {
     kill_process(Pid::from_child(&sandbox), Signal::TERM).unwrap();
     assert!(sandbox.wait().unwrap().success());
 }
+
+/// Money that is under way when the server is killed is neither lost nor taken twice: the provider remembers what it took,
+/// and the server asks for it.
+#[test]
+fn what_is_paid_while_a_server_is_killed_is_found_again() {
+    let server = Server::start(&[DEMO]);
+    let seeded = run(&mut server.command(), &["demo", "tokens", "--count", "1", "--role", "organizer"]);
+    let organizer: Value = serde_json::from_str(stdout(&seeded).lines().next().unwrap()).unwrap();
+    let seeded = run(&mut server.command(), &["demo", "tokens", "--count", "1"]);
+    let buyer: Value = serde_json::from_str(stdout(&seeded).lines().next().unwrap()).unwrap();
+    let token = |account: &Value| account["accessToken"].as_str().unwrap().to_owned();
+    let (organizer, buyer) = (token(&organizer), token(&buyer));
+    let event = json!({"name": "Gala", "startAt": "2099-01-01T18:00:00Z", "endAt": "2099-01-01T22:00:00Z",
+        "price": 2_500, "capacity": 10});
+    let event = server.post_as("/api/v1/events", &organizer, &event).json()["id"].as_str().unwrap().to_owned();
+    let event = format!("/api/v1/events/{event}");
+    assert_eq!(server.post_as(&format!("{event}/publish"), &organizer, &json!({})).status, 200);
+    let held = server.post_as(&format!("{event}/bookings"), &buyer, &json!({}));
+    let booking = format!("/api/v1/bookings/{}", held.json()["id"].as_str().unwrap());
+    let paid = server.post_as(&format!("{booking}/payments"), &buyer, &json!({"method": "card_slow"}));
+    assert_eq!((paid.status, paid.json()["status"].as_str()), (201, Some("processing")), "{paid:?}");
+
+    let server = Server::start_in(server.kill(), &[DEMO]);
+    wait_for("the tickets that were paid for", || {
+        let shown = server.get_as(&booking, &buyer).json();
+        (shown["status"] == "confirmed").then_some(())
+    });
+    assert_eq!(server.get_as(&format!("{booking}/tickets"), &buyer).json().as_array().unwrap().len(), 1);
+    let payments = server.get_as(&format!("{booking}/payments"), &buyer).json();
+    assert_eq!((payments[0]["status"].as_str(), payments[0]["captured"].as_i64()), (Some("succeeded"), Some(2_500)));
+    let verified = run(&mut server.command(), &["verify"]);
+    assert!(verified.status.success(), "{}", stdout(&verified));
+}
+
+#[test]
+fn without_a_provider_every_method_is_refused() {
+    let server = Server::start(&[("GOTICKET_PAYMENTS__PROVIDER", "none")]);
+    assert!(!server.log().contains("make believe"));
+    let hook = server.post("/api/v1/webhooks/sandbox", &json!({}));
+    assert_eq!(hook.status, 404, "{hook:?}");
+}

@@ -133,6 +133,13 @@ impl Server {
         ask(self.http, &format!("{}{body}", post_head(path, body.len(), "close")))
     }
 
+    pub(crate) fn post_as(&self, path: &str, token: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let head = post_head(path, body.len(), "close");
+        let head = head.replacen("\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n"), 1);
+        ask(self.http, &format!("{head}{body}"))
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         connect(self.http)
     }
@@ -150,6 +157,13 @@ impl Server {
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         wait_for("the end of the server", || self.child.try_wait().unwrap())
+    }
+
+    /// Kills it, as the end of memory or of a machine would, and hands out its folder.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.signal(Signal::KILL);
+        self.ended();
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 
     /// Stops it softly, and hands out its folder.
