@@ -170,6 +170,26 @@ mod limits_in_memory {
     ];
 }
 
+/// What is dropped is rolled back in the background; a runtime that shuts down drops that too, at once and for good.
+#[test]
+fn a_unit_of_work_ends_with_its_runtime() {
+    use application::store::Store;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let database = runtime.block_on(async {
+        let database = TestDatabase::create(Engine::Postgres).await;
+        let unit = database.database.begin().await.expect("a unit of work");
+        tokio::spawn(async move {
+            let _unit = unit;
+            std::future::pending::<()>().await;
+        });
+        tokio::task::yield_now().await;
+        database
+    });
+    drop(runtime);
+    drop(database);
+}
+
 mod payment_provider {
     use super::contract::payment_provider;
 

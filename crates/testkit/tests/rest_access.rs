@@ -100,6 +100,7 @@ async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
         ("identityId", Uuid::nil().to_string()),
         ("ticketId", Uuid::nil().to_string()),
         ("checkInId", Uuid::nil().to_string()),
+        ("promoCodeId", Uuid::nil().to_string()),
         ("eventId", event),
     ])
 }

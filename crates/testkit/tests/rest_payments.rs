@@ -227,3 +227,41 @@ async fn strange_messages_wait_or_are_not_believed() {
     tokio::time::timeout(Duration::from_secs(20), waits).await.expect("the message waits as a job");
     till.close().await;
 }
+
+/// A hold that is being paid does not lapse, and so counts against the limits of its buyer.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_pays_late_has_no_more_than_his_limit(#[case] engine: Engine) {
+    let mut till = till(engine).await;
+    till.sandbox.behave(SILENT);
+    let (booking, event) = till.held(2_500, 10).await;
+    let path = format!("/api/v1/events/{event}");
+    let ticket_type = till.world.organizer.get(&path).await.expect(200)["ticketTypes"][0]["id"].clone();
+    let limit = json!({ "maxPerBuyer": 1 });
+    let of_type = format!("{path}/ticket-types/{}", ticket_type.as_str().unwrap());
+    till.world.organizer.send(Method::PATCH, &of_type, &[], Some(limit.to_string())).await.expect(200);
+    let started = till.pay(&booking, "checkout").await.expect(201).clone();
+    till.world.app.clock.step(TimeDelta::minutes(18));
+    till.world.buyer = till.world.app.sign_in("buyer").await;
+    let again = till.world.buyer.post(&format!("{path}/bookings"), &json!({})).await;
+    again.problem(422, "limit_exceeded");
+    assert!(till.sandbox.settle(id(&started), &Settlement::Captured(None)));
+    till.work().await;
+    assert_eq!(till.status(&booking).await, "confirmed");
+    till.close().await;
+}
+
+/// Whoever is declined again and again does not fill the books.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_booking_has_a_bounded_number_of_payments() {
+    let till = till(Engine::Sqlite).await;
+    let (booking, _) = till.held(2_500, 10).await;
+    for _ in 0..20 {
+        assert_eq!(till.pay(&booking, "card_declined").await.expect(201)["status"], "failed");
+    }
+    till.pay(&booking, "card_ok").await.problem(409, "invalid_state");
+    till.world.organizer.act(&format!("/api/v1/bookings/{booking}/confirm")).await.expect(200);
+    till.close().await;
+}

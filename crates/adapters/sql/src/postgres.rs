@@ -23,6 +23,8 @@ use crate::settings::DatabaseSettings;
 /// For so long after its last use a connection is taken to live. One that was cut meanwhile fails the one request that
 /// meets it.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// After so long a connection is made anew: what is found behind an address may change, as after a failover.
+const LIVES_FOR: Duration = Duration::from_secs(1_800);
 
 /// Connections of one purpose; clones share them.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ struct Shared {
 
 struct Idle {
     connection: PgConnection,
+    made: Instant,
     since: Instant,
 }
 
@@ -98,9 +101,12 @@ impl PostgresPool {
         let place = tokio::time::timeout(pool.patience, Arc::clone(&pool.places).acquire_owned()).await;
         let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = idle.filter(|idle| idle.made.elapsed() < LIVES_FOR);
+        let made = idle.as_ref().map_or_else(Instant::now, |idle| idle.made);
         let (connection, since) = idle.map(|idle| (idle.connection, idle.since)).unzip();
         let within = Some(pool.answer_within);
-        Ok((Slot { pool: Arc::clone(pool), connection, place: Some(place), within }, since))
+        let slot = Slot { pool: Arc::clone(pool), connection, made, place: Some(place), within, rolls_back: false };
+        Ok((slot, since))
     }
 
     /// What idled beside a connection that is dead is most likely dead too.
@@ -113,9 +119,13 @@ impl PostgresPool {
 pub(crate) struct Slot {
     pool: Arc<Shared>,
     connection: Option<PgConnection>,
+    made: Instant,
     place: Option<OwnedSemaphorePermit>,
     /// How long one statement may take.
     within: Option<Duration>,
+    /// It is rolled back already: dropped once more, it is thrown away. A runtime that shuts down drops what is spawned on
+    /// it at once, and each drop would spawn another one without an end.
+    rolls_back: bool,
 }
 
 impl Slot {
@@ -167,7 +177,7 @@ impl Slot {
     /// Gives the connection back, on which there is no transaction.
     pub(crate) fn put_back(mut self) {
         match self.connection.take() {
-            Some(connection) => self.pool.keep(connection),
+            Some(connection) => self.pool.keep(connection, self.made),
             None => PostgresPool(Arc::clone(&self.pool)).forget_idle(),
         }
     }
@@ -184,6 +194,7 @@ impl Slot {
             Ok(connection)
         };
         self.connection = Some(within(Some(pool.patience), connect).await?);
+        self.made = Instant::now();
         Ok(())
     }
 
@@ -193,13 +204,14 @@ impl Slot {
         self.keep_if_alive(answer)
     }
 
-    /// Throws the connection away after an error that leaves nothing to use.
+    /// Throws the connection away after an error that leaves nothing to use: it was ended, is in no transaction that goes
+    /// on (25P), or leads to a server that only reads (25006).
     fn keep_if_alive<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         let dead = match &answer {
             Ok(_) => false,
-            Err(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code.starts_with("25P")),
+            Err(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| ["57P", "08", "25P", "25006"].iter().any(|dead| code.starts_with(dead)))
+            }
             Err(_) => true,
         };
         if dead {
@@ -210,8 +222,8 @@ impl Slot {
 }
 
 impl Shared {
-    fn keep(&self, connection: PgConnection) {
-        let idle = Idle { connection, since: Instant::now() };
+    fn keep(&self, connection: PgConnection, made: Instant) {
+        let idle = Idle { connection, made, since: Instant::now() };
         // Who returns after the end ends too.
         if !self.places.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
@@ -222,20 +234,20 @@ impl Shared {
 impl Drop for Slot {
     /// Rolls back in the background, and keeps the connection if that works. Its place is given back only then.
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some(connection) = self.connection.take().filter(|_| !self.rolls_back) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let mut slot = Self {
             pool: Arc::clone(&self.pool),
             connection: Some(connection),
+            made: self.made,
             place: self.place.take(),
             within: Some(self.pool.answer_within),
+            rolls_back: true,
         };
         runtime.spawn(async move {
-            if slot.execute(sqlx::query("ROLLBACK")).await.is_err() {
-                // Never a second round of this.
-                slot.connection = None;
+            if slot.execute(sqlx::query("ROLLBACK")).await.is_ok() {
+                slot.put_back();
             }
-            slot.put_back();
         });
     }
 }

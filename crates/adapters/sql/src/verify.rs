@@ -162,7 +162,11 @@ const CHECKS: &[Check] = &[
         WHERE p.ticket_type_id IS NOT NULL AND i.booking_id IS NULL
         UNION ALL
         SELECT p.booking_id, 'a part of the price of a booking that does not exist' FROM booking_price_parts AS p
-        LEFT JOIN bookings AS b ON b.id = p.booking_id WHERE b.id IS NULL",
+        LEFT JOIN bookings AS b ON b.id = p.booking_id WHERE b.id IS NULL
+        UNION ALL
+        SELECT booking_id, 'part ' || position || ' of the price is ' || quantity || ' x ' || unit_price || ' less '
+            || discount || ', and makes neither ' || net || ' nor ' || gross FROM booking_price_parts
+        WHERE ticket_type_id IS NOT NULL AND quantity * unit_price - discount NOT IN (net, gross)",
     },
     Check {
         invariant: "promo_codes",
@@ -356,6 +360,19 @@ const CHECKS: &[Check] = &[
             OR p.captured - p.booked - p.refunded <> coalesce(s.open_case, 0)
             OR p.captured - coalesce(g.done, 0) <> coalesce(s.cash, 0)
             OR p.captured < p.booked + p.refunded OR (p.captured <> 0) <> (p.status = 2)",
+    },
+    Check {
+        invariant: "paid_twice",
+        sql: "SELECT b.id AS subject, 'the booking costs ' || b.total || ' and is paid with ' || sum(p.booked) AS detail
+        FROM payments AS p JOIN bookings AS b ON b.id = p.booking_id GROUP BY b.id, b.total
+        HAVING sum(p.booked) > b.total",
+    },
+    Check {
+        // What providers took, and what organizers took themselves, stand in accounts of their own.
+        invariant: "ledger_cash",
+        sql: "SELECT p.id AS subject, 'the payment by ' || p.provider || ' has rows of another cash account' AS detail
+        FROM payments AS p WHERE EXISTS (SELECT 1 FROM ledger_entries AS e WHERE e.payment_id = p.id
+            AND e.account = CASE WHEN p.provider = 'manual' THEN 0 ELSE 1 END)",
     },
     Check {
         // Of a cancelled booking something may have been kept.

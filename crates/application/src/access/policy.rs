@@ -441,6 +441,7 @@ mod tests {
                 Operation::RenewBooking,
                 Operation::SeeTickets,
                 Operation::ChangeTickets,
+                Operation::PayBooking,
             ];
             let his = his.contains(&operation);
             let expected = if his { Verdict::Allowed } else { Verdict::Forbidden };

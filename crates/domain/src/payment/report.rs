@@ -82,6 +82,9 @@ pub fn apply_report(
     Ok(Some(Settlement { payments: vec![changed], steps, ..Settlement::default() }))
 }
 
+/// More than anybody pays, in minor units; sums of as many payments as a booking can have fit an `i64`.
+const CAPTURED_MAX: i64 = 1_000_000_000_000_000;
+
 /// Where the money of a payment goes.
 enum Destination {
     /// It pays the booking, which is confirmed if it suffices; what is too much goes back.
@@ -117,7 +120,7 @@ fn captured_now(
     fresh: &mut dyn FreshIds,
 ) -> Result<Settlement, Refusal> {
     let Books { booking, now, .. } = *books;
-    if captured.currency != payment.amount.currency || captured.minor <= 0 {
+    if captured.currency != payment.amount.currency || !(1..=CAPTURED_MAX).contains(&captured.minor) {
         return Err(Refusal::state("the provider tells of an amount that cannot be"));
     }
     let told = booking.told(FactKind::PaymentSucceeded(payment.id, captured), now);

@@ -11,6 +11,9 @@ use crate::{PaymentId, Text};
 /// tickets meanwhile.
 const GRACE: TimeDelta = TimeDelta::minutes(2);
 
+/// The most payments of a booking: whoever fails so often does not pay by this way any more.
+const PAYMENTS_MAX: usize = 20;
+
 /// A buyer wants to pay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StartPayment {
@@ -27,7 +30,7 @@ pub struct StartPayment {
 ///
 /// # Errors
 /// [`Refusal::BookingExpired`] from `release_at` on; [`Refusal::InvalidState`] where the booking is not pending, costs
-/// nothing, its event is cancelled, or another payment is under way.
+/// nothing, its event is cancelled, another payment is under way, or 20 have failed.
 pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment, Settlement), Refusal> {
     let Books { sale, booking, payments, now, .. } = *books;
     match booking.status {
@@ -43,6 +46,9 @@ pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment
     }
     if payments.iter().any(Payment::is_open) {
         return Err(Refusal::state("a payment of this booking is under way: wait for its outcome"));
+    }
+    if payments.len() >= PAYMENTS_MAX {
+        return Err(Refusal::state("too many payments of this booking have failed"));
     }
     let there: i64 = payments.iter().map(Payment::unsettled).sum();
     let amount = crate::Money { minor: booking.total.minor - there, ..booking.total };

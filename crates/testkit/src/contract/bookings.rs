@@ -85,6 +85,7 @@ pub async fn parts_of_prices_are_kept(db: TestDatabase) {
     assert_eq!(parts, expected);
     assert_sound(&db).await;
     for (wrong, invariant) in [
+        ("UPDATE booking_price_parts SET discount = discount - 1 WHERE position = 0", "price_parts"),
         ("UPDATE booking_price_parts SET gross = gross + 1, net = net + 1 WHERE position = 0", "booking_total"),
         ("UPDATE booking_price_parts SET quantity = quantity + 1 WHERE position = 0", "price_parts"),
         ("UPDATE booking_price_parts SET position = 7 WHERE position = 0", "price_parts"),

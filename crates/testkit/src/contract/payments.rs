@@ -261,6 +261,16 @@ pub async fn wrong_money_is_found(db: TestDatabase) {
         &["ledger_balance", "ledger_of_organizer", "stray_payments"],
     )
     .await;
+    // What a provider took is in the account of what organizers took themselves.
+    plant(&row("account = 1"), &row("account = 0"), &["ledger_cash"]).await;
+    // It paid for its booking twice, and the ledger says so too.
+    let entries = |what: &str| format!("UPDATE ledger_entries SET {what} WHERE transaction_id = {name}");
+    db.tamper(&entries("amount = amount * 2")).await;
+    db.tamper(&set("captured = captured * 2, booked = booked * 2")).await;
+    assert_eq!(found().await, ["paid_twice"]);
+    db.tamper(&entries("amount = amount / 2")).await;
+    db.tamper(&set("captured = captured / 2, booked = booked / 2")).await;
+    assert_sound(&db).await;
     // The money is gone from the books with both of its rows.
     db.tamper(&format!("CREATE TABLE aside AS SELECT * FROM ledger_entries WHERE transaction_id = {name}")).await;
     plant(

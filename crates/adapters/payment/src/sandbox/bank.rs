@@ -83,8 +83,8 @@ pub(super) struct Turn<'a> {
 }
 
 impl Bank {
-    /// The books as the journal has them.
-    pub(super) fn open(journal: Journal, lines: Vec<Line>) -> Self {
+    /// The books as the journal has them. Its pages may have been elsewhere before.
+    pub(super) fn open(journal: Journal, lines: Vec<Line>, pages: &str) -> Self {
         let mut bank = Self {
             charges: HashMap::new(),
             by_reference: HashMap::new(),
@@ -96,6 +96,9 @@ impl Bank {
             journal,
         };
         lines.into_iter().for_each(|line| bank.enter(line));
+        for charge in bank.charges.values_mut().filter(|charge| charge.checkout_url.is_some()) {
+            charge.checkout_url = Some(page_of(pages, &charge.reference));
+        }
         bank
     }
 
@@ -132,7 +135,7 @@ impl Bank {
             CARD_OK | CARD_REFUND_FAILS => charge.settle(&Settlement::Captured(None)),
             CARD_DECLINED => charge.settle(&Settlement::Failed("card_declined".to_owned())),
             CARD_SLOW | CARD_TIMEOUT => due = Some(turn.now + turn.slow),
-            CHECKOUT => charge.checkout_url = Some(format!("{}/checkout/{}", turn.pages, charge.reference)),
+            CHECKOUT => charge.checkout_url = Some(page_of(turn.pages, &charge.reference)),
             _ => return Err(Refused::UnknownMethod),
         }
         let event = (charge.status != ChargeWord::Processing).then(|| Self::event_of(&charge, turn));
@@ -320,6 +323,10 @@ impl Bank {
     }
 }
 
+fn page_of(pages: &str, reference: &str) -> String {
+    format!("{pages}/checkout/{reference}")
+}
+
 impl ChargeBody {
     fn settle(&mut self, how: &Settlement) {
         match how {
@@ -362,8 +369,8 @@ mod tests {
 
     fn bank(path: Option<&Path>) -> Bank {
         match path.map(|path| Journal::open(path).unwrap()) {
-            Some((journal, lines)) => Bank::open(journal, lines),
-            None => Bank::open(Journal::none(), Vec::new()),
+            Some((journal, lines)) => Bank::open(journal, lines, "http://bank"),
+            None => Bank::open(Journal::none(), Vec::new(), "http://bank"),
         }
     }
 
@@ -529,7 +536,13 @@ mod tests {
         assert_eq!(told(&after), ["refund.done"]);
         assert_eq!(turn(0, |turn| after.charge(&request(3, CARD_OK), turn)), Err(Refused::Cancelled));
         turn(3, |turn| after.settle_due(turn)).unwrap();
+        let asked = turn(3, |turn| after.charge(&request(5, CHECKOUT), turn)).unwrap();
         drop(after);
+        let (journal, lines) = Journal::open(&path).unwrap();
+        let moved = Bank::open(journal, lines, "http://elsewhere");
+        let page = moved.charge_of(asked.id).unwrap().checkout_url.clone();
+        assert_eq!(page, Some(format!("http://elsewhere/checkout/{}", asked.reference)));
+        drop(moved);
         assert_eq!(told(&bank(Some(&path))), ["refund.done", "charge.succeeded"]);
     }
 

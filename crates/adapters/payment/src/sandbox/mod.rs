@@ -118,22 +118,20 @@ impl Sandbox {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, StartError> {
-        let bank = match settings.journal {
-            None => Bank::open(Journal::none(), Vec::new()),
-            Some(path) => {
-                let opened = Journal::open(&path).map_err(|error| StartError::Journal(path, error))?;
-                Bank::open(opened.0, opened.1)
-            }
+        let (journal, lines) = match settings.journal {
+            None => (Journal::none(), Vec::new()),
+            Some(path) => Journal::open(&path).map_err(|error| StartError::Journal(path, error))?,
         };
         let listen = |error| StartError::Listen(settings.address, error);
         let listener = TcpListener::bind(settings.address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let pages = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
         let end = CancellationToken::new();
         let shared = Arc::new(Shared {
-            bank: Mutex::new(bank),
+            bank: Mutex::new(Bank::open(journal, lines, &pages)),
             behaviour: Mutex::new(settings.behaviour),
             changed: Notify::new(),
-            pages: settings.public_url.unwrap_or_else(|| format!("http://{address}")),
+            pages,
             signing: Signing::new(&settings.secret),
             secret: settings.secret,
             clock,

@@ -10,7 +10,7 @@ use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
 use domain::payment::{Payment, Refund};
 use domain::pricing::PricePart;
 use domain::{BookingId, CheckInId, PoolId, TicketId, TicketTypeId, Timestamp};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -216,15 +216,7 @@ pub(super) async fn lapsed(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Booking>, StoreError> {
-    // By an index that has the open payments alone.
-    let paying = Query::select()
-        .expr(Expr::cust("1"))
-        .from(payment::Entity)
-        .and_where(
-            Expr::col((payment::Entity, payment::Column::BookingId)).equals((hold::Entity, hold::Column::BookingId)),
-        )
-        .and_where(Expr::cust("payments.status IN (0, 1)"))
-        .to_owned();
+    let paying = open_payment_of((hold::Entity, hold::Column::BookingId));
     let due = hold::Entity::find()
         .select_only()
         .column(hold::Column::BookingId)
@@ -238,6 +230,16 @@ pub(super) async fn lapsed(
     let mut lapsed = bookings(connection, &due).await?;
     lapsed.sort_unstable_by_key(|booking| booking.hold.map(|hold| hold.release_at));
     Ok(lapsed)
+}
+
+/// The open payments of the booking in this column, by an index that has the open payments alone.
+fn open_payment_of(booking: impl IntoColumnRef) -> SelectStatement {
+    Query::select()
+        .expr(Expr::cust("1"))
+        .from(payment::Entity)
+        .and_where(Expr::col((payment::Entity, payment::Column::BookingId)).equals(booking))
+        .and_where(Expr::cust("payments.status IN (0, 1)"))
+        .to_owned()
 }
 
 /// When something comes back by itself.
@@ -320,9 +322,11 @@ async fn occupying(
     now: Timestamp,
 ) -> Result<Vec<Owned>, StoreError> {
     let has = |status| booking::Column::Status.eq(status_code(status));
-    let occupies = Condition::any()
-        .add(has(BookingStatus::Confirmed))
-        .add(has(BookingStatus::Pending).and(booking::Column::ReleaseAt.gt(micros(now))));
+    // One that is being paid does not lapse (`lapsed`), and counts until that is decided.
+    let holds = booking::Column::ReleaseAt
+        .gt(micros(now))
+        .or(Expr::exists(open_payment_of((booking::Entity, booking::Column::Id))));
+    let occupies = Condition::any().add(has(BookingStatus::Confirmed)).add(has(BookingStatus::Pending).and(holds));
     let rows = booking::Entity::find()
         .select_only()
         .columns([booking::Column::Id, booking::Column::EventId, booking::Column::BuyerUserId])

@@ -172,8 +172,9 @@ impl LaneWork {
             if self.is_known(event) { None } else { apply_report(&books, payment, report, &mut Fresh(rules.ids))? };
         let booking = match settled {
             Some(settled) => {
+                let booking = self.settle(id, settled, None, origin, rules)?;
                 self.note_event(event);
-                self.settle(id, settled, None, origin, rules)?
+                booking
             }
             None => books.booking.clone(),
         };
@@ -212,8 +213,9 @@ impl LaneWork {
         };
         let booking = match settled {
             Some(settled) => {
+                let booking = self.settle(id, settled, None, origin, rules)?;
                 self.note_event(event);
-                self.settle(id, settled, None, origin, rules)?
+                booking
             }
             None => books.booking.clone(),
         };
