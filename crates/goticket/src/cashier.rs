@@ -1,6 +1,6 @@
 //! Who moves the money of an instance: a sandbox of its own, one that runs apart, or nobody.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use adapter_payment::{CallSettings, Sandbox, SandboxProvider};
@@ -82,28 +82,4 @@ impl Cashier {
 fn new_secret() -> anyhow::Result<SecretString> {
     let secret = SystemRandom.secret()?;
     Ok(SecretString::from(secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
-}
-
-/// Where a server is found that listens on all interfaces.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_all_interfaces_is_asked_on_the_loopback() {
-        for (listens, asked) in
-            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:8080", "[::1]:8080"), ("10.0.0.7:80", "10.0.0.7:80")]
-        {
-            assert_eq!(reachable(listens.parse().unwrap()), asked.parse().unwrap());
-        }
-    }
 }

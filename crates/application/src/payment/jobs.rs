@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use domain::booking::BookingStatus;
 use domain::payment::{ChargeOutcome, ChargeReport, Payment, PaymentStatus, Refund, RefundOutcome, RefundStatus};
 use domain::{PaymentId, RefundId, Timestamp};
 use futures::StreamExt;
@@ -87,7 +88,7 @@ impl PollPayments {
         let ports = &self.payments.ports;
         let Some(provider) = ports.providers.named(payment.provider.as_str()) else { return Ok(()) };
         let booking = ports.bookings.booking(payment.booking).await?.ok_or(AppError::NotFound("booking"))?;
-        let is_waiting = booking.occupies(now) && booking.status == domain::booking::BookingStatus::Pending;
+        let is_waiting = booking.status == BookingStatus::Pending && !booking.has_lapsed(now);
         let is_forgotten = payment.created_at + FORGOTTEN_AFTER <= now;
         let found = match provider.charged(payment.id).await {
             Ok(Some(charged)) if charged.status == ChargeStatus::Processing && !is_waiting => {

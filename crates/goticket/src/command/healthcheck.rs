@@ -8,9 +8,8 @@ use anyhow::{Context, anyhow, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cashier::reachable;
 use crate::cli::Healthcheck;
-use crate::config::Settings;
+use crate::config::{Settings, reachable};
 use crate::output;
 
 const PATIENCE: Duration = Duration::from_secs(3);

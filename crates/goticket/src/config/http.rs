@@ -1,6 +1,6 @@
 //! Sections `http`, `ops` and `cors`: what listens, and what it bears.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -210,6 +210,30 @@ impl Settings {
             https_only_for: self.http.https_only_for.map(HumanDuration::std),
             // Each was checked.
             trusted_proxies: self.http.trusted_proxies.iter().filter_map(|it| it.parse().ok()).collect(),
+        }
+    }
+}
+
+/// Where a server is found that listens on all interfaces.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_interfaces_is_asked_on_the_loopback() {
+        for (listens, asked) in
+            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:8080", "[::1]:8080"), ("10.0.0.7:80", "10.0.0.7:80")]
+        {
+            assert_eq!(reachable(listens.parse().unwrap()), asked.parse().unwrap());
         }
     }
 }

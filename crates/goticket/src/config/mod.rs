@@ -31,6 +31,7 @@ pub use breaker::Breaker;
 pub use database::Database;
 pub use duration::HumanDuration;
 pub use error::ConfigError;
+pub(crate) use http::reachable;
 pub use http::{Cors, Http, HttpTls, Ops};
 pub use mail::{Mail, Smtp};
 pub use oauth::{OauthProvider, OauthProviders};

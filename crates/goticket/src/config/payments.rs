@@ -8,10 +8,8 @@ use adapter_payment::{Behaviour, SandboxSettings};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::cashier::reachable;
-
 use super::error::{Wrong, check_range};
-use super::{Breaker, HumanDuration, Secret, Settings};
+use super::{Breaker, HumanDuration, Secret, Settings, reachable};
 
 /// Payments.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -19,52 +19,98 @@ use crate::payment::ProviderEventKey;
 /// What the commands of a transaction know of payments, and what they change of them.
 #[derive(Default)]
 pub(super) struct Money {
-    /// By booking, oldest first, in their newest state.
-    payments: HashMap<BookingId, Vec<Payment>>,
-    /// By booking, in their newest state.
-    refunds: HashMap<BookingId, Vec<Refund>>,
+    payments: Rows<Payment>,
+    /// Of a booking whose refunds were not asked for, all that is put is new.
+    refunds: Rows<Refund>,
     known_events: HashSet<ProviderEventKey>,
-    /// Of which booking they are, and whether they are new.
-    changed_payments: BTreeMap<PaymentId, (BookingId, bool)>,
-    changed_refunds: BTreeMap<RefundId, (BookingId, bool)>,
     ledger: Vec<LedgerEntry>,
     events: Vec<ProviderEventRow>,
 }
 
+/// A payment or a refund.
+trait Row: Clone {
+    type Id: Copy + Ord;
+    fn id(&self) -> Self::Id;
+    fn booking(&self) -> BookingId;
+}
+
+impl Row for Payment {
+    type Id = PaymentId;
+
+    fn id(&self) -> PaymentId {
+        self.id
+    }
+
+    fn booking(&self) -> BookingId {
+        self.booking
+    }
+}
+
+impl Row for Refund {
+    type Id = RefundId;
+
+    fn id(&self) -> RefundId {
+        self.id
+    }
+
+    fn booking(&self) -> BookingId {
+        self.booking
+    }
+}
+
+/// Rows of bookings, and which of them have changed.
+struct Rows<T: Row> {
+    /// Oldest first, in their newest state.
+    of: HashMap<BookingId, Vec<T>>,
+    /// Of which booking they are, and whether they are new.
+    changed: BTreeMap<T::Id, (BookingId, bool)>,
+}
+
+impl<T: Row> Default for Rows<T> {
+    fn default() -> Self {
+        Self { of: HashMap::new(), changed: BTreeMap::new() }
+    }
+}
+
+impl<T: Row> Rows<T> {
+    fn of(&self, booking: BookingId) -> &[T] {
+        self.of.get(&booking).map_or(&[], Vec::as_slice)
+    }
+
+    fn one(&self, booking: BookingId, id: T::Id) -> Option<&T> {
+        self.of(booking).iter().find(|known| known.id() == id)
+    }
+
+    /// Takes note of one that the transaction has found.
+    fn remember(&mut self, row: T) {
+        self.of.entry(row.booking()).or_default().push(row);
+    }
+
+    /// Takes over one that was decided.
+    fn put(&mut self, row: T) {
+        let (id, booking) = (row.id(), row.booking());
+        let all = self.of.entry(booking).or_default();
+        let known = all.iter_mut().find(|known| known.id() == id);
+        self.changed.entry(id).or_insert((booking, known.is_none()));
+        match known {
+            Some(known) => *known = row,
+            None => all.push(row),
+        }
+    }
+
+    fn collect(&mut self, new: &mut Vec<T>, changed: &mut Vec<T>) {
+        for (id, (booking, is_new)) in std::mem::take(&mut self.changed) {
+            let rows = if is_new { &mut *new } else { &mut *changed };
+            rows.extend(self.one(booking, id).cloned());
+        }
+    }
+}
+
 impl Money {
-    fn put_payment(&mut self, payment: Payment) {
-        let all = self.payments.entry(payment.booking).or_default();
-        let known = all.iter_mut().find(|known| known.id == payment.id);
-        self.changed_payments.entry(payment.id).or_insert((payment.booking, known.is_none()));
-        match known {
-            Some(known) => *known = payment,
-            None => all.push(payment),
-        }
-    }
-
-    fn put_refund(&mut self, refund: Refund) {
-        let all = self.refunds.entry(refund.booking).or_default();
-        let known = all.iter_mut().find(|known| known.id == refund.id);
-        // Of a booking whose refunds were not asked for, all that is put is new.
-        self.changed_refunds.entry(refund.id).or_insert((refund.booking, known.is_none()));
-        match known {
-            Some(known) => *known = refund,
-            None => all.push(refund),
-        }
-    }
-
     /// Adds the rows to the commit.
     pub(super) fn collect(&mut self, changes: &mut LaneChanges) {
-        for (id, (booking, is_new)) in std::mem::take(&mut self.changed_payments) {
-            let found = self.payments.get(&booking).and_then(|all| all.iter().find(|known| known.id == id));
-            let rows = if is_new { &mut changes.new_payments } else { &mut changes.payments };
-            rows.extend(found.cloned());
-        }
-        for (id, (booking, is_new)) in std::mem::take(&mut self.changed_refunds) {
-            let found = self.refunds.get(&booking).and_then(|all| all.iter().find(|known| known.id == id));
-            let rows = if is_new { &mut changes.new_refunds } else { &mut changes.refunds };
-            rows.extend(found.cloned());
-        }
+        self.payments.collect(&mut changes.new_payments, &mut changes.payments);
+        self.refunds.collect(&mut changes.new_refunds, &mut changes.refunds);
         changes.ledger.append(&mut self.ledger);
         changes.provider_events.append(&mut self.events);
     }
@@ -86,12 +132,12 @@ impl FreshIds for Fresh<'_> {
 impl LaneWork {
     /// Takes note of a payment that the transaction has found.
     pub(in super::super) fn remember_payment(&mut self, payment: Payment) {
-        self.money.payments.entry(payment.booking).or_default().push(payment);
+        self.money.payments.remember(payment);
     }
 
     /// Takes note of a refund that the transaction has found.
     pub(in super::super) fn remember_refund(&mut self, refund: Refund) {
-        self.money.refunds.entry(refund.booking).or_default().push(refund);
+        self.money.refunds.remember(refund);
     }
 
     /// Takes note of messages that had their effect before.
@@ -101,7 +147,7 @@ impl LaneWork {
 
     fn books(&self, booking: BookingId) -> Result<Books<'_>, AppError> {
         let found = self.bookings.get(&booking).ok_or(AppError::NotFound("booking"))?;
-        let payments = self.money.payments.get(&booking).map_or(&[][..], Vec::as_slice);
+        let payments = self.money.payments.of(booking);
         let promo_has_room = self.promo_codes.has_room(found);
         Ok(Books { sale: &self.sale, booking: found, payments, promo_has_room, now: self.now })
     }
@@ -170,15 +216,8 @@ impl LaneWork {
         let books = self.books(id)?;
         let settled =
             if self.is_known(event) { None } else { apply_report(&books, payment, report, &mut Fresh(rules.ids))? };
-        let booking = match settled {
-            Some(settled) => {
-                let booking = self.settle(id, settled, None, origin, rules)?;
-                self.note_event(event);
-                booking
-            }
-            None => books.booking.clone(),
-        };
-        let now = self.books(id)?.payments.iter().find(|known| known.id == payment).cloned();
+        let booking = self.reported(id, settled, event, origin, rules)?;
+        let now = self.money.payments.one(id, payment).cloned();
         Ok(Outcome::Payment(Box::new(now.ok_or(AppError::NotFound("payment"))?), Box::new(booking)))
     }
 
@@ -205,22 +244,31 @@ impl LaneWork {
         rules: &Rules<'_>,
     ) -> Result<Outcome, AppError> {
         let books = self.books(id)?;
-        let refunds = self.money.refunds.get(&id).map_or(&[][..], Vec::as_slice);
+        let refunds = self.money.refunds.of(id);
         let settled = if self.is_known(event) {
             None
         } else {
             apply_refund_report(&books, refunds, refund, outcome, &mut Fresh(rules.ids))?
         };
-        let booking = match settled {
-            Some(settled) => {
-                let booking = self.settle(id, settled, None, origin, rules)?;
-                self.note_event(event);
-                booking
-            }
-            None => books.booking.clone(),
-        };
-        let now = self.money.refunds.get(&id).and_then(|all| all.iter().find(|known| known.id == refund)).cloned();
+        let booking = self.reported(id, settled, event, origin, rules)?;
+        let now = self.money.refunds.one(id, refund).cloned();
         Ok(Outcome::Refunds(now.into_iter().collect(), Box::new(booking)))
+    }
+
+    /// Takes over what was decided of a provider's word, if anything, and remembers the message that brought it; answers
+    /// the booking as it is now.
+    fn reported(
+        &mut self,
+        id: BookingId,
+        settled: Option<Settlement>,
+        event: Option<&ProviderEventKey>,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Booking, AppError> {
+        let Some(settled) = settled else { return Ok(self.books(id)?.booking.clone()) };
+        let booking = self.settle(id, settled, None, origin, rules)?;
+        self.note_event(event);
+        Ok(booking)
     }
 
     /// Takes over what was decided; answers the booking as it is now.
@@ -244,8 +292,8 @@ impl LaneWork {
             self.tell(step, note, origin, rules);
         }
         self.change_booking(booking.clone(), release_before);
-        settled.payments.into_iter().for_each(|payment| self.money.put_payment(payment));
-        settled.refunds.into_iter().for_each(|refund| self.money.put_refund(refund));
+        settled.payments.into_iter().for_each(|payment| self.money.payments.put(payment));
+        settled.refunds.into_iter().for_each(|refund| self.money.refunds.put(refund));
         self.money.ledger.extend(settled.entries);
         Ok(booking)
     }
