@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::console::Progress;
 use crate::report::Section;
 use crate::scenario::browse::Browse;
+use crate::scenario::cancel_event::CancelEvent;
 use crate::scenario::checkout::Checkout;
 use crate::scenario::crash::Crash;
 use crate::scenario::credential_stuffing::CredentialStuffing;
@@ -19,7 +20,8 @@ use crate::scenario::overload::Overload;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
 use crate::scenario::{
-    browse, checkout, crash, credential_stuffing, hot_event, idle, lists, login_storm, overload, race, sold_out,
+    browse, cancel_event, checkout, crash, credential_stuffing, hot_event, idle, lists, login_storm, overload, race,
+    sold_out,
 };
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
@@ -86,6 +88,7 @@ pub(crate) enum Command {
     SoldOut(SoldOut),
     Browse(Browse),
     Checkout(Checkout),
+    CancelEvent(CancelEvent),
     Overload(Overload),
     Lists(Lists),
     Crash(Crash),
@@ -156,6 +159,7 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::SoldOut(options) => Box::pin(sold_out::run(bench, &common.ground()?, options)).await,
         Command::Browse(options) => Box::pin(browse::run(bench, &common.ground()?, options)).await,
         Command::Checkout(options) => Box::pin(checkout::run(bench, &common.ground()?, options)).await,
+        Command::CancelEvent(options) => Box::pin(cancel_event::run(bench, &common.ground()?, options)).await,
         Command::Overload(options) => Box::pin(overload::run(bench, &common.ground()?, options)).await,
         Command::Lists(options) => Box::pin(lists::run(bench, &common.ground()?, options)).await,
         Command::Crash(options) => Box::pin(crash::run(bench, &common.ground()?, options)).await,

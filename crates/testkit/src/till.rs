@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use adapter_payment::Sandbox;
+use application::booking::WindDownCancelled;
 use application::jobs::{JobHandler, Worker};
 use application::payment::{PaymentProvider, PollPayments, RetryEvents, SendRefunds};
 use serde_json::{Value, json};
@@ -73,11 +74,13 @@ impl Till {
         let payments = self.world.app.payments.clone();
         let poll = PollPayments { payments: payments.clone() };
         let send = SendRefunds { payments: payments.clone() };
-        let handlers: [&dyn JobHandler; 2] = [&poll, &send];
+        let app = &self.world.app;
+        let reads = Arc::new(app.database.database.clone());
+        let wind_down = WindDownCancelled { desk: app.desk.clone(), reads, clock: Arc::new(app.clock.clone()) };
+        let handlers: [&dyn JobHandler; 3] = [&wind_down, &poll, &send];
         for handler in handlers {
             crate::contract::audit::run(handler).await;
         }
-        let app = &self.world.app;
         let store = Arc::new(app.database.database.clone());
         let retry: Arc<dyn JobHandler> = Arc::new(RetryEvents { payments });
         let worker = Worker::new(store, Arc::new(app.clock.clone()), app.ids.clone(), vec![retry]);

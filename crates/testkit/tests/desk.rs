@@ -340,7 +340,7 @@ async fn a_cancelled_event_sells_nothing_and_a_deleted_one_is_not_there(#[case] 
     ));
     hall.change(SaleChange::Step(StatusChange::Cancel)).await.unwrap();
     assert!(matches!(hall.hold(1).await, Err(AppError::Refused(Refusal::SalesClosed(_)))));
-    hall.submit(Command::Cancel(free.id, Canceller::Event)).await.unwrap();
+    hall.submit(Command::CancelWithEvent(free.id)).await.unwrap();
     hall.verify().await;
 
     let empty = Hall::open(engine, &[ticket_type(0, Some(9))]).await;

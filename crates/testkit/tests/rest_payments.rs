@@ -265,3 +265,57 @@ async fn a_booking_has_a_bounded_number_of_payments() {
     till.world.organizer.act(&format!("/api/v1/bookings/{booking}/confirm")).await.expect(200);
     till.close().await;
 }
+
+/// An event that has sold is cancelled: what it costs is told before, how far it is after, and the job that was stopped
+/// halfway, or runs twice, ends at the same (domain.md 5.8).
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_event_gives_everybody_his_money_back(#[case] engine: Engine) {
+    let till = till(engine).await;
+    let event = till.world.on_sale(2_500, 20).await;
+    let book = async |method: Option<&str>| {
+        let booking = till.world.book(&event, 1).await["id"].as_str().unwrap().to_owned();
+        if let Some(method) = method {
+            till.pay(&booking, method).await.expect(201);
+        }
+        booking
+    };
+    let paid = [book(Some("card_ok")).await, book(Some("card_ok")).await];
+    let (failing, held) = (book(Some("card_refund_fails")).await, book(None).await);
+    let (paying, by_hand) = (book(Some("checkout")).await, book(None).await);
+    let organizer = &till.world.organizer;
+    organizer.act(&format!("/api/v1/bookings/{by_hand}/confirm")).await.expect(200);
+    let path = format!("/api/v1/events/{event}/cancellation");
+    let figures = async || organizer.get(&path).await.expect(200).clone();
+    let preview = json!({
+        "state": "not_cancelled", "pendingBookings": 2, "confirmedBookings": 4, "cancelledBookings": 0,
+        "currency": "EUR", "toRefund": 7_500, "toHandBack": 2_500, "unsettled": 0, "refunds": []
+    });
+    assert_eq!(figures().await, preview);
+    assert_eq!(figures().await, preview, "to look changes nothing");
+    organizer.act(&format!("/api/v1/events/{event}/cancel")).await.expect(200);
+    assert_eq!(figures().await["state"], "running");
+    till.world.buyer.post(&format!("/api/v1/events/{event}/bookings"), &json!({})).await.problem(422, "sales_closed");
+    organizer.act(&format!("/api/v1/events/{event}/archive")).await.problem(409, "invalid_state");
+    for _ in 0..3 {
+        till.work().await;
+        till.world.app.clock.step(TimeDelta::seconds(11));
+    }
+    let after = json!({
+        "state": "done", "pendingBookings": 0, "confirmedBookings": 0, "cancelledBookings": 6,
+        "currency": "EUR", "toRefund": 0, "toHandBack": 0, "unsettled": 2_500,
+        "refunds": [{ "status": "done", "count": 3, "amount": 7_500 }, { "status": "failed", "count": 1, "amount": 2_500 }]
+    });
+    assert_eq!(figures().await, after);
+    for booking in [&paid[0], &paid[1], &failing, &held, &paying, &by_hand] {
+        assert_eq!(till.status(booking).await, "cancelled");
+    }
+    assert_eq!(till.payments(&paying).await[0]["status"], "cancelled", "nobody can pay it any more");
+    organizer.act(&format!("/api/v1/events/{event}/cancel")).await.expect(200);
+    till.work().await;
+    assert_eq!(figures().await, after, "twice is once");
+    organizer.act(&format!("/api/v1/events/{event}/archive")).await.expect(200);
+    till.close().await;
+}

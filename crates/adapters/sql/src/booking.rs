@@ -3,7 +3,7 @@
 use application::booking::{BookingFilter, BookingParties, BookingReads, LaneKey};
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::booking::{Booking, PromoCode, PromoWord};
+use domain::booking::{Booking, BookingStatus, PromoCode, PromoWord};
 use domain::catalog::EventStatus;
 use domain::{BookingId, EmailAddress, EventId, OrganizerId, PromoCodeId, Timestamp, UserId};
 use sea_orm::sea_query::Query;
@@ -108,6 +108,26 @@ impl BookingReads for Database {
             .limit(u64::from(limit))
             .into_tuple::<Uuid>();
         Ok(events.all(self.reads()).await.map_err(orm)?.into_iter().map(LaneKey::new).collect())
+    }
+
+    async fn open_bookings(
+        &self,
+        event: EventId,
+        after: Option<BookingId>,
+        rows: u64,
+    ) -> Result<Vec<BookingId>, StoreError> {
+        let behind = after.map(|after| booking::Column::Id.gt(after.uuid()));
+        let open = [BookingStatus::Pending, BookingStatus::Confirmed].map(status_code);
+        let page = booking::Entity::find()
+            .select_only()
+            .column(booking::Column::Id)
+            .filter(booking::Column::EventId.eq(event.uuid()))
+            .filter(booking::Column::Status.is_in(open))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(booking::Column::Id)
+            .limit(rows)
+            .into_tuple::<Uuid>();
+        Ok(page.all(self.reads()).await.map_err(orm)?.into_iter().map(BookingId::new).collect())
     }
 }
 

@@ -28,6 +28,7 @@ mod catalog;
 mod connect;
 mod entity;
 mod error;
+mod event_figures;
 mod external_identities;
 mod guests;
 mod identity;

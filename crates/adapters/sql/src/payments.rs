@@ -1,10 +1,10 @@
 //! Payments and refunds outside of the desk.
 
-use application::payment::PaymentStore;
+use application::payment::{EventFigures, PaymentStore};
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::payment::{Payment, Refund};
-use domain::{BookingId, OrganizerId, PaymentId, RefundId, Timestamp};
+use domain::{BookingId, EventId, OrganizerId, PaymentId, RefundId, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -60,6 +60,10 @@ impl PaymentStore for Database {
         }
         let rows = open.order_by_asc(refund::Column::Id).limit(rows).all(self.reads()).await.map_err(orm)?;
         rows.into_iter().map(mapping::refund).collect()
+    }
+
+    async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError> {
+        self.figures_of(event).await
     }
 
     /// Three sorts of cases by an index each, put together here.

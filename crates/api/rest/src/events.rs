@@ -582,7 +582,9 @@ step!(
     "cancelEvent",
     StatusChange::Cancel,
     "Cancels an event for good",
-    "Not while it has confirmed bookings that cost money. A cancelled one stays as it is."
+    "Nothing is sold from then on. In the next seconds and minutes all that is booked is cancelled, and all that was \
+     paid goes back: `GET /events/{eventId}/cancellation` tells beforehand what that comes to, and then how far it is. \
+     A cancelled one stays as it is."
 );
 step!(
     archive_event,

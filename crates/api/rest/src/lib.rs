@@ -15,6 +15,7 @@ mod audit;
 mod auth;
 mod availability;
 mod bookings;
+mod cancellation;
 mod context;
 mod created;
 mod door;
@@ -106,6 +107,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(export::routes())
         .merge(erasures::routes())
         .merge(events::routes())
+        .merge(cancellation::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())
         .merge(availability::routes())

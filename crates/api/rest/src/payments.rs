@@ -148,7 +148,7 @@ pub(crate) enum RefundReasonBody {
     Requested,
     /// It came when the hold had run out, and the tickets were gone.
     Late,
-    /// It came after the booking, or its event, was cancelled.
+    /// The event was cancelled, or the money came after the booking was.
     Cancelled,
     /// It was more than was owed.
     Surplus,

@@ -9,6 +9,7 @@ mod prices;
 mod promo_codes;
 mod snapshot;
 mod sweep;
+mod wind_down;
 
 pub use availability::{Availability, AvailabilitySettings, Frame, Signal, Watcher};
 pub use bookings::{BookingPorts, Bookings, HoldTickets};
@@ -19,7 +20,8 @@ pub use ports::{
     ProviderEventRow,
 };
 pub use prices::{UnreadablePricing, pricing_text, read_pricing};
-pub use sweep::{SweepLapsed, WindDownCancelled};
+pub use sweep::SweepLapsed;
+pub use wind_down::WindDownCancelled;
 
 pub(crate) use journal::{SaleFact, of_sale};
 pub(crate) use snapshot::{organizer, read_organizer, read_sale, sale};

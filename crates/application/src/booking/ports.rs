@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
-use domain::booking::{
-    Attendee, Booked, Booking, BookingStatus, Buyer, Pool, PromoCode, PromoUse, PromoWord, Reference, Sale,
-};
+use domain::booking::{Attendee, Booking, BookingStatus, Buyer, Pool, PromoCode, PromoUse, PromoWord, Reference, Sale};
 use domain::catalog::{Event, TicketType};
 use domain::payment::{LedgerEntry, Payment, Refund};
 use domain::pricing::PricePart;
@@ -141,8 +139,8 @@ pub trait LaneTransaction: Send {
     /// Units that these buyers have confirmed or hold (not lapsed at `now`), by event and ticket type.
     async fn holdings(&mut self, of: &[(LaneKey, Buyer)], now: Timestamp) -> Result<Vec<Holding>, StoreError>;
 
-    /// What was booked in the event so far.
-    async fn booked(&mut self, lane: LaneKey) -> Result<Booked, StoreError>;
+    /// Whether the event has any booking, in whatever state.
+    async fn is_booked(&mut self, lane: LaneKey) -> Result<bool, StoreError>;
 
     /// What was kept under these keys (caller and word), whatever their fingerprint, lapsed or not.
     async fn kept_answers(&mut self, keys: &[IdempotencyKey]) -> Result<Vec<KeptAnswer>, StoreError>;
@@ -375,4 +373,12 @@ pub trait BookingReads: Send + Sync {
     /// Lanes of cancelled events with stock that is still held or sold: their bookings are to be cancelled. Reads the
     /// counters of the pools and no bookings.
     async fn cancelled_lanes_with_stock(&self, limit: u32) -> Result<Vec<LaneKey>, StoreError>;
+
+    /// Bookings of an event that are pending or confirmed, in the order of their ids, behind `after`.
+    async fn open_bookings(
+        &self,
+        event: EventId,
+        after: Option<BookingId>,
+        rows: u64,
+    ) -> Result<Vec<BookingId>, StoreError>;
 }

@@ -1,16 +1,15 @@
-//! Jobs: lapsed holds expire in sets, and the bookings of cancelled events are cancelled in sets.
+//! Job `booking.sweep`: lapsed holds expire in sets.
 //!
-//! Both only put commands on lanes, where each is decided anew under the lock. So it does no harm if two workers run
-//! one by mistake, or one stops halfway: the rows themselves say what is left to do.
+//! It only puts commands on lanes, where each is decided anew under the lock. So it does no harm if two workers run it by
+//! mistake, or one stops halfway: the rows themselves say what is left to do.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use domain::booking::{BookingStatus, Canceller};
 use futures::StreamExt;
 
-use crate::booking::{BookingFilter, BookingReads, Command, Desk, LaneKey, Outcome};
+use crate::booking::{BookingReads, Command, Desk, LaneKey, Outcome};
 use crate::clock::Clock;
 use crate::error::AppError;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
@@ -67,56 +66,5 @@ impl SweepLapsed {
             }
         }
         true
-    }
-}
-
-/// Job `event.wind_down`: cancels what is still booked in cancelled events, every few seconds.
-pub struct WindDownCancelled {
-    /// The lanes.
-    pub desk: Desk,
-    /// Where open bookings are found.
-    pub reads: Arc<dyn BookingReads>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-}
-
-#[async_trait]
-impl JobHandler for WindDownCancelled {
-    fn kind(&self) -> &'static str {
-        "event.wind_down"
-    }
-
-    async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
-        for lane in self.reads.cancelled_lanes_with_stock(LANES_MAX).await? {
-            self.wind_down(lane).await?;
-        }
-        Ok(JobOutcome::Again { run_at: self.clock.now() + TimeDelta::seconds(2), payload: job.payload.clone() })
-    }
-}
-
-impl WindDownCancelled {
-    async fn wind_down(&self, lane: LaneKey) -> Result<(), AppError> {
-        let open = BookingFilter {
-            statuses: vec![BookingStatus::Pending, BookingStatus::Confirmed],
-            ..BookingFilter::default()
-        };
-        for _ in 0..COMMANDS_MAX {
-            let bookings = self.reads.bookings_in(lane, &open, None, u64::from(EXPIRED_AT_ONCE)).await?;
-            if bookings.is_empty() {
-                break;
-            }
-            let cancel = |booking: domain::booking::Booking| {
-                let command = Command::Cancel(booking.id, Canceller::Event);
-                self.desk.submit(lane, command, Origin::system("event.wind_down"), None)
-            };
-            for cancelled in futures::future::join_all(bookings.into_iter().map(cancel)).await {
-                match cancelled {
-                    // It has expired, or was cancelled by its buyer, in the meantime.
-                    Ok(_) | Err(AppError::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
     }
 }

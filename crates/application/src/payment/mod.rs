@@ -7,9 +7,11 @@
 //! | question | file |
 //! |---|---|
 //! | pay, refund, see what was paid | `payments` |
+//! | what does a cancelled event cost, and how far is it? | `cancellation` |
 //! | a provider sends a message | `webhook` |
 //! | who goes on where something broke off | `jobs` |
 
+mod cancellation;
 mod jobs;
 mod payments;
 mod ports;
@@ -17,6 +19,7 @@ mod snapshot;
 mod store;
 mod webhook;
 
+pub use cancellation::{Cancellation, CancellationState, EventFigures, RefundFigures};
 pub use jobs::{PollPayments, RetryEvents, SendRefunds};
 pub use payments::{CaseKind, PaidBooking, PaymentCase, PaymentPorts, Payments, Providers, Started};
 pub use ports::{

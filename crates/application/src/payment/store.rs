@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use domain::payment::{Payment, Refund};
-use domain::{BookingId, OrganizerId, PaymentId, RefundId, Timestamp};
+use domain::{BookingId, EventId, OrganizerId, PaymentId, RefundId, Timestamp};
 
+use crate::payment::EventFigures;
 use crate::store::StoreError;
 
 /// A message of a provider.
@@ -40,6 +41,9 @@ pub trait PaymentStore: Send + Sync {
 
     /// Refunds that are to be sent or on their way, in the order of their ids, behind `after`.
     async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<Refund>, StoreError>;
+
+    /// What is booked in an event, and what was paid for it. It reads all bookings of the event.
+    async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError>;
 
     /// Payments of an organizer that somebody should look at, newest first, behind `before`: money that belongs nowhere,
     /// and what has been open since `stuck_since`.

@@ -39,5 +39,5 @@ pub use promo::{Discount, PromoCode, PromoEdit, PromoFound, PromoTerms, PromoUse
 pub use reference::Reference;
 pub use refusal::Refusal;
 pub use sale::{Sale, StockDefect, StockMove};
-pub use terms::{Booked, SaleChange, change_sale};
+pub use terms::{SaleChange, change_sale};
 pub use transitions::{Canceller, cancel, confirm, renew};

@@ -86,6 +86,12 @@ impl Sale {
         self.pools.iter().find(|known| known.id == id)
     }
 
+    /// Whether any unit is held or sold.
+    #[must_use]
+    pub fn is_occupied(&self) -> bool {
+        self.pools.iter().any(|pool| pool.held > 0 || pool.sold > 0)
+    }
+
     /// How many units of this type fit at this moment; `None` where every pool of it is unlimited.
     #[must_use]
     pub fn available(&self, ticket_type: &TicketType) -> Option<u32> {

@@ -48,15 +48,6 @@ pub enum SaleChange {
     },
 }
 
-/// What was booked in the event so far, as far as a change of its terms depends on it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Booked {
-    /// Whether there is any booking, in whatever state.
-    pub any: bool,
-    /// Whether a confirmed booking has cost something.
-    pub paid: bool,
-}
-
 /// The sale after the change. One that changes nothing gives an equal sale of the same version.
 ///
 /// # Errors
@@ -64,7 +55,6 @@ pub struct Booked {
 /// the expected one.
 pub fn change_sale(
     sale: &Sale,
-    booked: Booked,
     change: &SaleChange,
     expected_version: Option<u64>,
     now: Timestamp,
@@ -72,7 +62,7 @@ pub fn change_sale(
     sale.event.expect_version(expected_version)?;
     match change {
         SaleChange::EditEvent(edit) => Ok(Sale { event: sale.event.edited(edit, now)?, ..sale.clone() }),
-        SaleChange::Step(step) => take_step(sale, booked, *step, now),
+        SaleChange::Step(step) => take_step(sale, *step, now),
         SaleChange::AddTicketType { id, own_pool, new } => {
             let prefix = "";
             changeable(sale)?;
@@ -118,12 +108,12 @@ impl Sale {
         with_pool(self, id, name, capacity, prefix)
     }
 
-    /// Refuses to delete what somebody has booked: it is archived instead.
+    /// Refuses to delete what somebody has booked, in whatever state that is now: it is archived instead.
     ///
     /// # Errors
     /// [`Refusal::InvalidState`].
-    pub fn check_deletable(&self, booked: Booked) -> Result<(), Refusal> {
-        if booked.any {
+    pub fn check_deletable(&self, is_booked: bool) -> Result<(), Refusal> {
+        if is_booked {
             return Err(Refusal::state("the event has bookings: archive it instead"));
         }
         Ok(())
@@ -141,15 +131,14 @@ fn changeable(sale: &Sale) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn take_step(sale: &Sale, booked: Booked, step: StatusChange, now: Timestamp) -> Result<Sale, Refusal> {
+fn take_step(sale: &Sale, step: StatusChange, now: Timestamp) -> Result<Sale, Refusal> {
     let Some(event) = sale.event.stepped(step, now)? else { return Ok(sale.clone()) };
     if matches!(step, StatusChange::Publish | StatusChange::Resume) {
         check_sellable(sale, now)?;
     }
-    if step == StatusChange::Cancel && booked.paid {
-        return Err(Refusal::state(
-            "the event has confirmed bookings that cost money: refund these first (POST /api/v1/bookings/{id}/refund)",
-        ));
+    // Once it is put away nothing tells any more that its bookings are to be cancelled.
+    if step == StatusChange::Archive && sale.event.status == EventStatus::Cancelled && sale.is_occupied() {
+        return Err(Refusal::state("the bookings of the event are still being cancelled: archive it when they are"));
     }
     Ok(Sale { event, ..sale.clone() })
 }

@@ -10,8 +10,6 @@ pub enum Canceller {
     Buyer,
     /// A member of the organizer, or an admin.
     Organizer,
-    /// The cancellation of the whole event.
-    Event,
 }
 
 /// The organizer has the money: the hold becomes the contract. Its units stay taken; none is free in between.

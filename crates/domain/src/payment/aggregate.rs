@@ -106,7 +106,7 @@ pub enum RefundReason {
     Requested,
     /// It came when the hold had run out, and the tickets were gone.
     Late,
-    /// It came after the booking, or its event, was cancelled.
+    /// The event was cancelled, or the money came after the booking was.
     Cancelled,
     /// It was more than was owed.
     Surplus,

@@ -29,7 +29,7 @@ pub use aggregate::{
 };
 pub use ledger::{Account, LedgerEntry};
 pub use manual::{MANUAL, confirm_paid};
-pub use refund::{RefundOutcome, RefundRequest, apply_refund_report, request_refund};
+pub use refund::{RefundOutcome, RefundRequest, apply_refund_report, cancel_with_event, request_refund};
 pub use report::{ChargeOutcome, ChargeReport, apply_report, takes_again};
 pub use start::{StartPayment, start_payment};
 

@@ -1,6 +1,7 @@
 //! Money goes back.
 
 use crate::booking::{BookingStatus, FactKind, Refusal};
+use crate::catalog::EventStatus;
 use crate::payment::ledger::{cash, transaction};
 use crate::payment::report::requested;
 use crate::payment::{Account, Books, FreshIds, MANUAL, Payment, Refund, RefundReason, RefundStatus, Settlement};
@@ -26,9 +27,8 @@ pub enum RefundOutcome {
     Failed(Text),
 }
 
-/// Money of a booking goes back, and the booking is cancelled in the same commit where that is wanted. What belongs
-/// nowhere goes first, then what was paid last. What the organizer has taken himself he gives back himself, so that its
-/// refund is done. What is kept of a cancelled booking is its organizer's.
+/// Money of a booking goes back, and the booking is cancelled in the same commit where that is wanted. What the
+/// organizer has taken himself he gives back himself, so that its refund is done. What is kept of a cancelled booking is its organizer's.
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for an amount below 1 or above what is left; [`Refusal::InvalidState`] where nothing is left.
@@ -37,10 +37,10 @@ pub fn request_refund(
     request: RefundRequest,
     fresh: &mut dyn FreshIds,
 ) -> Result<Settlement, Refusal> {
-    let Books { booking, payments, now, .. } = *books;
+    let Books { booking, payments, .. } = *books;
     let refundable: i64 = payments.iter().map(Payment::refundable).sum();
     let cancels = request.cancel_tickets && matches!(booking.status, BookingStatus::Pending | BookingStatus::Confirmed);
-    let mut left = match request.amount {
+    let left = match request.amount {
         None => refundable,
         Some(amount) if (1..=refundable).contains(&amount) => amount,
         Some(_) if refundable == 0 => return Err(Refusal::state("nothing is left to go back")),
@@ -52,6 +52,34 @@ pub fn request_refund(
     if left == 0 && !cancels {
         return Err(Refusal::state("nothing is left to go back"));
     }
+    Ok(give_back(books, left, cancels, RefundReason::Requested, fresh))
+}
+
+/// The event will not take place: the booking is cancelled, and all that was paid for it goes back. `None`, where it is
+/// not booked any more: what came in then found its way by itself.
+///
+/// # Errors
+/// [`Refusal::InvalidState`] while the event is not cancelled.
+pub fn cancel_with_event(books: &Books<'_>, fresh: &mut dyn FreshIds) -> Result<Option<Settlement>, Refusal> {
+    if books.sale.event.status != EventStatus::Cancelled {
+        return Err(Refusal::state("the event is not cancelled"));
+    }
+    if !matches!(books.booking.status, BookingStatus::Pending | BookingStatus::Confirmed) {
+        return Ok(None);
+    }
+    let all = books.payments.iter().map(Payment::refundable).sum();
+    Ok(Some(give_back(books, all, true, RefundReason::Cancelled, fresh)))
+}
+
+/// So much of what was paid goes back: what belongs nowhere first, then what was paid last.
+fn give_back(
+    books: &Books<'_>,
+    mut left: i64,
+    cancels: bool,
+    reason: RefundReason,
+    fresh: &mut dyn FreshIds,
+) -> Settlement {
+    let Books { booking, payments, now, .. } = *books;
     let mut settled = Settlement::default();
     let mut from: Vec<&Payment> = payments.iter().rev().filter(|payment| payment.refundable() > 0).collect();
     from.sort_by_key(|payment| payment.unsettled() == 0);
@@ -59,23 +87,30 @@ pub fn request_refund(
         let part = payment.refundable().min(left);
         if part > 0 {
             left -= part;
-            give_back(&mut settled, books, payment, part, fresh);
+            give_back_of(&mut settled, books, payment, part, reason, fresh);
         }
     }
     if cancels {
         let step = settled.booking(booking).moved(BookingStatus::Cancelled, FactKind::Cancelled, now);
         settled.steps.push(step);
     }
-    Ok(settled)
+    settled
 }
 
-fn give_back(settled: &mut Settlement, books: &Books<'_>, payment: &Payment, part: i64, fresh: &mut dyn FreshIds) {
+fn give_back_of(
+    settled: &mut Settlement,
+    books: &Books<'_>,
+    payment: &Payment,
+    part: i64,
+    reason: RefundReason,
+    fresh: &mut dyn FreshIds,
+) {
     let Books { booking, now, .. } = *books;
     let from_case = part.min(payment.unsettled());
     let booked = part - from_case;
     let moves = [(Account::OpenCases, from_case), (Account::Sales, booked), (Account::RefundsPayable, -part)];
     settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
-    let mut refund = requested(payment, part, RefundReason::Requested, fresh, now);
+    let mut refund = requested(payment, part, reason, fresh, now);
     let step = settled.booking(booking).told(FactKind::RefundRequested(refund.id, refund.amount), now);
     settled.steps.push(step);
     if payment.provider.as_str() == MANUAL {

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::booking::{
-    Booked, BookingItem, BookingStatus, Buyer, Canceller, Channel, HoldTerms, Reference, Refusal, SaleChange,
-    StockMove, Verdict, cancel, change_sale, expire,
+    BookingItem, BookingStatus, Buyer, Canceller, Channel, HoldTerms, Reference, Refusal, SaleChange, StockMove,
+    Verdict, cancel, change_sale, expire,
 };
 use crate::catalog::{Event, NewEvent, NewTicketType, StatusChange};
 use crate::{BookingId, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId};
@@ -47,7 +47,7 @@ fn on_sale(price: i64, capacity: Option<i64>) -> Sale {
     let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &event, 1, at(0)).unwrap();
     let draft = Sale { event, ticket_types: vec![], pools: vec![] };
     let draft = draft.with_ticket_type(TicketTypeId::new(id(3)), PoolId::new(id(4)), &standing, "").unwrap();
-    change_sale(&draft, Booked::default(), &SaleChange::Step(StatusChange::Publish), None, at(0)).unwrap()
+    change_sale(&draft, &SaleChange::Step(StatusChange::Publish), None, at(0)).unwrap()
 }
 
 /// Holds one unit, and takes the stock; none, where there is none.
@@ -225,6 +225,19 @@ impl Shop {
         self.fresh = fresh;
         self.take(n, settled?);
         Ok(())
+    }
+
+    fn cancel_event(&mut self) {
+        if let Ok(cancelled) = change_sale(&self.sale, &SaleChange::Step(StatusChange::Cancel), None, self.now()) {
+            self.sale = cancelled;
+        }
+    }
+
+    fn cancel_with_event(&mut self, n: usize) -> Result<bool, Refusal> {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let settled = cancel_with_event(&self.books(n), &mut fresh);
+        self.fresh = fresh;
+        Ok(settled?.map(|settled| self.take(n, settled)).is_some())
     }
 
     fn refund_report(&mut self, n: usize, at: usize, outcome: &RefundOutcome) -> Result<bool, Refusal> {
@@ -471,6 +484,34 @@ fn what_was_taken_by_hand_is_given_back_by_hand() {
 }
 
 #[test]
+fn a_cancelled_event_gives_all_back_whatever_it_was_paid_by() {
+    let mut shop = Shop::new(9);
+    let [pending, paying, paid, half, by_hand] = [(); 5].map(|()| shop.hold().unwrap());
+    let open = shop.start(paying).unwrap();
+    for n in [paid, half] {
+        let payment = shop.start(n).unwrap();
+        shop.succeed(n, payment, PRICE);
+    }
+    shop.refund(half, Some(40), false).unwrap();
+    shop.confirm(by_hand);
+    assert!(matches!(shop.cancel_with_event(paid), Err(Refusal::InvalidState(_))), "it takes place");
+    shop.cancel_event();
+    for n in [pending, paying, paid, half, by_hand] {
+        assert!(shop.cancel_with_event(n).unwrap());
+        assert!(!shop.cancel_with_event(n).unwrap(), "twice is once");
+        assert_eq!(status(&shop, n), BookingStatus::Cancelled);
+    }
+    assert_eq!(ends(&shop, paid), [(0, PRICE, 0)]);
+    assert_eq!(ends(&shop, half), [(0, PRICE, 0)]);
+    assert_eq!(shop.bought[half].refunds[1].amount.minor, PRICE - 40);
+    assert_eq!(shop.bought[paid].refunds[0].reason, RefundReason::Cancelled);
+    assert_eq!(shop.bought[by_hand].refunds[0].status, RefundStatus::Done);
+    shop.succeed(paying, open, PRICE);
+    assert_eq!(ends(&shop, paying), [(0, PRICE, 0)], "what comes in later goes back as well");
+    shop.check();
+}
+
+#[test]
 fn what_costs_nothing_has_no_payment() {
     let mut sale = on_sale(0, None);
     let booking = held(&mut sale, 1, at(0)).unwrap();
@@ -492,6 +533,8 @@ enum Action {
     Expire,
     Wait(i64),
     Refund(usize, Option<i64>, bool),
+    CancelEvent,
+    CancelWithEvent(usize),
     RefundReport(usize, usize, RefundSaid),
 }
 
@@ -530,6 +573,8 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0_i64..1_200).prop_map(Action::Wait),
         2 => (booking(), prop::option::of(1_i64..150), any::<bool>())
             .prop_map(|(n, amount, cancels)| Action::Refund(n, amount, cancels)),
+        1 => prop::bool::weighted(0.2).prop_map(|really| if really { Action::CancelEvent } else { Action::Expire }),
+        1 => booking().prop_map(Action::CancelWithEvent),
         3 => (booking(), 0_usize..4, refund_said).prop_map(|(n, at, said)| Action::RefundReport(n, at, said)),
     ]
 }
@@ -541,6 +586,8 @@ impl Shop {
             Action::Hold => drop(self.hold()),
             Action::Wait(seconds) => self.now += seconds,
             Action::Expire => self.expire(),
+            Action::CancelEvent => self.cancel_event(),
+            Action::CancelWithEvent(n) if known(n, self) => drop(self.cancel_with_event(n)),
             Action::Start(n) if known(n, self) => drop(self.start(n)),
             Action::Cancel(n) if known(n, self) => self.cancel(n),
             Action::Confirm(n) if known(n, self) => self.confirm(n),

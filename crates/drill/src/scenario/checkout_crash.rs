@@ -34,6 +34,7 @@ pub(super) async fn run(bench: &Bench, ground: &Ground, options: &Checkout) -> R
     let till = Rc::new(Till {
         people: stage.people.clone(),
         next: Counter::default(),
+        most: usize::MAX,
         hold: event.booking(1),
         keys: Some(keys),
         expected: &[503],

@@ -3,6 +3,7 @@
 
 pub(crate) mod booker;
 pub(crate) mod browse;
+pub(crate) mod cancel_event;
 pub(crate) mod check;
 pub(crate) mod checkout;
 mod checkout_crash;

@@ -131,11 +131,14 @@ pub(crate) async fn count(
     Ok(sums)
 }
 
-/// Compares what buyers were told with what the sandbox has in its books, where it belongs to a server that we started.
+/// Compares what buyers were told with what the sandbox has in its books, both ways, where it belongs to a server that we started.
 pub(crate) fn compare(stage: &Stage, told: Sums, section: &mut Section) {
     let Some(journal) = stage.sandbox_journal() else { return };
     match Books::read(&journal) {
-        Ok(books) => section.expect_equal("taken by the books of the sandbox (cents)", books.captured, told.captured),
+        Ok(books) => {
+            section.expect_equal("taken by the books of the sandbox (cents)", books.captured, told.captured);
+            section.expect_equal("sent back by the books of the sandbox (cents)", books.refunded, told.refunded);
+        }
         Err(error) => section.fail(format!("{error:#}")),
     }
 }
@@ -187,6 +190,8 @@ impl Script for Clerk {
 struct Books {
     /// What it has taken.
     captured: u64,
+    /// What it has sent back.
+    refunded: u64,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +205,8 @@ struct Charge<'a> {
     id: &'a str,
     #[serde(default)]
     captured: u64,
+    #[serde(default)]
+    refunded: u64,
 }
 
 impl Books {
@@ -216,11 +223,12 @@ impl Books {
         // what is behind the last line end is still being written
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let line: Line<'_> = serde_json::from_str(line).context("a line of the sandbox's journal")?;
-            if let Some(Charge { id, captured }) = line.charge {
-                charges.insert(id, captured);
+            if let Some(Charge { id, captured, refunded }) = line.charge {
+                charges.insert(id, Self { captured, refunded });
             }
         }
-        Ok(Self { captured: charges.values().sum() })
+        let sum = |of: fn(&Self) -> u64| charges.values().map(of).sum();
+        Ok(Self { captured: sum(|books| books.captured), refunded: sum(|books| books.refunded) })
     }
 }
 
@@ -243,6 +251,6 @@ mod tests {
     fn the_last_line_of_a_charge_counts() {
         let text = "{\"charge\":{\"id\":\"a\",\"amount\":5}}\n{\"charge\":{\"id\":\"a\",\"captured\":5},\"event\":{\"id\":\"e\"}}\n\
             {\"charge\":{\"id\":\"b\",\"captured\":7,\"refunded\":2}}\n{\"delivered\":1}\n";
-        assert_eq!(Books::of(text).unwrap(), Books { captured: 12 });
+        assert_eq!(Books::of(text).unwrap(), Books { captured: 12, refunded: 2 });
     }
 }

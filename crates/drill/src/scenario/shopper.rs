@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Till {
     pub(crate) people: People,
     pub(crate) next: Counter,
+    /// How many purchases are begun.
+    pub(crate) most: usize,
     /// Holds one ticket.
     pub(crate) hold: Template,
     pub(crate) keys: Option<Keys>,
@@ -79,14 +81,19 @@ impl Shopper {
         Self { till, step: Step::Hold, begun: Instant::now(), ledger: Ledger::default(), bought: Vec::new(), waited: 0 }
     }
 
-    fn hold(&mut self, request: &mut Vec<u8>) {
+    /// Begins a purchase; `false` where all were.
+    fn hold(&mut self, request: &mut Vec<u8>) -> bool {
         self.begun = Instant::now();
         let (buyer, mut key) = (take(&self.till.next), Vec::new());
+        if buyer >= self.till.most {
+            return false;
+        }
         if let Some(keys) = &self.till.keys {
             keys.write(&mut key);
         }
         self.till.hold.write_with(&self.till.people.buyer(buyer).authorization, &key, request);
         self.step = Step::Holding(Attempt { buyer, request: 0, key });
+        true
     }
 
     /// Asks something about a booking as its buyer.
@@ -158,7 +165,7 @@ impl Script for Shopper {
                 self.ask(promise, "GET", "", "", request);
                 self.step = Step::Looking(promise);
             }
-            _ => self.hold(request),
+            _ => return self.hold(request),
         }
         true
     }
@@ -197,6 +204,7 @@ mod tests {
         let till = Till {
             people: People::read(lines).unwrap(),
             next: Counter::default(),
+            most: usize::MAX,
             hold: Template::new("POST", "/hold", "{}"),
             keys: None,
             expected: &[503],

@@ -153,3 +153,23 @@ pub async fn cancelled_events_are_found_while_they_have_stock(db: TestDatabase) 
     write(&db.database, &moved(&sale, &held, BookingStatus::Cancelled).1).await.unwrap();
     assert_eq!(db.database.cancelled_lanes_with_stock(9).await.unwrap(), []);
 }
+
+/// Bookings that are held or confirmed are found page by page, and no others.
+pub async fn open_bookings_are_paged(db: TestDatabase) {
+    let (sale, other) = (stored_concert(&db, None, None).await, stored_concert(&db, None, None).await);
+    let mut open = Vec::new();
+    for confirmed in [false, true, false] {
+        let booked = booking(&sale, buyer(), 1, (!confirmed).then(|| at(900)));
+        write(&db.database, &holds(&sale, std::slice::from_ref(&booked))).await.unwrap();
+        open.push(booked);
+    }
+    write(&db.database, &holds(&other, &[booking(&other, buyer(), 1, None)])).await.unwrap();
+    write(&db.database, &moved(&sale, &open.remove(0), BookingStatus::Cancelled).1).await.unwrap();
+    let mut expected: Vec<_> = open.iter().map(|booking| booking.id).collect();
+    expected.sort_unstable();
+    let page = async |after, rows| db.database.open_bookings(sale.event.id, after, rows).await.unwrap();
+    assert_eq!(page(None, 9).await, expected);
+    assert_eq!(page(None, 1).await, expected[..1]);
+    assert_eq!(page(Some(expected[0]), 9).await, expected[1..]);
+    assert_eq!(page(Some(expected[1]), 9).await, []);
+}

@@ -6,15 +6,12 @@ use application::booking::{Holding, LaneKey};
 use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use domain::admission::{CheckIn, Ticket};
-use domain::booking::{Booked, Booking, BookingStatus, Buyer, Sale};
+use domain::booking::{Booking, BookingStatus, Buyer, Sale};
 use domain::payment::{Payment, Refund};
 use domain::pricing::PricePart;
 use domain::{BookingId, CheckInId, PoolId, TicketId, TicketTypeId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, Query, SelectStatement};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::entity::{
@@ -353,26 +350,10 @@ fn add_up(
     Ok(sums.into_iter().map(holding).collect())
 }
 
-/// What was booked in the event so far.
-pub(super) async fn booked(connection: &impl ConnectionTrait, lane: LaneKey) -> Result<Booked, StoreError> {
+/// Whether the event has any booking.
+pub(super) async fn is_booked(connection: &impl ConnectionTrait, lane: LaneKey) -> Result<bool, StoreError> {
     let here = booking::Entity::find().filter(booking::Column::EventId.eq(lane.uuid()));
-    let any = exists(connection, here.clone()).await?;
-    // Asked first, because it is answered at once while a million holds would have to be looked at in vain.
-    let sold = pool::Entity::find().filter(pool::Column::EventId.eq(lane.uuid())).filter(pool::Column::Sold.gt(0));
-    if !any || sold.count(connection).await.map_err(orm)? == 0 {
-        return Ok(Booked { any, paid: false });
-    }
-    let paid = here
-        .filter(booking::Column::Status.eq(status_code(BookingStatus::Confirmed)))
-        .filter(booking::Column::Total.gt(0));
-    Ok(Booked { any, paid: exists(connection, paid).await? })
-}
-
-async fn exists(
-    connection: &impl ConnectionTrait,
-    select: sea_orm::Select<booking::Entity>,
-) -> Result<bool, StoreError> {
-    let found = select.select_only().column(booking::Column::Id).limit(1).into_tuple::<Uuid>();
+    let found = here.select_only().column(booking::Column::Id).limit(1).into_tuple::<Uuid>();
     Ok(found.one(connection).await.map_err(orm)?.is_some())
 }
 

@@ -31,7 +31,7 @@ use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, Ticket};
-use domain::booking::{Booked, Booking, BookingStatus, Buyer, PromoCode, PromoUse, PromoWord, Sale};
+use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoUse, PromoWord, Sale};
 use domain::payment::{Payment, Refund};
 use domain::pricing::{Of, PricePart, Rate};
 use domain::{BookingId, CheckInId, OutboxId, PromoCodeId, TicketId, Timestamp};
@@ -163,8 +163,8 @@ impl LaneTransaction for OpenLanes {
         load::holdings(&self.0, of, now).await
     }
 
-    async fn booked(&mut self, lane: LaneKey) -> Result<Booked, StoreError> {
-        load::booked(&self.0, lane).await
+    async fn is_booked(&mut self, lane: LaneKey) -> Result<bool, StoreError> {
+        load::is_booked(&self.0, lane).await
     }
 
     async fn kept_answers(&mut self, keys: &[IdempotencyKey]) -> Result<Vec<KeptAnswer>, StoreError> {

@@ -20,7 +20,9 @@ pub(crate) use identity::{
     mailed_token, mailed_token_row, refresh_token, refresh_token_row, second_factor, second_factor_row, session,
     session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
-pub(crate) use payment::{account_code, payment, payment_status_code, refund, refund_reason_code, refund_status_code};
+pub(crate) use payment::{
+    account_code, payment, payment_status_code, refund, refund_reason_code, refund_status, refund_status_code,
+};
 pub(crate) use promo_code::{promo_code, promo_code_row};
 pub(crate) use ticket::{check_in, ticket, ticket_key, ticket_key_row, ticket_status_code};
 

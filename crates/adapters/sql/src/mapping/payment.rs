@@ -101,16 +101,21 @@ pub(crate) fn refund(row: refunds::Model) -> Result<Refund, StoreError> {
             3 => RefundReason::Surplus,
             other => return Err(bad_row("reason of a refund", other)),
         },
-        status: match row.status {
-            0 => RefundStatus::Requested,
-            1 => RefundStatus::InTransit,
-            2 => RefundStatus::Done,
-            3 => RefundStatus::Failed,
-            other => return Err(bad_row("status of a refund", other)),
-        },
+        status: refund_status(row.status)?,
         failure: row.failure.map(Text::trusted),
         version: count(row.version)?,
         created_at: instant(row.created_at)?,
         updated_at: instant(row.updated_at)?,
     })
+}
+
+/// Where a refund stands, by its number.
+pub(crate) fn refund_status(stored: i16) -> Result<RefundStatus, StoreError> {
+    match stored {
+        0 => Ok(RefundStatus::Requested),
+        1 => Ok(RefundStatus::InTransit),
+        2 => Ok(RefundStatus::Done),
+        3 => Ok(RefundStatus::Failed),
+        other => Err(bad_row("status of a refund", other)),
+    }
 }

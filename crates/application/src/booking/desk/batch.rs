@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::CheckInListId;
-use domain::booking::{Booking, Buyer, PromoWord, Reference, SaleChange};
-use domain::catalog::StatusChange;
+use domain::booking::{Booking, Buyer, PromoWord, Reference};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -202,8 +201,8 @@ impl Inner {
         }
         self.load_holdings(transaction, ours, &mut works).await?;
         for ((_, batch), work) in ours.iter().zip(&mut works) {
-            if batch.submissions.iter().any(|submission| asks_what_is_booked(&submission.command)) {
-                work.booked = transaction.booked(work.key).await?;
+            if batch.submissions.iter().any(|submission| matches!(submission.command, Command::Delete { .. })) {
+                work.is_booked = transaction.is_booked(work.key).await?;
             }
         }
         Ok(works)
@@ -534,14 +533,6 @@ async fn load_lapsed(
         booking.promo = uses.remove(&booking.id);
     }
     Ok(lapsed)
-}
-
-fn asks_what_is_booked(command: &Command) -> bool {
-    match command {
-        Command::Delete { .. } => true,
-        Command::Change { change, .. } => matches!(**change, SaleChange::Step(StatusChange::Cancel)),
-        _ => false,
-    }
 }
 
 /// Takes `count` commands off the front; what stays behind is the second half.

@@ -67,6 +67,8 @@ pub enum Command {
     },
     /// Give units back.
     Cancel(BookingId, Canceller),
+    /// Its event is cancelled: give its units back, and all that was paid.
+    CancelWithEvent(BookingId),
     /// A longer hold.
     Renew(BookingId),
     /// Issue a ticket anew. It moves no stock, and is decided here all the same: who cancels its booking comes before it
@@ -127,6 +129,7 @@ impl Command {
             | Self::ApplyRefundReport { booking: id, .. }
             | Self::ChangeTicket { booking: id, .. }
             | Self::Cancel(id, _)
+            | Self::CancelWithEvent(id)
             | Self::Renew(id) => Some(*id),
             Self::Hold(_)
             | Self::CheckIn(_)
@@ -146,7 +149,8 @@ impl Command {
             | Self::StartPayment { booking, .. }
             | Self::ApplyReport { booking, .. }
             | Self::Refund { booking, .. }
-            | Self::ApplyRefundReport { booking, .. } => Some(*booking),
+            | Self::ApplyRefundReport { booking, .. }
+            | Self::CancelWithEvent(booking) => Some(*booking),
             _ => None,
         }
     }

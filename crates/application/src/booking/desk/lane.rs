@@ -13,8 +13,8 @@ use domain::admission::{
     revoke, undo_check_in,
 };
 use domain::booking::{
-    Attendee, Booked, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
-    Refusal, Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
+    Attendee, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord, Refusal,
+    Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
 };
 use domain::{BookingId, CheckInId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
@@ -51,7 +51,8 @@ pub(super) struct LaneWork {
     counted: HashMap<TicketId, CheckInId>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
     pub(super) promo_codes: PromoCodes,
-    pub(super) booked: Booked,
+    /// Whether anything was booked before; known only where it is asked.
+    pub(super) is_booked: bool,
     pub(super) kept: Vec<KeptAnswer>,
     /// Lapsed holds, oldest first, loaded only where stock was short.
     pub(super) lapsed: Option<Lapsed>,
@@ -132,7 +133,7 @@ impl LaneWork {
             counted: HashMap::new(),
             holdings: HashMap::new(),
             promo_codes: PromoCodes::default(),
-            booked: Booked::default(),
+            is_booked: false,
             kept: Vec::new(),
             lapsed: None,
             deleted: false,
@@ -184,6 +185,7 @@ impl LaneWork {
             Command::Cancel(booking, by) => {
                 self.transition(*booking, origin, rules, |sale, booking, now| cancel(sale, booking, *by, now))
             }
+            Command::CancelWithEvent(booking) => self.cancel_with_event(*booking, origin, rules),
             Command::ChangeTicket { booking, ticket, change } => {
                 self.change_ticket(*booking, *ticket, change, origin, rules)
             }
@@ -499,7 +501,7 @@ impl LaneWork {
         origin: &Origin,
         rules: &Rules<'_>,
     ) -> Result<Outcome, AppError> {
-        let after = change_sale(&self.sale, self.booked(), change, expected_version, self.now)?;
+        let after = change_sale(&self.sale, change, expected_version, self.now)?;
         if after.event.version != self.sale.event.version {
             let fact = if after.event.status == self.sale.event.status {
                 SaleFact::Updated
@@ -519,7 +521,7 @@ impl LaneWork {
         rules: &Rules<'_>,
     ) -> Result<Outcome, AppError> {
         self.sale.event.expect_version(expected_version).map_err(Refusal::from)?;
-        self.sale.check_deletable(self.booked())?;
+        self.sale.check_deletable(self.is_booked || !self.new.is_empty())?;
         let gone = Sale { event: self.sale.event.clone().touched(self.now), ..self.sale.clone() };
         self.journal_sale(&gone, SaleFact::Deleted, origin, rules);
         self.deleted = true;
@@ -576,15 +578,6 @@ impl LaneWork {
         let (outbox, audit) = journal::of_promo_code(&self.sale.event, before, after, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
-    }
-
-    /// What was booked before, and what this very batch has booked.
-    fn booked(&self) -> Booked {
-        let paid = |booking: &Booking| booking.status == BookingStatus::Confirmed && !booking.total.is_zero();
-        Booked {
-            any: self.booked.any || !self.new.is_empty(),
-            paid: self.booked.paid || self.bookings.values().any(paid),
-        }
     }
 
     fn journal_sale(&mut self, after: &Sale, fact: SaleFact, origin: &Origin, rules: &Rules<'_>) {

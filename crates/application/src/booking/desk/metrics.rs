@@ -63,6 +63,7 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Refund { .. } => "refund",
         Command::ApplyRefundReport { .. } => "apply_refund_report",
         Command::Cancel(..) => "cancel",
+        Command::CancelWithEvent(_) => "cancel_with_event",
         Command::Renew(_) => "renew",
         Command::ChangeTicket { .. } => "change_ticket",
         Command::CheckIn(_) => "check_in",

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::booking::{
-    Booked, BookingStatus, Canceller, FactKind, SaleChange, Verdict, cancel, change_sale, confirm, expire, reclaim,
-    renew,
+    BookingStatus, Canceller, FactKind, SaleChange, Verdict, cancel, change_sale, confirm, expire, reclaim, renew,
 };
 use crate::catalog::{EventStatus, TicketTypeEdit};
 
@@ -201,36 +200,39 @@ fn stock_that_was_never_taken_cannot_come_back() {
     assert_eq!(sale, before, "a defect changes nothing");
 }
 
-fn change(sale: &Sale, booked: Booked, change: &SaleChange) -> Result<Sale, Refusal> {
-    change_sale(sale, booked, change, None, at(5))
+fn change(sale: &Sale, change: &SaleChange) -> Result<Sale, Refusal> {
+    change_sale(sale, change, None, at(5))
 }
 
 #[test]
 fn publishing_needs_something_to_sell_and_a_future() {
     let publish = SaleChange::Step(StatusChange::Publish);
-    let none = Booked::default();
-    assert_eq!(code(change(&draft(), none, &publish)), "invalid_state");
+    assert_eq!(code(change(&draft(), &publish)), "invalid_state");
     let nothing = draft().with_ticket_type(type_id(1), pool_id(1), &ticket_type(1, Some(0)), "").unwrap();
-    assert_eq!(code(change(&nothing, none, &publish)), "invalid_state");
+    assert_eq!(code(change(&nothing, &publish)), "invalid_state");
     let over = NewTicketType { sales_end_at: Some(at(5)), ..ticket_type(1, Some(1)) };
     let over = draft().with_ticket_type(type_id(1), pool_id(1), &over, "").unwrap();
-    assert_eq!(code(change(&over, none, &publish)), "invalid_state");
+    assert_eq!(code(change(&over, &publish)), "invalid_state");
     let sound = draft().with_ticket_type(type_id(1), pool_id(1), &ticket_type(1, None), "").unwrap();
-    assert_eq!(change(&sound, none, &publish).unwrap().event.status, EventStatus::Published);
-    assert_eq!(code(change_sale(&sound, none, &publish, None, at(90_000))), "invalid_state", "it has ended");
-    assert_eq!(code(change_sale(&sound, none, &publish, Some(2), at(5))), "precondition_failed");
+    assert_eq!(change(&sound, &publish).unwrap().event.status, EventStatus::Published);
+    assert_eq!(code(change_sale(&sound, &publish, None, at(90_000))), "invalid_state", "it has ended");
+    assert_eq!(code(change_sale(&sound, &publish, Some(2), at(5))), "precondition_failed");
 }
 
 #[test]
-fn an_event_with_paid_bookings_cannot_be_cancelled_nor_a_booked_one_deleted() {
-    let sale = on_sale(&[ticket_type(100, Some(1))]);
-    let cancel = SaleChange::Step(StatusChange::Cancel);
-    assert_eq!(code(change(&sale, Booked { any: true, paid: true }, &cancel)), "invalid_state");
-    let cancelled = change(&sale, Booked { any: true, paid: false }, &cancel).unwrap();
+fn a_cancelled_event_is_put_away_once_nothing_is_booked_and_a_booked_one_is_not_deleted() {
+    let mut sale = on_sale(&[ticket_type(100, Some(1))]);
+    let [cancel, archive] = [StatusChange::Cancel, StatusChange::Archive].map(SaleChange::Step);
+    held(&mut sale, &request(1, &[(1, 1)]), at(0)).unwrap();
+    let cancelled = change(&sale, &cancel).unwrap();
     assert_eq!(cancelled.event.status, EventStatus::Cancelled);
-    assert_eq!(change(&cancelled, Booked::default(), &cancel).unwrap(), cancelled, "twice changes nothing");
-    assert!(sale.check_deletable(Booked { any: true, paid: false }).is_err());
-    assert!(sale.check_deletable(Booked::default()).is_ok());
+    assert_eq!(change(&cancelled, &cancel).unwrap(), cancelled, "twice changes nothing");
+    assert_eq!(code(change(&cancelled, &archive)), "invalid_state");
+    let empty = change(&on_sale(&[ticket_type(100, Some(1))]), &cancel).unwrap();
+    assert_eq!(change(&empty, &archive).unwrap().event.status, EventStatus::Archived);
+    assert_eq!(change(&sale, &archive).unwrap().event.status, EventStatus::Archived);
+    assert!(sale.check_deletable(true).is_err());
+    assert!(sale.check_deletable(false).is_ok());
 }
 
 #[test]
@@ -241,13 +243,13 @@ fn capacity_is_lowered_to_what_is_taken_and_no_further() {
         id: type_id(1),
         edit: TicketTypeEdit { capacity: Some(capacity), ..TicketTypeEdit::default() },
     };
-    let refused = change(&sale, Booked::default(), &to(Some(2))).unwrap_err();
+    let refused = change(&sale, &to(Some(2))).unwrap_err();
     assert_eq!(refused, Refusal::CapacityInUse { held: 3, sold: 0 });
-    let lowered = change(&sale, Booked::default(), &to(Some(3))).unwrap();
+    let lowered = change(&sale, &to(Some(3))).unwrap();
     assert_eq!((lowered.pool(pool_id(101)).unwrap().room(), lowered.event.version), (0, sale.event.version + 1));
-    assert_eq!(change(&sale, Booked::default(), &to(None)).unwrap().pool(pool_id(101)).unwrap().capacity, None);
-    assert_eq!(change(&sale, Booked::default(), &to(Some(10))).unwrap(), sale, "no change, no new version");
-    assert_eq!(code(change(&sale, Booked::default(), &to(Some(-1)))), "out_of_range");
+    assert_eq!(change(&sale, &to(None)).unwrap().pool(pool_id(101)).unwrap().capacity, None);
+    assert_eq!(change(&sale, &to(Some(10))).unwrap(), sale, "no change, no new version");
+    assert_eq!(code(change(&sale, &to(Some(-1)))), "out_of_range");
 }
 
 #[test]
@@ -258,7 +260,7 @@ fn the_pools_of_a_type_are_fixed_while_it_is_held_or_sold() {
         id: type_id(1),
         edit: TicketTypeEdit { pool_ids: Some(vec![pool_id(7)]), ..TicketTypeEdit::default() },
     };
-    assert!(change(&sale, Booked::default(), &joins).is_ok());
+    assert!(change(&sale, &joins).is_ok());
     held(&mut sale, &request(1, &[(1, 1)]), at(0)).unwrap();
-    assert_eq!(code(change(&sale, Booked::default(), &joins)), "invalid_state");
+    assert_eq!(code(change(&sale, &joins)), "invalid_state");
 }

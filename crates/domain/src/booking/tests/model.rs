@@ -5,8 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::booking::{
-    Booked, BookingStatus, Canceller, SaleChange, StockMove, Verdict, cancel, change_sale, confirm, expire, reclaim,
-    renew,
+    BookingStatus, Canceller, SaleChange, StockMove, Verdict, cancel, change_sale, confirm, expire, reclaim, renew,
 };
 use crate::catalog::TicketTypeEdit;
 
@@ -137,7 +136,7 @@ impl World {
 
     fn resize(&mut self, change: SaleChange, pool: u128, capacity: Option<i64>) {
         let occupied = self.sale.pool(pool_id(pool)).unwrap().occupied();
-        let changed = change_sale(&self.sale, Booked::default(), &change, None, at(self.now));
+        let changed = change_sale(&self.sale, &change, None, at(self.now));
         let expected = capacity.is_none_or(|capacity| i64::from(occupied) <= capacity);
         assert_eq!(changed.is_ok(), expected, "{changed:?}");
         if let Ok(sale) = changed {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use domain::booking::{Booking, FactKind};
 use domain::payment::{
     Books, ChargeReport, FreshIds, LedgerEntry, Payment, Refund, RefundOutcome, RefundRequest, Settlement,
-    StartPayment, apply_refund_report, apply_report, confirm_paid, request_refund, start_payment, takes_again,
+    StartPayment, apply_refund_report, apply_report, cancel_with_event, confirm_paid, request_refund, start_payment,
+    takes_again,
 };
 use domain::{BookingId, LedgerTransactionId, PaymentId, RefundId};
 
@@ -232,6 +233,20 @@ impl LaneWork {
         let refunds = settled.refunds.clone();
         let booking = self.settle(id, settled, None, origin, rules)?;
         Ok(Outcome::Refunds(refunds, Box::new(booking)))
+    }
+
+    pub(super) fn cancel_with_event(
+        &mut self,
+        id: BookingId,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let books = self.books(id)?;
+        let booking = match cancel_with_event(&books, &mut Fresh(rules.ids))? {
+            Some(settled) => self.settle(id, settled, None, origin, rules)?,
+            None => books.booking.clone(),
+        };
+        Ok(Outcome::Booking(Box::new(booking)))
     }
 
     pub(super) fn apply_refund_report(
