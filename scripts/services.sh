@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The services that tests and drill need, on loopback: one PostgreSQL with its own data folder, and one provider of
-# OpenID Connect (npm's certified oidc-provider, see scripts/oidc).
+# The services that tests and drill need, on loopback: one PostgreSQL with its own data folder, one provider of
+# OpenID Connect (npm's certified oidc-provider, see scripts/oidc), and one server with the shape of Stripe's API
+# (its own stripe-mock).
 #
 #   up       start it (installing it first, if it is missing) and print its URL; twice is fine
 #   down     stop it and throw its data away
@@ -223,16 +224,77 @@ oidc_down() {
     die "the OpenID Connect provider does not end"
 }
 
-# Both ---------------------------------------------------------------------------------------------
+# Stripe's shape -----------------------------------------------------------------------------------
+
+stripe=$services/stripe
+stripe_version=v0.203.0 # its OpenAPI document is of the API version that crates/adapters/payment/src/stripe names
+
+stripe_processes() { working_in "$stripe"; }
+
+stripe_running() { [[ -f $stripe/port && -n $(stripe_processes) ]]; }
+
+stripe_url() { echo "http://127.0.0.1:$(<"$stripe/port")"; }
+
+stripe_install() {
+    mkdir -p "$stripe"
+    [[ -x $stripe/stripe-mock && $(cat "$stripe/installed" 2>/dev/null) == "$stripe_version" ]] && return
+    if ! command -v go >/dev/null; then
+        command -v apt-get >/dev/null || die "Go is missing: please install it (any version from 1.22 on)"
+        say "installing Go"
+        local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+        as_admin "${apt[@]}" update >&2
+        as_admin "${apt[@]}" install -y --no-install-recommends golang-go >&2
+    fi
+    GOBIN=$stripe go install "github.com/stripe/stripe-mock@$stripe_version" >&2 || die "Go could not install stripe-mock"
+    echo "$stripe_version" >"$stripe/installed"
+}
+
+stripe_up() {
+    if stripe_running; then return; fi
+    stripe_install
+    local port sock
+    port=$(pick_port)
+    # It wants to speak TLS as well: on a socket that nobody asks. The path of one is limited to about 100 bytes.
+    sock=$(mktemp -u /tmp/goticket-stripe.XXXXXX)
+    (cd "$stripe" && exec setsid ./stripe-mock -strict-version-check -http-addr "127.0.0.1:$port" -https-unix "$sock" \
+        >log 2>&1 </dev/null 9>&-) &
+    for _ in {1..300}; do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            rm -f "$sock"
+            echo "$port" >"$stripe/port"
+            return
+        fi
+        sleep 0.1
+    done
+    tail -n 20 "$stripe/log" >&2 || true
+    die "stripe-mock does not start; its log is $stripe/log"
+}
+
+stripe_down() {
+    rm -f "$stripe/port"
+    local left
+    for _ in {1..100}; do
+        left=$(stripe_processes)
+        [[ -n $left ]] || return 0
+        # shellcheck disable=SC2086 # a list of numbers
+        kill $left 2>/dev/null || true
+        sleep 0.1
+    done
+    die "stripe-mock does not end"
+}
+
+# All ----------------------------------------------------------------------------------------------
 
 all_up() {
     up
     oidc_up
+    stripe_up
 }
 
 all_down() {
     down
     oidc_down
+    stripe_down
 }
 
 stop() {
@@ -285,10 +347,10 @@ restart)
     ;;
 kill) locked crash ;;
 status)
-    if running && oidc_running; then
+    if running && oidc_running && stripe_running; then
         echo "PostgreSQL is up at $(url), data in $home"
     else
-        echo "PostgreSQL, or the OpenID Connect provider, is down"
+        echo "PostgreSQL, the OpenID Connect provider or stripe-mock is down"
         exit 1
     fi
     ;;
@@ -300,6 +362,7 @@ env)
     running || die "not running: say up first"
     echo "export GOTICKET_TEST_POSTGRES_URL=$(url)"
     if oidc_running; then echo "export GOTICKET_TEST_OIDC_URL=$(oidc_url)"; fi
+    if stripe_running; then echo "export GOTICKET_TEST_STRIPE_URL=$(stripe_url)"; fi
     ;;
 -h | --help | help) usage 0 ;;
 *) usage 2 >&2 ;;

@@ -1,9 +1,9 @@
-//! Who moves the money of an instance: a sandbox of its own, one that runs apart, or nobody.
+//! Who moves the money of an instance: a sandbox of its own, one that runs apart, Stripe, or nobody.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use adapter_payment::{CallSettings, Sandbox, SandboxProvider};
+use adapter_payment::{CallSettings, Sandbox, SandboxProvider, StripeProvider};
 use adapter_system::SystemRandom;
 use anyhow::Context;
 use application::breaker::Breaker;
@@ -42,6 +42,11 @@ impl Cashier {
         let ours = &settings.payments;
         if ours.provider == ProviderWord::None {
             return Ok(Self::none());
+        }
+        if let Some(stripe) = settings.stripe() {
+            let breaker = Breaker::new("stripe", ours.breaker.settings(), Arc::clone(clock));
+            let provider: Arc<dyn PaymentProvider> = Arc::new(StripeProvider::try_new(stripe, breaker)?);
+            return Ok(Self { providers: Providers::new(vec![provider]), sandbox: None });
         }
         let (sandbox, url, secret) = match (&ours.sandbox.url, &ours.sandbox.secret) {
             (Some(url), Some(secret)) => (None, url.clone(), secret.secret().clone()),

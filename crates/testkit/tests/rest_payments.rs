@@ -215,7 +215,9 @@ async fn strange_messages_wait_or_are_not_believed() {
     buyer.post("/api/v1/webhooks/cowries", &json!({})).await.problem(404, "not_found");
     let payment = PaymentId::new(till.world.app.ids.uuid());
     let amount = Money { minor: 5, currency: "PLN".parse().unwrap() };
-    let charge = Charge { payment, amount, method: "card_ok".into(), description: "ABC".into() };
+    let asked_at = till.world.app.clock.now();
+    let charge =
+        Charge { payment, amount, method: "card_ok".into(), description: "ABC".into(), asked_at, reference: None };
     till.provider.charge(&charge).await.unwrap();
     let store = &till.world.app.database.database;
     let waits = async {

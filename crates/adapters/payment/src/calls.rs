@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use application::breaker::{Breaker, Trial};
 use application::payment::ProviderError;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-/// More than any answer has.
+/// More than any answer has that tells of one thing.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
+/// More than any page of a list has.
+const PAGE_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
 /// How a provider is called.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct Calls {
     client: Client,
     settings: CallSettings,
     breaker: Breaker,
+    /// What every call bears besides.
+    header: Option<(HeaderName, &'static str)>,
 }
 
 /// What came back.
@@ -52,35 +56,60 @@ pub(crate) struct Called {
 
 impl Calls {
     pub(crate) fn try_new(settings: CallSettings, breaker: Breaker) -> Result<Self, SetupError> {
-        Ok(Self { client: client(settings.timeout)?, settings, breaker })
+        Ok(Self { client: client(settings.timeout)?, settings, breaker, header: None })
+    }
+
+    /// Every call bears this header.
+    pub(crate) fn bearing(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 
     /// Asks for what is there.
     pub(crate) async fn get(&self, path: &str) -> Result<Called, ProviderError> {
-        self.send(self.request(Method::GET, path)).await
+        self.send(self.request(Method::GET, path), BODY_BYTES_MAX).await
+    }
+
+    /// Asks for a page of a list.
+    pub(crate) async fn page(&self, path: &str) -> Result<Called, ProviderError> {
+        self.send(self.request(Method::GET, path), PAGE_BYTES_MAX).await
+    }
+
+    /// Asks for something to be done, as a form, and under this key once alone.
+    pub(crate) async fn form(&self, path: &str, form: String, key: Option<&str>) -> Result<Called, ProviderError> {
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        self.send(request.body(form), BODY_BYTES_MAX).await
     }
 
     /// Asks for something to be done.
     pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Called, ProviderError> {
         let body = serde_json::to_vec(body).map_err(|_| ProviderError::Refused("unreadable".to_owned()))?;
-        self.send(self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body)).await
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body);
+        self.send(request, BODY_BYTES_MAX).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.settings.url);
-        self.client.request(method, url).bearer_auth(self.settings.secret.expose_secret())
+        let request = self.client.request(method, url).bearer_auth(self.settings.secret.expose_secret());
+        match &self.header {
+            Some((name, value)) => request.header(name, *value),
+            None => request,
+        }
     }
 
     /// Its answer is waited for even if the caller is gone: a buyer who hangs up says nothing about the provider, and
     /// must not close it to others.
-    async fn send(&self, request: RequestBuilder) -> Result<Called, ProviderError> {
+    async fn send(&self, request: RequestBuilder, bytes_max: usize) -> Result<Called, ProviderError> {
         let trial = self.breaker.admit().map_err(|_| ProviderError::Unreachable)?;
         // Bounded by the timeout of the client; only a panic keeps it from its answer.
-        tokio::spawn(answer(request, trial)).await.unwrap_or(Err(ProviderError::Unreachable))
+        tokio::spawn(answer(request, trial, bytes_max)).await.unwrap_or(Err(ProviderError::Unreachable))
     }
 }
 
-async fn answer(request: RequestBuilder, trial: Trial) -> Result<Called, ProviderError> {
+async fn answer(request: RequestBuilder, trial: Trial, bytes_max: usize) -> Result<Called, ProviderError> {
     let mut answer = request.send().await.map_err(|_| ProviderError::Unreachable)?;
     let status = answer.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -88,7 +117,7 @@ async fn answer(request: RequestBuilder, trial: Trial) -> Result<Called, Provide
     }
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|_| ProviderError::Unreachable)? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
+        if body.len() + chunk.len() > bytes_max {
             return Err(ProviderError::Unreachable);
         }
         body.extend_from_slice(&chunk);

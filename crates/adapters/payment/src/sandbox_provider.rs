@@ -2,8 +2,8 @@
 
 use application::breaker::Breaker;
 use application::payment::{
-    Charge, ChargeStatus, Charged, DisputeState, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
-    RefundOrder, RefundState, WebhookError,
+    Charge, ChargeName, ChargeStatus, Charged, DisputeState, PaymentProvider, ProviderError, ProviderEvent,
+    ProviderObject, RefundOrder, RefundState, WebhookError,
 };
 use domain::{Money, PaymentId, RefundId, Timestamp};
 use futures::FutureExt;
@@ -59,17 +59,17 @@ impl PaymentProvider for SandboxProvider {
         .boxed()
     }
 
-    fn charged(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>> {
+    fn charged<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<Charged>, ProviderError>> {
         async move {
-            let called = self.calls.get(&format!("/v1/charges/{}", payment.uuid())).await?;
+            let called = self.calls.get(&format!("/v1/charges/{}", charge.payment.uuid())).await?;
             done::<ChargeBody>(&called)?.map(|body| charged(&body)).transpose()
         }
         .boxed()
     }
 
-    fn cancel(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>> {
+    fn cancel<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<Charged>, ProviderError>> {
         async move {
-            let called = self.calls.post(&format!("/v1/charges/{}/cancel", payment.uuid()), &()).await?;
+            let called = self.calls.post(&format!("/v1/charges/{}/cancel", charge.payment.uuid()), &()).await?;
             done::<ChargeBody>(&called)?.map(|body| charged(&body)).transpose()
         }
         .boxed()
@@ -89,9 +89,9 @@ impl PaymentProvider for SandboxProvider {
         .boxed()
     }
 
-    fn refunded(&self, refund: RefundId) -> BoxFuture<'_, Result<Option<RefundState>, ProviderError>> {
+    fn refunded<'a>(&'a self, order: &'a RefundOrder) -> BoxFuture<'a, Result<Option<RefundState>, ProviderError>> {
         async move {
-            let called = self.calls.get(&format!("/v1/refunds/{}", refund.uuid())).await?;
+            let called = self.calls.get(&format!("/v1/refunds/{}", order.refund.uuid())).await?;
             Ok(done::<RefundBody>(&called)?.map(|body| refunded(&body)))
         }
         .boxed()
@@ -116,7 +116,7 @@ impl PaymentProvider for SandboxProvider {
                     DisputeWord::Won => DisputeState::Won,
                     DisputeWord::Lost => DisputeState::Lost,
                 };
-                ProviderObject::Dispute(PaymentId::new(id), state)
+                ProviderObject::Dispute(ChargeName::Ours(PaymentId::new(id)), state)
             }
             (None, Some(refund)) => ProviderObject::Refund(RefundId::new(refund.id), refunded(&refund)),
             _ => ProviderObject::Other(event.kind),

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::payments::{Payments, refund_outcome, report, word};
+use super::payments::{Payments, asked, refund_outcome, report, word};
 use super::webhook::{EVENT_JOB, Parked, Taken};
 use crate::error::AppError;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
@@ -90,11 +90,12 @@ impl PollPayments {
         let booking = ports.bookings.booking(payment.booking).await?.ok_or(AppError::NotFound("booking"))?;
         let is_waiting = booking.status == BookingStatus::Pending && !booking.has_lapsed(now);
         let is_forgotten = payment.created_at + FORGOTTEN_AFTER <= now;
-        let found = match provider.charged(payment.id).await {
+        let charge = asked(payment, &booking);
+        let found = match provider.charged(&charge).await {
             Ok(Some(charged)) if charged.status == ChargeStatus::Processing && !is_waiting => {
-                provider.cancel(payment.id).await
+                provider.cancel(&charge).await
             }
-            Ok(None) if is_forgotten || !is_waiting => provider.cancel(payment.id).await,
+            Ok(None) if is_forgotten || !is_waiting => provider.cancel(&charge).await,
             Ok(None) => return Ok(()),
             known => known,
         };
@@ -147,13 +148,16 @@ impl SendRefunds {
         let ports = &self.payments.ports;
         let payment = ports.store.payment(refund.payment).await?.ok_or(AppError::NotFound("payment"))?;
         let Some(provider) = ports.providers.named(payment.provider.as_str()) else { return Ok(()) };
+        let order = RefundOrder {
+            refund: refund.id,
+            payment: refund.payment,
+            amount: refund.amount,
+            charge_reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
+        };
         let state = match refund.status {
-            RefundStatus::Requested => {
-                let order = RefundOrder { refund: refund.id, payment: refund.payment, amount: refund.amount };
-                provider.refund(&order).await.map(Some)
-            }
+            RefundStatus::Requested => provider.refund(&order).await.map(Some),
             _ if refund.updated_at + REFUND_ASKED_AFTER > now => return Ok(()),
-            _ => provider.refunded(refund.id).await,
+            _ => provider.refunded(&order).await,
         };
         let outcome = match state {
             Ok(Some(state)) => refund_outcome(&state),

@@ -164,12 +164,7 @@ impl Payments {
         let Some(provider) = self.ports.providers.named(payment.provider.as_str()) else {
             return Started::of(payment);
         };
-        let charge = Charge {
-            payment: payment.id,
-            amount: payment.amount,
-            method: payment.method.as_str().to_owned(),
-            description: booking.reference.as_str().to_owned(),
-        };
+        let charge = asked(&payment, booking);
         let (report, checkout_url) = match provider.charge(&charge).await {
             Ok(charged) => (report(&charged), charged.checkout_url),
             Err(ProviderError::Refused(why)) => {
@@ -314,6 +309,18 @@ impl PaymentCase {
             _ => CaseKind::RefundStuck,
         };
         Self { payment, kind }
+    }
+}
+
+/// What was asked of a provider.
+pub(super) fn asked(payment: &Payment, booking: &Booking) -> Charge {
+    Charge {
+        payment: payment.id,
+        amount: payment.amount,
+        method: payment.method.as_str().to_owned(),
+        description: booking.reference.as_str().to_owned(),
+        asked_at: payment.created_at,
+        reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
     }
 }
 

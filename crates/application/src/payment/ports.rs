@@ -25,14 +25,14 @@ pub trait PaymentProvider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError`].
-    fn charged(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>>;
+    fn charged<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<Charged>, ProviderError>>;
 
     /// Takes the request back. What has succeeded meanwhile is answered as succeeded; `None`: the provider never heard
     /// of it, and takes no request of this id any more.
     ///
     /// # Errors
     /// [`ProviderError`].
-    fn cancel(&self, payment: PaymentId) -> BoxFuture<'_, Result<Option<Charged>, ProviderError>>;
+    fn cancel<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<Charged>, ProviderError>>;
 
     /// Sends money back.
     ///
@@ -45,7 +45,16 @@ pub trait PaymentProvider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError`].
-    fn refunded(&self, refund: RefundId) -> BoxFuture<'_, Result<Option<RefundState>, ProviderError>>;
+    fn refunded<'a>(&'a self, order: &'a RefundOrder) -> BoxFuture<'a, Result<Option<RefundState>, ProviderError>>;
+
+    /// Whose payment a charge is, for providers whose messages may name a charge by their own id alone
+    /// ([`ChargeName::Theirs`]); `None`: it is none of ours.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn payment_of<'a>(&'a self, _reference: &'a str) -> BoxFuture<'a, Result<Option<PaymentId>, ProviderError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Reads a message of the provider: checks its signature over the raw body, and its age at `now`.
     ///
@@ -66,6 +75,10 @@ pub struct Charge {
     pub method: String,
     /// For the buyer's statement: the reference of the booking.
     pub description: String,
+    /// When it was written down. A provider asks no money for a request that comes very much later.
+    pub asked_at: Timestamp,
+    /// The provider's own id of it, once that is known.
+    pub reference: Option<String>,
 }
 
 /// What a provider says of a charge.
@@ -93,7 +106,7 @@ pub enum ChargeStatus {
 }
 
 /// Money to send back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefundOrder {
     /// The refund; the idempotency key.
     pub refund: RefundId,
@@ -101,6 +114,8 @@ pub struct RefundOrder {
     pub payment: PaymentId,
     /// How much.
     pub amount: Money,
+    /// The provider's own id of the charge, if it is known.
+    pub charge_reference: Option<String>,
 }
 
 /// Where a refund stands at its provider.
@@ -131,9 +146,18 @@ pub enum ProviderObject {
     /// A refund.
     Refund(RefundId, RefundState),
     /// The buyer's bank asks the money back.
-    Dispute(PaymentId, DisputeState),
+    Dispute(ChargeName, DisputeState),
     /// Of no kind that concerns us.
     Other(String),
+}
+
+/// How a message names a charge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChargeName {
+    /// By our id.
+    Ours(PaymentId),
+    /// By the provider's: [`PaymentProvider::payment_of`] knows ours.
+    Theirs(String),
 }
 
 /// Where a dispute stands.

@@ -9,7 +9,9 @@ use super::payments::{Payments, refund_outcome, report, word};
 use crate::error::AppError;
 use crate::jobs::NewJob;
 use crate::origin::Origin;
-use crate::payment::{DisputeState, ProviderEvent, ProviderEventKey, ProviderObject, WebhookError};
+use crate::payment::{
+    ChargeName, DisputeState, PaymentProvider, ProviderEvent, ProviderEventKey, ProviderObject, WebhookError,
+};
 
 /// The kind of job that a message waits in whose payment is not known.
 pub(super) const EVENT_JOB: &str = "payment.event";
@@ -84,6 +86,7 @@ impl Payments {
                 return Err(Problems::one("body", "malformed", "is no message of this provider").into());
             }
         };
+        let event = name_ours(&**adapter, event).await?;
         let Some(parked) = Parked::of(provider, event)? else { return Ok(()) };
         match self.take_event(&parked, origin).await? {
             Taken::Done => Ok(()),
@@ -134,6 +137,20 @@ impl Payments {
     }
 }
 
+/// The message, with our id of the charge where the provider has named it by its own.
+async fn name_ours(adapter: &dyn PaymentProvider, event: ProviderEvent) -> Result<ProviderEvent, AppError> {
+    let ProviderObject::Dispute(ChargeName::Theirs(reference), state) = &event.of else { return Ok(event) };
+    let of = match adapter.payment_of(reference).await {
+        Ok(Some(payment)) => ProviderObject::Dispute(ChargeName::Ours(payment), *state),
+        Ok(None) => ProviderObject::Other("a dispute of a charge that is none of ours".to_owned()),
+        Err(error) => {
+            tracing::warn!(event = event.id, %error, "Whose payment is disputed stays unknown; the message comes again");
+            return Err(AppError::busy());
+        }
+    };
+    Ok(ProviderEvent { of, ..event })
+}
+
 impl Parked {
     /// The message in words of ours; `None` for what does not concern us.
     fn of(provider: &str, event: ProviderEvent) -> Result<Option<Self>, AppError> {
@@ -152,7 +169,7 @@ impl Parked {
                 };
                 ParkedObject::Refund { id: refund.uuid(), outcome }
             }
-            ProviderObject::Dispute(payment, state) => {
+            ProviderObject::Dispute(ChargeName::Ours(payment), state) => {
                 let state = match state {
                     DisputeState::Opened => "opened",
                     DisputeState::Won => "won",
@@ -160,7 +177,7 @@ impl Parked {
                 };
                 ParkedObject::Dispute { payment: payment.uuid(), state: state.to_owned() }
             }
-            ProviderObject::Other(_) => return Ok(None),
+            ProviderObject::Dispute(ChargeName::Theirs(_), _) | ProviderObject::Other(_) => return Ok(None),
         };
         Ok(Some(Self { provider: provider.to_owned(), event: id.as_str().to_owned(), of }))
     }

@@ -35,7 +35,7 @@ pub(crate) use http::reachable;
 pub use http::{Cors, Http, HttpTls, Ops};
 pub use mail::{Mail, Smtp};
 pub use oauth::{OauthProvider, OauthProviders};
-pub use payments::{Payments, ProviderWord, SandboxPayments};
+pub use payments::{Payments, ProviderWord, SandboxPayments, StripePayments};
 pub use privacy::{Privacy, Retention};
 pub use rate_limit::{HumanRate, RateLimit};
 pub use secret::{MaskedUrl, Secret};

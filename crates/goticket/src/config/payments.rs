@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use adapter_oauth::is_sound_url;
-use adapter_payment::{Behaviour, SandboxSettings};
-use secrecy::SecretString;
+use adapter_payment::{Behaviour, SandboxSettings, StripeSettings};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Wrong, check_range};
@@ -23,6 +23,8 @@ pub struct Payments {
     pub breaker: Breaker,
     /// The provider for trying things out.
     pub sandbox: SandboxPayments,
+    /// Real money by Stripe.
+    pub stripe: StripePayments,
 }
 
 /// A payment provider.
@@ -31,6 +33,8 @@ pub struct Payments {
 pub enum ProviderWord {
     /// For trying things out; its money is make believe.
     Sandbox,
+    /// Stripe.
+    Stripe,
     /// Nobody: organizers take the money outside, and confirm bookings themselves.
     None,
 }
@@ -51,6 +55,27 @@ pub struct SandboxPayments {
     pub secret: Option<Secret>,
 }
 
+/// Stripe.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct StripePayments {
+    /// The secret key, or a restricted one: `sk_…`, `rk_…`.
+    pub secret_key: Option<Secret>,
+    /// What signs its messages to `/api/v1/webhooks/stripe`: `whsec_…`.
+    pub webhook_secret: Option<Secret>,
+    /// Where its API is.
+    pub base_url: String,
+    /// Where buyers come back to from its pages; `http.public_url` by default.
+    pub return_url: Option<String>,
+}
+
+impl Default for StripePayments {
+    fn default() -> Self {
+        let base_url = "https://api.stripe.com".to_owned();
+        Self { secret_key: None, webhook_secret: None, base_url, return_url: None }
+    }
+}
+
 impl Default for Payments {
     fn default() -> Self {
         Self {
@@ -58,6 +83,7 @@ impl Default for Payments {
             timeout: HumanDuration::from_secs(5),
             breaker: Breaker::default(),
             sandbox: SandboxPayments::default(),
+            stripe: StripePayments::default(),
         }
     }
 }
@@ -79,8 +105,50 @@ impl Payments {
         let timeouts = HumanDuration::from_millis(100)..=HumanDuration::from_secs(20);
         check_range("payments.timeout", &self.timeout, timeouts)?;
         self.breaker.validate("payments.breaker.failures", "payments.breaker.open_for")?;
-        self.sandbox.validate()
+        self.sandbox.validate()?;
+        self.stripe.validate(self.provider == ProviderWord::Stripe)?;
+        if self.provider == ProviderWord::Stripe && self.sandbox.url.is_some() {
+            return Err(Wrong::new("payments.sandbox.url", "is for `provider = \"sandbox\"`: one moves the money"));
+        }
+        Ok(())
     }
+}
+
+impl StripePayments {
+    fn validate(&self, is_chosen: bool) -> Result<(), Wrong> {
+        let secrets: [(_, &Option<Secret>, &[&str], _); 2] = [
+            ("payments.stripe.secret_key", &self.secret_key, &["sk_", "rk_"], "must begin with sk_ or rk_"),
+            ("payments.stripe.webhook_secret", &self.webhook_secret, &["whsec_"], "must begin with whsec_"),
+        ];
+        for (key, secret, begins, told) in secrets {
+            match secret {
+                None if is_chosen => return Err(Wrong::new(key, "must be set where `provider` is \"stripe\"")),
+                // What looks set and is not used would let somebody believe that he is paid.
+                Some(_) if !is_chosen => return Err(Wrong::new(key, "is for `provider = \"stripe\"`")),
+                Some(secret) if !is_key(secret.secret(), begins) => return Err(Wrong::new(key, told)),
+                _ => {}
+            }
+        }
+        for (key, url) in [
+            ("payments.stripe.base_url", Some(&self.base_url)),
+            ("payments.stripe.return_url", self.return_url.as_ref()),
+        ] {
+            if url.is_some_and(|url| !is_sound_url(url) || url.ends_with('/')) {
+                return Err(Wrong::new(
+                    key,
+                    "must begin with https://, or http:// on this machine, and not end with /",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// It goes into a header.
+fn is_key(secret: &SecretString, begins: &[&str]) -> bool {
+    let text = secret.expose_secret();
+    let has_begin = begins.iter().any(|begin| text.len() >= begin.len() + 8 && text.starts_with(begin));
+    has_begin && text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl SandboxPayments {
@@ -109,7 +177,6 @@ impl SandboxPayments {
 
 /// It goes into a header.
 fn is_strong(secret: &SecretString) -> bool {
-    use secrecy::ExposeSecret;
     let text = secret.expose_secret();
     (16..=200).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -126,6 +193,20 @@ impl Settings {
             journal: Some(self.sandbox_journal()),
             behaviour: Behaviour::default(),
         }
+    }
+
+    /// Who we are at Stripe, where it is chosen.
+    #[must_use]
+    pub fn stripe(&self) -> Option<StripeSettings> {
+        let StripePayments { secret_key, webhook_secret, base_url, return_url } = &self.payments.stripe;
+        (self.payments.provider == ProviderWord::Stripe).then_some(())?;
+        Some(StripeSettings {
+            base_url: base_url.clone(),
+            secret_key: secret_key.as_ref()?.secret().clone(),
+            webhook_secret: webhook_secret.as_ref()?.secret().clone(),
+            return_url: return_url.clone().unwrap_or_else(|| self.http.public_url()),
+            timeout: self.payments.timeout.std(),
+        })
     }
 
     /// Where messages of the sandbox are taken by the server at this URL.

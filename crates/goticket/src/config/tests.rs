@@ -91,6 +91,9 @@ fn the_example_file_holds_every_key_with_its_default() {
         "payments.sandbox.public_url",
         "payments.sandbox.webhook_url",
         "payments.sandbox.secret",
+        "payments.stripe.secret_key",
+        "payments.stripe.webhook_secret",
+        "payments.stripe.return_url",
     ]
     .map(str::to_owned);
     let defaults: toml::Table = Settings::default().masked().unwrap().parse().unwrap();
@@ -215,7 +218,7 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[http.tls]\ncertificate_path = \"c\"", "`http.tls.key_path`"),
         ("[http.tls]\nkey = \"k\"", "`http.tls.key`"),
         ("[grpc]\naddress = \"127.0.0.1:50051\"", "`grpc.address`"),
-        ("[payment.stripe]\nkey = \"k\"", "`payment.stripe.key`"),
+        ("[payments.stripe]\nkey = \"k\"", "`payments.stripe.key`"),
     ] {
         let error = refused(file, &[]);
         assert!(error.contains(key) && error.contains("goticket.toml"), "{file}: {error}");
@@ -237,7 +240,7 @@ fn what_is_wrong_in_the_environment_is_named_with_its_variable() {
         ("GOTICKET_BOOKING__HOLD_TTL", "15", "`booking.hold_ttl`"),
         ("GOTICKET_CORS__ORIGINS", "a.example", "`cors.origins`"),
         ("GOTICKET_REDIS__URL", "redis://h", "`redis.url`"),
-        ("GOTICKET_PAYMENT__STRIPE__KEY", "k", "`payment.stripe.key`"),
+        ("GOTICKET_PAYMENTS__STRIPE__KEY", "k", "`payments.stripe.key`"),
     ] {
         let error = refused("", &[(variable, value)]);
         assert!(error.contains(key) && error.contains(variable), "{variable}={value}: {error}");
@@ -246,8 +249,7 @@ fn what_is_wrong_in_the_environment_is_named_with_its_variable() {
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    for (file, feature) in [("[redis]\nurl = \"redis://h\"", "Redis"), ("[payment]\nprovider = \"stripe\"", "payments")]
-    {
+    for (file, feature) in [("[redis]\nurl = \"redis://h\"", "Redis"), ("[broker]\nurl = \"memory:\"", "broker")] {
         let error = refused(file, &[]);
         assert!(error.contains(feature) && error.contains("not built yet"), "{error}");
     }
@@ -346,5 +348,54 @@ fn a_sandbox_apart_is_reached_safely() {
         let complaint = refused("", &variables);
         assert!(complaint.contains(key), "{complaint}");
         assert!(!complaint.contains("0123456789abcd"), "{complaint}");
+    }
+}
+
+#[test]
+fn stripe_is_chosen_wholly_or_not_at_all() {
+    let chosen = ("GOTICKET_PAYMENTS__PROVIDER", "stripe");
+    let key = ("GOTICKET_PAYMENTS__STRIPE__SECRET_KEY", "sk_test_0123456789");
+    let signs = ("GOTICKET_PAYMENTS__STRIPE__WEBHOOK_SECRET", "whsec_0123456789");
+    let settings = read("", &[chosen, key, signs]).unwrap();
+    assert!(!settings.masked().unwrap().contains("0123456789"));
+    let stripe = settings.stripe().unwrap();
+    assert_eq!(
+        (stripe.base_url.as_str(), stripe.return_url.as_str()),
+        ("https://api.stripe.com", "http://127.0.0.1:8080")
+    );
+    assert!(!format!("{stripe:?}").contains("0123456789"));
+    assert!(read("", &[]).unwrap().stripe().is_none());
+    let sandbox = ("GOTICKET_PAYMENTS__SANDBOX__SECRET", "abcdefghijklmnop");
+    for (variables, wrong) in [
+        (vec![chosen], "payments.stripe.secret_key"),
+        (vec![chosen, key], "payments.stripe.webhook_secret"),
+        (vec![chosen, signs], "payments.stripe.secret_key"),
+        (vec![key], "payments.stripe.secret_key"),
+        (vec![signs, ("GOTICKET_PAYMENTS__PROVIDER", "none")], "payments.stripe.webhook_secret"),
+        (
+            vec![chosen, ("GOTICKET_PAYMENTS__STRIPE__SECRET_KEY", "pk_test_0123456789"), signs],
+            "payments.stripe.secret_key",
+        ),
+        (
+            vec![chosen, ("GOTICKET_PAYMENTS__STRIPE__SECRET_KEY", "sk_0123456789 0"), signs],
+            "payments.stripe.secret_key",
+        ),
+        (
+            vec![chosen, key, ("GOTICKET_PAYMENTS__STRIPE__WEBHOOK_SECRET", "0123456789")],
+            "payments.stripe.webhook_secret",
+        ),
+        (
+            vec![chosen, key, signs, ("GOTICKET_PAYMENTS__STRIPE__BASE_URL", "http://pay.example")],
+            "payments.stripe.base_url",
+        ),
+        (vec![chosen, key, signs, ("GOTICKET_PAYMENTS__STRIPE__RETURN_URL", "ftp://x")], "payments.stripe.return_url"),
+        (
+            vec![chosen, key, signs, sandbox, ("GOTICKET_PAYMENTS__SANDBOX__URL", "http://127.0.0.1:8090")],
+            "payments.sandbox.url",
+        ),
+    ] {
+        let complaint = refused("", &variables);
+        assert!(complaint.contains(wrong), "{complaint}");
+        assert!(!complaint.contains("0123456789"), "{complaint}");
     }
 }

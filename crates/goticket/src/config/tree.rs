@@ -27,8 +27,7 @@ const IN_FILE_BYTES_MAX: u64 = 65_536;
 const NO_SETTING: [&str; 2] = ["GOTICKET_CONFIG", "GOTICKET_TEST_"];
 
 /// Sections of the contract whose features are not built yet.
-const NOT_BUILT: [(&str, &str); 4] =
-    [("redis", "Redis is"), ("broker", "the event broker is"), ("payment", "payments are"), ("grpc", "gRPC is")];
+const NOT_BUILT: [(&str, &str); 3] = [("redis", "Redis is"), ("broker", "the event broker is"), ("grpc", "gRPC is")];
 
 /// All that was set, and where.
 pub(super) struct Tree {

@@ -8,7 +8,7 @@ use application::payment::{
     Charge, ChargeStatus, PaymentProvider, ProviderError, ProviderObject, RefundOrder, RefundState, WebhookError,
 };
 use chrono::TimeDelta;
-use domain::{Money, PaymentId, RefundId};
+use domain::{Money, PaymentId, RefundId, Timestamp};
 use uuid::Uuid;
 
 use crate::clock::TestClock;
@@ -47,11 +47,19 @@ fn pln(minor: i64) -> Money {
 }
 
 fn charge(id: u128, method: &str) -> Charge {
-    Charge { payment: payment(id), amount: pln(2_500), method: method.to_owned(), description: "ABC-123".to_owned() }
+    Charge {
+        payment: payment(id),
+        amount: pln(2_500),
+        method: method.to_owned(),
+        description: "ABC-123".to_owned(),
+        asked_at: Timestamp::UNIX_EPOCH,
+        reference: None,
+    }
 }
 
 fn refund(id: u128, of: u128, minor: i64) -> RefundOrder {
-    RefundOrder { refund: RefundId::new(Uuid::from_u128(id)), payment: payment(of), amount: pln(minor) }
+    let refund = RefundId::new(Uuid::from_u128(id));
+    RefundOrder { refund, payment: payment(of), amount: pln(minor), charge_reference: None }
 }
 
 /// Money is taken once however often it is asked for, and it is told of by a signed message.
@@ -60,7 +68,7 @@ pub async fn money_is_taken_once() {
     let first = stage.provider.charge(&charge(1, "card_ok")).await.unwrap();
     assert_eq!(first.status, ChargeStatus::Succeeded(pln(2_500)));
     assert_eq!(stage.provider.charge(&charge(1, "card_ok")).await.unwrap(), first);
-    assert_eq!(stage.provider.charged(payment(1)).await.unwrap().unwrap(), first);
+    assert_eq!(stage.provider.charged(&charge(1, "card_ok")).await.unwrap().unwrap(), first);
     let other = Charge { amount: pln(1), ..charge(1, "card_ok") };
     assert_eq!(stage.provider.charge(&other).await, Err(ProviderError::Refused("id_in_use".to_owned())));
     let came = stage.inbox.wait_for(1).await;
@@ -75,10 +83,10 @@ pub async fn money_is_taken_once() {
 /// What was never asked for is not known, and what is called off before it was asked for is never taken.
 pub async fn what_is_unknown_is_said_to_be() {
     let stage = Stage::set(0).await;
-    assert_eq!(stage.provider.charged(payment(1)).await, Ok(None));
-    assert_eq!(stage.provider.refunded(refund(1, 1, 1).refund).await, Ok(None));
+    assert_eq!(stage.provider.charged(&charge(1, "card_ok")).await, Ok(None));
+    assert_eq!(stage.provider.refunded(&refund(1, 1, 1)).await, Ok(None));
     assert_eq!(stage.provider.refund(&refund(1, 1, 1)).await, Err(ProviderError::Refused("not_found".to_owned())));
-    assert_eq!(stage.provider.cancel(payment(1)).await, Ok(None));
+    assert_eq!(stage.provider.cancel(&charge(1, "card_ok")).await, Ok(None));
     let late = stage.provider.charge(&charge(1, "card_ok")).await;
     assert_eq!(late, Err(ProviderError::Refused("cancelled".to_owned())));
     let unknown = stage.provider.charge(&charge(2, "cowries")).await;
@@ -95,10 +103,10 @@ pub async fn a_success_is_not_called_off() {
     }
     stage.clock.step(TimeDelta::hours(3));
     stage.inbox.wait_for(2).await;
-    let status = stage.provider.cancel(payment(1)).await.unwrap().unwrap().status;
+    let status = stage.provider.cancel(&charge(1, "card_ok")).await.unwrap().unwrap().status;
     assert_eq!(status, ChargeStatus::Succeeded(pln(2_500)));
     stage.provider.charge(&charge(3, "card_slow")).await.unwrap();
-    assert_eq!(stage.provider.cancel(payment(3)).await.unwrap().unwrap().status, ChargeStatus::Cancelled);
+    assert_eq!(stage.provider.cancel(&charge(3, "card_ok")).await.unwrap().unwrap().status, ChargeStatus::Cancelled);
     assert!(!stage.sandbox.settle(payment(3), &Settlement::Captured(None)), "it is over");
 }
 
@@ -106,7 +114,7 @@ pub async fn a_success_is_not_called_off() {
 pub async fn a_lost_answer_is_asked_for() {
     let stage = Stage::set(0).await;
     assert_eq!(stage.provider.charge(&charge(1, "card_timeout")).await, Err(ProviderError::Unreachable));
-    let status = stage.provider.charged(payment(1)).await.unwrap().unwrap().status;
+    let status = stage.provider.charged(&charge(1, "card_ok")).await.unwrap().unwrap().status;
     assert_eq!(status, ChargeStatus::Processing);
     stage.clock.step(TimeDelta::seconds(3));
     let came = stage.inbox.wait_for(1).await;
@@ -127,7 +135,7 @@ pub async fn a_buyer_decides_on_a_page() {
         let answer = request.body(format!("pay={pay}")).send().await.unwrap();
         assert_eq!(answer.status(), status, "{pay}");
     }
-    let status = stage.provider.charged(payment(1)).await.unwrap().unwrap().status;
+    let status = stage.provider.charged(&charge(1, "card_ok")).await.unwrap().unwrap().status;
     assert_eq!(status, ChargeStatus::Succeeded(pln(2_500)), "the first press counts");
     let unknown = browser.get(format!("{}/checkout/ch_0", stage.sandbox.url())).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
@@ -136,7 +144,7 @@ pub async fn a_buyer_decides_on_a_page() {
     let request = browser.post(format!("{}/checkout/{slow}", stage.sandbox.url()));
     let request = request.header("content-type", "application/x-www-form-urlencoded").body("pay=true");
     assert_eq!(request.send().await.unwrap().status(), 200);
-    assert_eq!(stage.provider.charged(payment(2)).await.unwrap().unwrap().status, ChargeStatus::Processing);
+    assert_eq!(stage.provider.charged(&charge(2, "card_ok")).await.unwrap().unwrap().status, ChargeStatus::Processing);
 }
 
 /// Money goes back once an order, and never more than came.
@@ -146,7 +154,7 @@ pub async fn money_goes_back_once() {
     for _ in 0..2 {
         assert_eq!(stage.provider.refund(&refund(1, 1, 2_000)).await, Ok(RefundState::Done));
     }
-    assert_eq!(stage.provider.refunded(refund(1, 1, 0).refund).await, Ok(Some(RefundState::Done)));
+    assert_eq!(stage.provider.refunded(&refund(1, 1, 0)).await, Ok(Some(RefundState::Done)));
     let more = stage.provider.refund(&refund(2, 1, 501)).await;
     assert_eq!(more, Err(ProviderError::Refused("amount_too_large".to_owned())));
     stage.provider.charge(&charge(2, "card_refund_fails")).await.unwrap();
@@ -181,7 +189,7 @@ pub async fn messages_outlive_the_process() {
     let came = inbox.wait_for(1).await;
     let read = provider.read_webhook(came[0].signature.as_deref(), &came[0].body, clock.now()).unwrap();
     assert!(matches!(read.of, ProviderObject::Payment(of, _) if of == payment(1)));
-    let status = provider.charged(payment(1)).await.unwrap().unwrap().status;
+    let status = provider.charged(&charge(1, "card_ok")).await.unwrap().unwrap().status;
     assert_eq!(status, ChargeStatus::Succeeded(pln(2_500)));
 }
 
@@ -191,7 +199,7 @@ pub async fn messages_are_lost_and_doubled_on_purpose() {
     stage.sandbox.behave(Behaviour { lose_percent: 100, ..Behaviour::default() });
     stage.provider.charge(&charge(1, "card_ok")).await.unwrap();
     // Whoever does not hear asks.
-    assert!(stage.provider.charged(payment(1)).await.unwrap().is_some());
+    assert!(stage.provider.charged(&charge(1, "card_ok")).await.unwrap().is_some());
     stage.sandbox.behave(Behaviour { duplicate_percent: 100, disorder_millis: 20, ..Behaviour::default() });
     stage.provider.charge(&charge(2, "card_ok")).await.unwrap();
     let came = stage.inbox.wait_for(2).await;
@@ -227,9 +235,9 @@ pub async fn silence_says_nothing() {
     provider.charge(&charge(1, "card_ok")).await.unwrap();
     inbox.wait_for(1).await;
     sandbox.stop().await;
-    assert_eq!(provider.charged(payment(1)).await, Err(ProviderError::Unreachable));
+    assert_eq!(provider.charged(&charge(1, "card_ok")).await, Err(ProviderError::Unreachable));
     assert_eq!(provider.charge(&charge(2, "card_ok")).await, Err(ProviderError::Unreachable));
     assert_eq!(provider.refund(&refund(1, 1, 1)).await, Err(ProviderError::Unreachable));
-    assert_eq!(provider.cancel(payment(1)).await, Err(ProviderError::Unreachable));
+    assert_eq!(provider.cancel(&charge(1, "card_ok")).await, Err(ProviderError::Unreachable));
     drop(clock);
 }
