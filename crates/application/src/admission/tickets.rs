@@ -98,9 +98,7 @@ impl Tickets {
     /// # Errors
     /// As [`tickets`](Self::tickets).
     pub async fn ticket(&self, agent: &Agent, id: TicketId) -> Result<IssuedTicket, AppError> {
-        let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
-        let booking = self.ports.bookings.booking(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
-        self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "ticket").await?;
+        let (ticket, booking) = self.seen(agent, id).await?;
         self.one(ticket, &booking).await
     }
 
@@ -116,9 +114,7 @@ impl Tickets {
         language: Language,
         paper: Paper,
     ) -> Result<Vec<u8>, AppError> {
-        let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
-        let booking = self.ports.bookings.booking(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
-        self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "ticket").await?;
+        let (ticket, booking) = self.seen(agent, id).await?;
         let issued = self.one(ticket, &booking).await?;
         let code = issued.code.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
         let seen = self.ports.events.sale(booking.event).await?.ok_or(AppError::NotFound("event"))?;
@@ -174,6 +170,14 @@ impl Tickets {
                 Err(wrong.into())
             }
         }
+    }
+
+    /// The ticket and its booking, for who may see them.
+    async fn seen(&self, agent: &Agent, id: TicketId) -> Result<(Ticket, Booking), AppError> {
+        let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
+        let booking = self.ports.bookings.booking(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
+        self.require(agent, Operation::SeeTickets, &BookingParties::of(&booking), "ticket").await?;
+        Ok((ticket, booking))
     }
 
     async fn change(
