@@ -45,6 +45,11 @@ changeMember        401    404   404   403     403     403     200   404     200
 changePassword      401    422   422   422     422     422     422   422     422   401     401     403    403     403    403     403
 changeRole          401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 checkIn             401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
+createCheckInList   401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
+editCheckInList     401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+exitCheckIn         401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
+getCheckInList      401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
+listCheckInLists    401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
 confirmBooking      401    403   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 confirmSecondFactor 401    409   409   409     409     409     409   409     409   401     401     403    403     403    403     403
 createApiKey        401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
@@ -222,6 +227,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
             event
         }
         "createOrganizer" => json!({ "name": "Club" }),
+        "createCheckInList" => json!({ "name": "Backstage" }),
         "createPromoCode" => json!({ "rate": 100_000 }),
         "deleteAccount" => json!({ "password": wrong }),
         "refundBooking" => json!({}),
@@ -345,10 +351,19 @@ impl Scene {
             let tickets = owner.get(&format!("{booking}/tickets")).await.expect(200);
             ids.insert("ticketId", text(&tickets[0]["id"]));
             if at_the_door {
-                let shown = json!({ "code": tickets[0]["code"] });
+                let mut shown = json!({ "code": tickets[0]["code"] });
+                if operation == "exitCheckIn" {
+                    let list = json!({ "name": "Main door", "entry": "re_entry" });
+                    let list = owner.post(&format!("{path}/check-in-lists"), &list).await.expect(201);
+                    shown["listId"] = list["id"].clone();
+                }
                 let entry = owner.post(&format!("{path}/check-ins"), &shown).await.expect(200);
                 ids.insert("checkInId", text(&entry["checkInId"]));
             }
+        }
+        if operation.ends_with("CheckInList") {
+            let list = owner.post(&format!("{path}/check-in-lists"), &json!({ "name": "Stage" })).await.expect(201);
+            ids.insert("checkInListId", text(&list["id"]));
         }
         if operation.ends_with("PromoCode") {
             let code = owner.post(&format!("{path}/promo-codes"), &json!({ "amount": 1 })).await.expect(201);

@@ -111,6 +111,7 @@ on_both_engines! {
         old_bookings_get_their_tickets,
         entries_are_read_as_they_were_written,
         one_entry_of_a_ticket_counts,
+        check_in_lists_are_kept,
     ],
     payments: [
         payments_are_read_as_they_were_written,

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::sync::Arc;
+
 use application::admission::AdmissionStore;
 use application::booking::{Command, Outcome};
 use application::error::AppError;
 use application::origin::Origin;
 use chrono::TimeDelta;
-use domain::admission::{CheckInRequest, Holder, ScanResult, Ticket, TicketChange, TicketStatus};
+use domain::admission::{CheckInList, CheckInRequest, Holder, ScanResult, Ticket, TicketChange, TicketStatus};
 use domain::booking::{Booking, BookingStatus, Canceller, Refusal};
 use domain::{BookingId, CheckInId, TicketId};
 use futures::future::join_all;
@@ -31,7 +33,8 @@ fn transfer(booking: BookingId, ticket: TicketId, name: &str) -> Command {
 /// The code of that issue at the door.
 fn shown(hall: &Hall, ticket: &Ticket, issue: u32) -> Command {
     let id = CheckInId::new(hall.ids.uuid());
-    Command::CheckIn(Box::new(CheckInRequest { id, ticket: ticket.id, issue, gate: None, device_at: None }))
+    let list = Arc::new(CheckInList::default_of(hall.event));
+    Command::CheckIn(Box::new(CheckInRequest { id, ticket: ticket.id, issue, list, gate: None, device_at: None }))
 }
 
 fn is_revoked(answer: &Result<Outcome, AppError>) -> bool {

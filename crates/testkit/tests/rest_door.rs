@@ -184,6 +184,127 @@ async fn the_same_reading_hears_the_same_on_postgres() {
     again(Engine::Postgres).await;
 }
 
+async fn list(world: &World, event: &str, list: &Value) -> Value {
+    world.organizer.post(&format!("{event}/check-in-lists"), list).await.expect(201)["id"].clone()
+}
+
+/// `domain.md` 2.4: a list says which tickets may enter, when and how often; each is judged for itself.
+async fn lists(engine: Engine) {
+    let world = world(engine).await;
+    let (event, _, tickets) = doors(&world, 2).await;
+    let door = &world.organizer;
+    let on = async |list: &Value, at: usize| {
+        let shown = json!({ "code": tickets[at]["code"], "listId": list, "gate": "West" });
+        door.post(&format!("{event}/check-ins"), &shown).await.expect(200)
+    };
+    let other = json!({ "name": "Seated", "price": 1 });
+    let other = door.post(&format!("{event}/ticket-types"), &other).await.expect(201)["id"].clone();
+    let stage = list(&world, &event, &json!({ "name": "Stage", "ticketTypeIds": [other] })).await;
+    let early = list(&world, &event, &json!({ "name": "Early", "until": "2027-01-15T08:00:00Z" })).await;
+    let late = list(&world, &event, &json!({ "name": "Late", "from": "2027-01-15T08:00:01Z" })).await;
+    assert_eq!(on(&stage, 0).await["result"], "not_on_list");
+    assert_eq!(on(&early, 0).await["result"], "not_valid_now");
+    assert_eq!(on(&late, 0).await["result"], "not_valid_now");
+    let path = |list: &Value| format!("{event}/check-in-lists/{}", text(list));
+    let wide = json!({ "ticketTypeIds": [], "entry": "once" });
+    assert_eq!(door.patch(&path(&stage), &wide).await.expect(200)["ticketTypeIds"], json!([]));
+    assert_eq!(on(&stage, 0).await["result"], "admitted", "a change is obeyed at once where it was made");
+    assert_eq!(on(&stage, 0).await["result"], "already_used");
+    assert_eq!(result(door, &event, text(&tickets[0]["code"])).await, "admitted", "each list for itself");
+    assert_eq!(result(door, &event, text(&tickets[0]["code"])).await, "already_used");
+    door.patch(&path(&stage), &json!({ "archived": true })).await.expect(200);
+    let shown = json!({ "code": tickets[1]["code"], "listId": stage });
+    door.post(&format!("{event}/check-ins"), &shown).await.problem(404, "not_found");
+
+    // All of them are listed; the one that every event has stays as it is.
+    let all = door.get(&format!("{event}/check-in-lists")).await.expect(200)["items"].clone();
+    let names: Vec<_> = all.as_array().unwrap().iter().map(|list| text(&list["name"])).collect();
+    assert_eq!(names, ["All tickets", "Stage", "Early", "Late"]);
+    assert_eq!(
+        (&all[0]["default"], &all[1]["default"], &all[1]["archived"]),
+        (&json!(true), &json!(false), &json!(true))
+    );
+    assert_eq!(door.get(&path(&late)).await.expect(200), all[3]);
+    door.patch(&path(&all[0]["id"]), &json!({ "name": "Mine" })).await.problem(409, "invalid_state");
+    let never = json!({ "name": "Never", "from": "2027-01-15T08:00:00Z", "until": "2027-01-15T08:00:00Z" });
+    door.post(&format!("{event}/check-in-lists"), &never).await.problem(422, "validation_failed");
+    // A list of another event is none here.
+    let (elsewhere, _, _) = doors(&world, 1).await;
+    let foreign = list(&world, &elsewhere, &json!({ "name": "Foreign" })).await;
+    for id in [&foreign, &json!(uuid::Uuid::nil())] {
+        let shown = json!({ "code": tickets[1]["code"], "listId": id });
+        door.post(&format!("{event}/check-ins"), &shown).await.problem(404, "not_found");
+        door.patch(&path(id), &json!({ "name": "Mine" })).await.problem(404, "not_found");
+    }
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn lists_say_who_enters_on_sqlite() {
+    lists(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn lists_say_who_enters_on_postgres() {
+    lists(Engine::Postgres).await;
+}
+
+/// `domain.md` I11: of 64 at once one changes its state, also where who has gone out may come in again.
+async fn again_after_an_exit(engine: Engine) {
+    let world = world(engine).await;
+    let (event, _, tickets) = doors(&world, 1).await;
+    let door = list(&world, &event, &json!({ "name": "Main door", "entry": "re_entry" })).await;
+    let shown = json!({ "code": tickets[0]["code"], "listId": door });
+    let path = format!("{event}/check-ins");
+    let rush = async || {
+        let all = join_all((0..64).map(|_| world.organizer.post(&path, &shown))).await;
+        let said: Vec<Value> = all.into_iter().map(|reply| reply.expect(200)).collect();
+        let (admitted, others): (Vec<_>, Vec<_>) = said.into_iter().partition(|one| one["result"] == "admitted");
+        assert_eq!(admitted.len(), 1, "exactly one of 64");
+        assert!(others.iter().all(|one| one["result"] == "already_used"), "{others:?}");
+        assert!(others.iter().all(|one| one["checkInId"] == admitted[0]["checkInId"]), "{others:?}");
+        text(&admitted[0]["checkInId"]).to_owned()
+    };
+    let first = rush().await;
+    let exit = format!("{path}/{first}/exit");
+    let left = join_all((0..64).map(|_| world.organizer.act(&exit))).await;
+    let left: Vec<Value> = left.into_iter().map(|reply| reply.expect(200)).collect();
+    assert!(left[0]["exitedAt"].is_string() && left.iter().all(|one| *one == left[0]), "out once: {left:?}");
+    let second = rush().await;
+    assert_ne!(first, second);
+    let undone = world.organizer.act(&format!("{path}/{second}/undo")).await.expect(200);
+    assert!(undone["undoneAt"].is_string() && undone["exitedAt"].is_null());
+    world.organizer.act(&format!("{path}/{second}/exit")).await.problem(409, "invalid_state");
+    rush().await;
+    // Where it lets in once, nobody goes out.
+    let once = scan(&world.organizer, &event, text(&tickets[0]["code"]), "North").await;
+    let exit = format!("{path}/{}/exit", text(&once["checkInId"]));
+    world.organizer.act(&exit).await.problem(409, "invalid_state");
+    let nobody = format!("{path}/{}/exit", uuid::Uuid::nil());
+    world.organizer.act(&nobody).await.problem(404, "not_found");
+
+    world.app.seal_audit().await;
+    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
+    let audit = world.organizer.get(&format!("/api/v1/organizers/{organizer}/audit?action=ticket.")).await.expect(200);
+    let lines: Vec<_> = audit["items"].as_array().unwrap().iter().rev().map(|line| text(&line["action"])).collect();
+    let undo = "ticket.admission_undone";
+    let expected = ["ticket.admitted", "ticket.exited", "ticket.admitted", undo, "ticket.admitted", "ticket.admitted"];
+    assert_eq!(lines, expected);
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_out_comes_in_again_on_sqlite() {
+    again_after_an_exit(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_out_comes_in_again_on_postgres() {
+    again_after_an_exit(Engine::Postgres).await;
+}
+
 /// A device has a key of its own, which opens the door and nothing else.
 #[tokio::test]
 async fn a_device_lets_in_and_does_nothing_else() {

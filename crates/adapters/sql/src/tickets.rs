@@ -3,15 +3,15 @@
 use application::admission::{AdmissionStore, StoredTicketKey};
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::admission::{CheckIn, Ticket};
-use domain::{BookingId, EventId, TicketId};
+use domain::admission::{CheckIn, CheckInList, Ticket};
+use domain::{BookingId, CheckInId, EventId, TicketId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use crate::connect::Database;
 use crate::entity::{ticket, ticket_key};
 use crate::error::orm;
-use crate::lane::check_ins;
+use crate::lane::{check_in_lists, check_ins};
 use crate::mapping;
 
 #[async_trait]
@@ -29,6 +29,14 @@ impl AdmissionStore for Database {
 
     async fn counted_check_ins(&self, of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError> {
         check_ins(self.reads(), &[], of).await
+    }
+
+    async fn check_in(&self, id: CheckInId) -> Result<Option<CheckIn>, StoreError> {
+        Ok(check_ins(self.reads(), &[id], &[]).await?.pop())
+    }
+
+    async fn check_in_lists(&self, event: EventId) -> Result<Vec<CheckInList>, StoreError> {
+        check_in_lists(self.reads(), event).await
     }
 
     async fn ticket_keys(&self, event: EventId) -> Result<Vec<StoredTicketKey>, StoreError> {

@@ -315,12 +315,21 @@ const CHECKS: &[Check] = &[
         WHERE t.status = 0 AND (b.id IS NULL OR b.status <> 1 OR b.event_id <> t.event_id OR i.booking_id IS NULL)",
     },
     Check {
-        // That no more than one counts is a unique index.
+        // That no two count for one turn is a unique index.
         invariant: "stray_check_ins",
-        sql: "SELECT c.id AS subject, 'an entry with no ticket, on the list of another event, or undone before it was made'
-            AS detail
-        FROM check_ins AS c LEFT JOIN tickets AS t ON t.id = c.ticket_id
-        WHERE t.id IS NULL OR t.event_id <> c.list_id OR c.undone_at < c.checked_in_at",
+        sql: "SELECT c.id AS subject, 'an entry with no ticket, at another event, on a list of another event, or over before
+            it was made' AS detail
+        FROM check_ins AS c LEFT JOIN tickets AS t ON t.id = c.ticket_id LEFT JOIN check_in_lists AS l ON l.id = c.list_id
+        WHERE t.id IS NULL OR t.event_id <> coalesce(c.event_id, c.list_id)
+            OR coalesce(l.event_id, c.list_id) <> t.event_id OR c.sequence < 1
+            OR (c.received_at IS NULL AND (c.undone_at < c.checked_in_at OR c.exited_at < c.checked_in_at))",
+    },
+    Check {
+        // At most one entry beyond what was left by exits: nobody is inside twice.
+        invariant: "inside_twice",
+        sql: "SELECT ticket_id AS subject, 'the ticket is inside ' || count(*) || ' times by one list' AS detail
+        FROM check_ins WHERE undone_at IS NULL AND turn IS NOT NULL AND exited_at IS NULL
+        GROUP BY ticket_id, list_id HAVING count(*) > 1",
     },
     Check {
         invariant: "ledger_balance",

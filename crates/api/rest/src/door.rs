@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket};
-use domain::{CheckInId, EventId, Problems};
+use domain::{CheckInId, CheckInListId, EventId, Problems};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,17 +22,19 @@ use crate::state::AppState;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(check_in)).routes(routes!(undo_check_in))
+    OpenApiRouter::default().routes(routes!(check_in)).routes(routes!(undo_check_in)).routes(routes!(exit_check_in))
 }
 
 /// What a scanner has read.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewCheckIn)]
 pub(crate) struct PresentedBody {
     /// The text of the code, whatever it is.
     #[schema(example = "GT1:…")]
     code: String,
+    /// By which check-in list; left out, by the one that every event has.
+    list_id: Option<Uuid>,
     /// Where the scanner stands.
     #[schema(min_length = 1, max_length = 100, example = "North")]
     gate: Option<String>,
@@ -78,6 +80,8 @@ pub(crate) enum ScanResultBody {
     Revoked,
     /// Too early, too late, or the event is cancelled.
     NotValidNow,
+    /// Its type does not enter by this list.
+    NotOnList,
     /// It is a ticket of another event.
     WrongEvent,
     /// It is no code of ours.
@@ -110,6 +114,8 @@ pub(crate) struct CheckInBody {
     id: Uuid,
     /// With which ticket.
     ticket_id: Uuid,
+    /// On which check-in list.
+    list_id: Uuid,
     /// Where.
     #[schema(required, example = "North")]
     gate: Option<String>,
@@ -118,6 +124,9 @@ pub(crate) struct CheckInBody {
     /// When, as the scanner claimed.
     #[schema(required)]
     device_at: Option<DateTime<Utc>>,
+    /// When who had entered went out again.
+    #[schema(required)]
+    exited_at: Option<DateTime<Utc>>,
     /// Since when it does not count.
     #[schema(required)]
     undone_at: Option<DateTime<Utc>>,
@@ -130,6 +139,7 @@ impl From<ScanResult> for ScanResultBody {
             ScanResult::AlreadyUsed => Self::AlreadyUsed,
             ScanResult::Revoked => Self::Revoked,
             ScanResult::NotValidNow => Self::NotValidNow,
+            ScanResult::NotOnList => Self::NotOnList,
             ScanResult::WrongEvent => Self::WrongEvent,
             ScanResult::Invalid => Self::Invalid,
         }
@@ -164,9 +174,11 @@ impl From<CheckIn> for CheckInBody {
         Self {
             id: entry.id.uuid(),
             ticket_id: entry.ticket.uuid(),
+            list_id: entry.list.uuid(),
             gate: entry.gate.map(|gate| gate.as_str().to_owned()),
             at: entry.at,
             device_at: entry.device_at,
+            exited_at: entry.exited_at,
             undone_at: entry.undone_at,
         }
     }
@@ -174,7 +186,7 @@ impl From<CheckIn> for CheckInBody {
 
 /// Lets in with a code
 ///
-/// Each ticket once; the result says why not. For members of the organizer, scanners included, and keys that may
+/// Each ticket once, or again after each exit where its check-in list says so; the result says why not. For members of the organizer, scanners included, and keys that may
 /// `check-ins:write`. With an `Idempotency-Key` of its own for each reading, a scanner that did not hear the answer asks
 /// again and hears the same; what let nobody in is decided anew.
 #[utoipa::path(
@@ -196,12 +208,13 @@ async fn check_in(
 ) -> Result<Response, Problem> {
     let (Acting { agent, origin }, Ids([event])) = (acting, ids);
     let key = wish.key(&agent);
-    let PresentedBody { code, gate, at } = &wish.value;
+    let PresentedBody { code, list_id, gate, at } = &wish.value;
     if at.is_some_and(|at| !(1970..=9999).contains(&at.year())) {
         return Err(Problems::one("at", "out_of_range", "must be in a year from 1970 to 9999").into());
     }
     // As all times of ours, in whole microseconds.
-    let presented = Presented { code, gate: gate.as_deref(), at: at.map(|at| at.trunc_subsecs(6)) };
+    let at = at.map(|at| at.trunc_subsecs(6));
+    let presented = Presented { code, list: list_id.map(CheckInListId::new), gate: gate.as_deref(), at };
     let Kept { value, replayed } =
         state.tickets().check_in(&agent, EventId::new(event), presented, key, origin).await?;
     let headers = replayed.then_some([(IDEMPOTENCY_REPLAYED, "true")]);
@@ -229,4 +242,28 @@ async fn undo_check_in(
     let (Acting { agent, origin }, Ids([event, entry])) = (acting, ids);
     let (event, entry) = (EventId::new(event), CheckInId::new(entry));
     Ok(Answer(state.tickets().undo_check_in(&agent, event, entry, origin).await?.into()))
+}
+
+/// Records an exit
+///
+/// Who had entered is outside again, and his ticket lets in once more; where its check-in list lets in once, there is no
+/// exit. For whoever may let in. An exit that was recorded before stays as it is.
+#[utoipa::path(
+    post, path = "/events/{eventId}/check-ins/{checkInId}/exit", operation_id = "exitCheckIn", tag = "Tickets",
+    params(
+        ("eventId" = Uuid, Path, description = "The event."),
+        ("checkInId" = Uuid, Path, description = "The entry: `checkInId` of the answer that let in, or of `already_used`."),
+    ),
+    responses((status = 200, description = "The entry as it is now.", body = CheckInBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn exit_check_in(
+    State(state): State<AppState>,
+    acting: Acting,
+    ids: Ids<2>,
+) -> Result<Answer<CheckInBody>, Problem> {
+    let (Acting { agent, origin }, Ids([event, entry])) = (acting, ids);
+    let (event, entry) = (EventId::new(event), CheckInId::new(entry));
+    Ok(Answer(state.tickets().exit_check_in(&agent, event, entry, origin).await?.into()))
 }

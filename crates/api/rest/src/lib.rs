@@ -16,6 +16,7 @@ mod auth;
 mod availability;
 mod bookings;
 mod cancellation;
+mod check_in_lists;
 mod context;
 mod created;
 mod door;
@@ -116,6 +117,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(payments::routes())
         .merge(promo_codes::routes())
         .merge(tickets::routes())
+        .merge(check_in_lists::routes())
         .merge(door::routes());
     OpenApiRouter::with_openapi(openapi::blank())
         .nest("/api/v1", api)

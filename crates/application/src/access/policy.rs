@@ -46,6 +46,8 @@ pub enum Operation {
     SeeTickets,
     /// Issue tickets anew, and pass them on.
     ChangeTickets,
+    /// See the check-in lists of an event.
+    SeeCheckInLists,
     /// Let in at the door.
     CheckIn,
     /// Undo an entry.
@@ -172,6 +174,7 @@ const fn row(operation: Operation) -> Row {
         O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::SeeTickets     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
+        O::SeeCheckInLists => of([YES, YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::CheckIn        => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::UndoCheckIn    => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::SeeMembers     => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
@@ -307,7 +310,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 25] = [
+    const ALL: [Operation; 26] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -324,6 +327,7 @@ mod tests {
         Operation::RenewBooking,
         Operation::SeeTickets,
         Operation::ChangeTickets,
+        Operation::SeeCheckInLists,
         Operation::CheckIn,
         Operation::UndoCheckIn,
         Operation::SeeMembers,

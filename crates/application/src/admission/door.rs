@@ -1,7 +1,7 @@
 //! Use cases: a code is shown at the door, and an entry is undone.
 
 use domain::admission::{CheckIn, CheckInRequest, CodeClaims, Scan, ScanResult, SignedCode};
-use domain::{CheckInId, EventId, Timestamp};
+use domain::{CheckInId, CheckInListId, EventId, Timestamp};
 
 use super::tickets::Tickets;
 use crate::access::{Agent, Operation};
@@ -15,6 +15,8 @@ use crate::origin::Origin;
 pub struct Presented<'a> {
     /// What it has read, whatever that is.
     pub code: &'a str,
+    /// By which list it lets in; none means the one that every event has.
+    pub list: Option<CheckInListId>,
     /// Where it stands.
     pub gate: Option<&'a str>,
     /// When it has read it, as it claims.
@@ -25,8 +27,8 @@ impl Tickets {
     /// Lets in with a code, once. With a key, the first entry is answered again; what let nobody in is decided anew.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for who does not stand at the door; [`AppError::RateLimited`] for
-    /// who has shown too many codes that are none; a gate that is none.
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for who does not stand at the door, and for a list that is none;
+    /// [`AppError::RateLimited`] for who has shown too many codes that are none; a gate that is none.
     pub async fn check_in(
         &self,
         agent: &Agent,
@@ -37,6 +39,7 @@ impl Tickets {
     ) -> Result<Answer<Scan>, AppError> {
         self.ports.catalog.require(agent, Operation::CheckIn, event).await?;
         let gate = CheckInRequest::gate(presented.gate)?;
+        let list = self.list(event, presented.list).await?;
         let guards = self.ports.catalog.guards();
         guards.has_guessed_tickets(agent).await?;
         let Some(claims) = self.verified(presented.code).await? else {
@@ -51,6 +54,7 @@ impl Tickets {
             id: CheckInId::new(self.ports.ids.uuid()),
             ticket: claims.ticket,
             issue: claims.issue,
+            list,
             gate,
             device_at: presented.at,
         };
@@ -73,7 +77,31 @@ impl Tickets {
         origin: Origin,
     ) -> Result<CheckIn, AppError> {
         self.ports.catalog.require(agent, Operation::UndoCheckIn, event).await?;
-        match self.ports.desk.submit(event, Command::UndoCheckIn(id), origin, None).await?.value {
+        self.change_check_in(event, Command::UndoCheckIn(id), origin).await
+    }
+
+    /// Who had entered is outside again, and may enter again. Done twice, it is done once.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for who does not stand at the door, and the refusals of
+    /// [`domain::admission::exit_check_in`].
+    pub async fn exit_check_in(
+        &self,
+        agent: &Agent,
+        event: EventId,
+        id: CheckInId,
+        origin: Origin,
+    ) -> Result<CheckIn, AppError> {
+        self.ports.catalog.require(agent, Operation::CheckIn, event).await?;
+        // On which list an entry is never changes, so that it may be read outside of the lane.
+        let entry = self.ports.store.check_in(id).await?.filter(|entry| entry.event == event);
+        let entry = entry.ok_or(AppError::NotFound("check-in"))?;
+        let list = self.list(event, Some(entry.list)).await?;
+        self.change_check_in(event, Command::ExitCheckIn { id, list }, origin).await
+    }
+
+    async fn change_check_in(&self, event: EventId, command: Command, origin: Origin) -> Result<CheckIn, AppError> {
+        match self.ports.desk.submit(event, command, origin, None).await?.value {
             Outcome::CheckIn(entry) => Ok(*entry),
             _ => Err(AppError::Internal),
         }

@@ -1,6 +1,7 @@
 //! What the journals say of the door.
 
-use domain::admission::CheckIn;
+use domain::Timestamp;
+use domain::admission::{CheckIn, CheckInList};
 use domain::catalog::Event;
 use serde::Serialize;
 use uuid::Uuid;
@@ -21,11 +22,14 @@ struct CheckInData<'a> {
     gate: Option<&'a str>,
 }
 
-/// The message and the audit line of an entry, or of its undoing: the first and the second of the entry.
+/// The message and the audit line of an entry, or of what became of it; its sequence counts them.
 pub(crate) fn of_check_in(event: &Event, check_in: &CheckIn, origin: &Origin, ids: &dyn Ids) -> (OutboxRow, AuditRow) {
-    let (sequence, kind, action, at) = match check_in.undone_at {
-        None => (1, "goticket.ticket.admitted.v1", "ticket.admitted", check_in.at),
-        Some(undone_at) => (2, "goticket.ticket.admission_undone.v1", "ticket.admission_undone", undone_at),
+    let (kind, action) = if check_in.undone_at.is_some() {
+        ("goticket.ticket.admission_undone.v1", "ticket.admission_undone")
+    } else if check_in.exited_at.is_some() {
+        ("goticket.ticket.exited.v1", "ticket.exited")
+    } else {
+        ("goticket.ticket.admitted.v1", "ticket.admitted")
     };
     let data = CheckInData {
         check_in_id: check_in.id.uuid(),
@@ -37,8 +41,61 @@ pub(crate) fn of_check_in(event: &Event, check_in: &CheckIn, origin: &Origin, id
     };
     // A struct of ids and a text, whose serialisation cannot fail.
     let data = serde_json::to_string(&data).unwrap_or_default();
-    let scribe = Scribe { ids, origin, at };
+    let scribe = Scribe { ids, origin, at: check_in.changed_at };
     let id = check_in.id.uuid();
     let deed = Deed { organizer: Some(event.organizer), action, object_kind: "check_in", object: id };
-    (scribe.message(id, sequence, kind, data.clone()), scribe.line(deed, None, Some(data)))
+    (scribe.message(id, check_in.sequence, kind, data.clone()), scribe.line(deed, None, Some(data)))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListData {
+    check_in_list_id: Uuid,
+    event_id: Uuid,
+    organizer_id: Uuid,
+}
+
+/// A check-in list as the audit log shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListState<'a> {
+    name: &'a str,
+    entry: &'static str,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    ticket_type_ids: Vec<Uuid>,
+    archived: bool,
+}
+
+/// The message and the audit line of a check-in list that is new (none before) or was changed.
+pub(crate) fn of_check_in_list(
+    event: &Event,
+    before: Option<&CheckInList>,
+    after: &CheckInList,
+    origin: &Origin,
+    ids: &dyn Ids,
+) -> (OutboxRow, AuditRow) {
+    let (kind, action) = match before {
+        None => ("goticket.check_in_list.created.v1", "check_in_list.created"),
+        Some(_) => ("goticket.check_in_list.updated.v1", "check_in_list.updated"),
+    };
+    let (id, organizer) = (after.id.uuid(), event.organizer);
+    let data = ListData { check_in_list_id: id, event_id: event.id.uuid(), organizer_id: organizer.uuid() };
+    // Structs of ids, texts and times, whose serialisation cannot fail.
+    let data = serde_json::to_string(&data).unwrap_or_default();
+    let state = |list: &CheckInList| {
+        let terms = &list.terms;
+        let state = ListState {
+            name: list.name.as_str(),
+            entry: terms.entry.as_str(),
+            from: terms.from,
+            until: terms.until,
+            ticket_type_ids: terms.ticket_types.iter().map(|id| id.uuid()).collect(),
+            archived: list.archived,
+        };
+        serde_json::to_string(&state).unwrap_or_default()
+    };
+    let scribe = Scribe { ids, origin, at: after.updated_at };
+    let deed = Deed { organizer: Some(organizer), action, object_kind: "check_in_list", object: id };
+    (scribe.message(id, after.version, kind, data), scribe.line(deed, before.map(state), Some(state(after))))
 }

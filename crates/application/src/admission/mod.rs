@@ -7,13 +7,14 @@
 mod door;
 mod journal;
 mod keys;
+mod lists;
 mod ports;
 mod printing;
 mod snapshot;
 mod tickets;
 
 pub use door::Presented;
-pub(crate) use journal::of_check_in;
+pub(crate) use journal::{of_check_in, of_check_in_list};
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
 pub use ports::AdmissionStore;
 pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};

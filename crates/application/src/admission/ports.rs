@@ -1,8 +1,8 @@
 //! What tickets need of a store, beside the desk.
 
 use async_trait::async_trait;
-use domain::admission::{CheckIn, Ticket};
-use domain::{BookingId, EventId, TicketId};
+use domain::admission::{CheckIn, CheckInList, Ticket};
+use domain::{BookingId, CheckInId, EventId, TicketId};
 
 use crate::admission::StoredTicketKey;
 use crate::store::StoreError;
@@ -18,6 +18,12 @@ pub trait AdmissionStore: Send + Sync {
 
     /// The entries that count for these tickets, in no order.
     async fn counted_check_ins(&self, of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError>;
+
+    /// One entry.
+    async fn check_in(&self, id: CheckInId) -> Result<Option<CheckIn>, StoreError>;
+
+    /// The check-in lists of an event that are kept, oldest first.
+    async fn check_in_lists(&self, event: EventId) -> Result<Vec<CheckInList>, StoreError>;
 
     /// The keys of an event, by their numbers.
     async fn ticket_keys(&self, event: EventId) -> Result<Vec<StoredTicketKey>, StoreError>;

@@ -1,7 +1,7 @@
 //! An entry as idempotency keys keep it: versioned JSON that no protocol owns. It holds no code.
 
 use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket};
-use domain::{CheckInId, CheckInListId, Text, TicketId, TicketTypeId, Timestamp};
+use domain::{CheckInId, CheckInListId, EventId, Text, TicketId, TicketTypeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,6 +15,9 @@ struct AdmittedV1 {
     v: u8,
     id: Uuid,
     list_id: Uuid,
+    /// None in what was written while the only list of an event had the id of the event.
+    event_id: Option<Uuid>,
+    turn: Option<u32>,
     at: Timestamp,
     device_at: Option<Timestamp>,
     gate: Option<String>,
@@ -33,6 +36,8 @@ pub(crate) fn scan(scan: &Scan) -> Option<String> {
         v: VERSION,
         id: entry.id.uuid(),
         list_id: entry.list.uuid(),
+        event_id: Some(entry.event.uuid()),
+        turn: entry.turn,
         at: entry.at,
         device_at: entry.device_at,
         gate: entry.gate.as_ref().map(|gate| gate.as_str().to_owned()),
@@ -57,12 +62,19 @@ pub(crate) fn read_scan(snapshot: &str) -> Result<Scan, AppError> {
     let ticket = TicketId::new(kept.ticket_id);
     let check_in = CheckIn {
         id: CheckInId::new(kept.id),
+        event: EventId::new(kept.event_id.unwrap_or(kept.list_id)),
         list: CheckInListId::new(kept.list_id),
         ticket,
+        turn: kept.turn.or(Some(1)),
         gate: kept.gate.map(Text::trusted),
         at: kept.at,
         device_at: kept.device_at,
+        synced: None,
+        flag: None,
+        exited_at: None,
         undone_at: None,
+        sequence: 1,
+        changed_at: kept.at,
     };
     let ticket = ScannedTicket {
         id: ticket,
@@ -83,12 +95,19 @@ mod tests {
         let id = Uuid::from_u128;
         let entry = CheckIn {
             id: CheckInId::new(id(1)),
+            event: EventId::new(id(5)),
             list: CheckInListId::new(id(2)),
             ticket: TicketId::new(id(3)),
+            turn: Some(2),
             gate: Some(Text::trusted("Brama «Północ»".into())),
             at,
             device_at: Some(at),
+            synced: None,
+            flag: None,
+            exited_at: None,
             undone_at: None,
+            sequence: 1,
+            changed_at: at,
         };
         let shown = ScannedTicket {
             id: TicketId::new(id(3)),

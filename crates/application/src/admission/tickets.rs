@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::admission::{CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
+use domain::admission::{CheckInList, CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
 use domain::booking::{Attendee, Booking};
 use domain::{BookingId, EventId, Language, TicketId, Timestamp};
 use moka::future::Cache;
@@ -26,6 +26,10 @@ use crate::origin::Origin;
 const KEYS_REMEMBERED: Duration = Duration::from_secs(5);
 /// Of how many events the keys are remembered.
 const KEYS_MAX: u64 = 1_000;
+/// How long the check-in lists of an event are remembered: within it, a change of one is obeyed on every replica.
+const LISTS_REMEMBERED: Duration = Duration::from_secs(1);
+/// Of how many events the check-in lists are remembered.
+const LISTS_MAX: u64 = 1_000;
 /// After so many signatures others get their turn.
 const SIGNED_AT_ONCE: usize = 64;
 
@@ -58,6 +62,7 @@ pub struct TicketPorts {
 pub struct Tickets {
     pub(super) ports: TicketPorts,
     pub(super) keys: Cache<EventId, Arc<EventKeys>>,
+    pub(super) lists: Cache<EventId, Arc<[Arc<CheckInList>]>>,
     pub(super) in_flight: InFlight,
 }
 
@@ -79,7 +84,8 @@ impl Tickets {
     #[must_use]
     pub fn new(ports: TicketPorts) -> Self {
         let keys = Cache::builder().max_capacity(KEYS_MAX).time_to_live(KEYS_REMEMBERED).build();
-        Self { ports, keys, in_flight: InFlight::default() }
+        let lists = Cache::builder().max_capacity(LISTS_MAX).time_to_live(LISTS_REMEMBERED).build();
+        Self { ports, keys, lists, in_flight: InFlight::default() }
     }
 
     /// The tickets of a booking, by their units: none before it is confirmed, revoked ones after it is cancelled.
@@ -222,7 +228,10 @@ impl Tickets {
         let signing = if with_code { Some(self.signing(booking.event).await?) } else { None };
         let ids: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).collect();
         let entries = self.ports.store.counted_check_ins(&ids).await?;
-        let entries: HashMap<TicketId, Timestamp> = entries.iter().map(|entry| (entry.ticket, entry.at)).collect();
+        let mut first: HashMap<TicketId, Timestamp> = HashMap::new();
+        for entry in entries {
+            first.entry(entry.ticket).and_modify(|at| *at = entry.at.min(*at)).or_insert(entry.at);
+        }
         let mut issued = Vec::with_capacity(tickets.len());
         for (count, ticket) in tickets.into_iter().enumerate() {
             if count > 0 && count.is_multiple_of(SIGNED_AT_ONCE) {
@@ -235,7 +244,7 @@ impl Tickets {
                 }
                 _ => None,
             };
-            let first_admitted_at = entries.get(&ticket.id).copied();
+            let first_admitted_at = first.get(&ticket.id).copied();
             issued.push(IssuedTicket { ticket, attendee, code, first_admitted_at });
         }
         Ok(issued)

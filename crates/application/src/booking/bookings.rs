@@ -287,6 +287,7 @@ fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
         | Outcome::KnownRefunds(_)
         | Outcome::Scan(_)
         | Outcome::CheckIn(_)
+        | Outcome::CheckInList(_)
         | Outcome::Expired(_)
         | Outcome::Sale(_)
         | Outcome::PromoCode(_)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::admission::{CheckIn, Ticket};
+use domain::admission::{CheckIn, CheckInList, Ticket};
 use domain::booking::{Attendee, Booking, BookingStatus, Buyer, Pool, PromoCode, PromoUse, PromoWord, Reference, Sale};
 use domain::catalog::{Event, TicketType};
 use domain::payment::{LedgerEntry, Payment, Refund};
@@ -119,6 +119,9 @@ pub trait LaneTransaction: Send {
     /// These entries, and those that count for these tickets; what does not exist is left out.
     async fn check_ins(&mut self, ids: &[CheckInId], of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError>;
 
+    /// The check-in lists of the event that are kept, oldest first.
+    async fn check_in_lists(&mut self, lane: LaneKey) -> Result<Vec<CheckInList>, StoreError>;
+
     /// The payments of these bookings, oldest first.
     async fn payments(&mut self, of: &[BookingId]) -> Result<Vec<Payment>, StoreError>;
 
@@ -204,9 +207,11 @@ pub struct LaneChanges {
     pub attendees: Vec<AttendeeChange>,
     /// Bookings all of whose valid tickets are revoked, after all else of this commit.
     pub revoked: Vec<BookingId>,
-    /// Entries that count no more.
-    pub undone_check_ins: Vec<CheckIn>,
-    /// New entries. Of one ticket and list one counts.
+    /// Check-in lists that are new or change.
+    pub check_in_lists: Vec<CheckInList>,
+    /// Entries that change, each with a higher sequence than it has until this commit.
+    pub check_ins: Vec<CheckIn>,
+    /// New entries. Of one ticket, list and turn one counts.
     pub new_check_ins: Vec<CheckIn>,
     /// New payments.
     pub new_payments: Vec<Payment>,

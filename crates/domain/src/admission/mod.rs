@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what is a ticket, when is it issued, issued anew, passed on? | `ticket` |
 //! | who is let in, and why not? | `door` |
+//! | which tickets enter where, when and how often? | `list` |
 //! | how does a code look, which texts are none? | `code`, `base45` |
 
 mod base45;
@@ -14,8 +15,12 @@ mod code;
 mod door;
 #[cfg(test)]
 mod fixture;
+mod list;
 mod ticket;
 
 pub use code::{CodeClaims, CodeText, NotACode, SignedCode, Validity};
-pub use door::{CheckIn, CheckInRequest, Scan, ScanResult, ScannedTicket, check_in, undo_check_in};
+pub use door::{
+    CheckIn, CheckInRequest, Flag, Scan, ScanResult, ScannedTicket, Synced, check_in, exit_check_in, undo_check_in,
+};
+pub use list::{CheckInList, EntryRule, ListEdit, ListTerms};
 pub use ticket::{Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, issue, revoke};

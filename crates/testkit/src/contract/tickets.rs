@@ -4,7 +4,8 @@ use application::admission::{AdmissionStore, StoredTicketKey};
 use application::booking::{AttendeeChange, BookingReads, LaneChanges, LaneStore, LaneWait};
 use application::store::StoreError;
 use application::verify::Verifier;
-use domain::admission::{CheckIn, Ticket, TicketStatus};
+use chrono::TimeDelta;
+use domain::admission::{CheckIn, CheckInList, EntryRule, Flag, ListTerms, Synced, Ticket, TicketStatus};
 use domain::booking::{Attendee, Booking, BookingStatus, Sale};
 use domain::{BookingId, CheckInId, CheckInListId, EmailAddress, SigningKeyId, Text, TicketId};
 
@@ -175,8 +176,9 @@ pub async fn old_bookings_get_their_tickets(db: TestDatabase) {
     db.tamper("DROP TABLE tickets").await;
     db.tamper("DROP TABLE ticket_keys").await;
     db.tamper("DROP TABLE check_ins").await;
-    // Only these two: what came later may be there already, and stays.
-    let both = "('m20261122_000020_tickets', 'm20261122_000021_check_ins')";
+    db.tamper("DROP TABLE check_in_lists").await;
+    // Only these: what else came later may be there already, and stays.
+    let both = "('m20261122_000020_tickets', 'm20261122_000021_check_ins', 'm20261122_000029_check_in_lists')";
     db.tamper(&format!("DELETE FROM seaql_migrations WHERE version IN {both}")).await;
     db.database.migrate().await.unwrap();
     let found = db.database.tickets_of(group.id).await.unwrap();
@@ -197,13 +199,24 @@ pub async fn old_bookings_get_their_tickets(db: TestDatabase) {
 fn entry(sale: &Sale, ticket: &Ticket, gate: Option<&str>) -> CheckIn {
     CheckIn {
         id: CheckInId::new(id()),
+        event: sale.event.id,
         list: CheckInListId::default_of(sale.event.id),
         ticket: ticket.id,
+        turn: Some(1),
         gate: gate.map(|gate| Text::parse("gate", gate, 100).unwrap()),
         at: at(5),
         device_at: gate.map(|_| at(3)),
+        synced: gate.map(|_| Synced { received_at: at(7), skew: TimeDelta::microseconds(-1_500_000) }),
+        flag: gate.map(|_| Flag::NotAllowed),
+        exited_at: None,
         undone_at: None,
+        sequence: 1,
+        changed_at: at(7),
     }
+}
+
+fn undone(entry: &CheckIn) -> CheckIn {
+    CheckIn { undone_at: Some(at(9)), sequence: 2, changed_at: at(9), ..entry.clone() }
 }
 
 /// Entries are read as they were written: those that are asked for, and those that count for a ticket.
@@ -213,19 +226,30 @@ pub async fn entries_are_read_as_they_were_written(db: TestDatabase) {
     let mut entries: Vec<CheckIn> = tickets[1..].iter().map(|ticket| entry(&sale, ticket, None)).collect();
     entries.push(entry(&sale, &tickets[0], Some("Brama «Północ»")));
     write(&db.database, &LaneChanges { new_check_ins: entries.clone(), ..changes(&sale) }).await.unwrap();
-    let undone = CheckIn { undone_at: Some(at(9)), ..entries[0].clone() };
-    let undo = || LaneChanges { undone_check_ins: vec![undone.clone()], ..changes(&sale) };
+    let undone = undone(&entries[0]);
+    let undo = || LaneChanges { check_ins: vec![undone.clone()], ..changes(&sale) };
     write(&db.database, &undo()).await.unwrap();
     assert!(matches!(write(&db.database, &undo()).await, Err(StoreError::Conflict(_))), "an entry is undone once");
+    let out = CheckIn { exited_at: Some(at(8)), sequence: 2, changed_at: at(8), ..entries[1].clone() };
+    write(&db.database, &LaneChanges { check_ins: vec![out.clone()], ..changes(&sale) }).await.unwrap();
+    entries[1] = out;
+    // Another one came before it: it is kept, and does not count.
+    let conflict =
+        CheckIn { turn: None, flag: Some(Flag::Conflict), sequence: 2, changed_at: at(8), ..entries[2].clone() };
+    write(&db.database, &LaneChanges { check_ins: vec![conflict.clone()], ..changes(&sale) }).await.unwrap();
+    assert_eq!(db.database.check_in(conflict.id).await.unwrap(), Some(conflict));
+    entries.remove(2);
     let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
     let named = [undone.id, CheckInId::new(id())];
     assert_eq!(open.transaction.check_ins(&named, &[]).await.unwrap(), std::slice::from_ref(&undone));
     let of: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).chain([TicketId::new(id())]).collect();
     let mut counted = open.transaction.check_ins(&[], &of).await.unwrap();
     counted.sort_unstable_by_key(|entry| entry.id);
-    assert_eq!(counted, entries[1..]);
+    let mut expected = entries[1..].to_vec();
+    expected.sort_unstable_by_key(|entry| entry.id);
+    assert_eq!(counted, expected);
     open.transaction.commit().await.unwrap();
-    assert_eq!(db.database.counted_check_ins(&of[..1]).await.unwrap(), entries[299..]);
+    assert_eq!(db.database.counted_check_ins(&of[..1]).await.unwrap(), entries[298..]);
     assert_eq!(db.database.counted_check_ins(&of[1..2]).await.unwrap(), [], "what was undone does not count");
     assert_sound(&db).await;
 }
@@ -244,14 +268,52 @@ pub async fn one_entry_of_a_ticket_counts(db: TestDatabase) {
     write(&db.database, &enter(&[&first])).await.unwrap();
     let again = write(&db.database, &enter(&[&second])).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
-    let undone = CheckIn { undone_at: Some(at(9)), ..first };
-    let both = LaneChanges { undone_check_ins: vec![undone], ..enter(&[&third]) };
+    let both = LaneChanges { check_ins: vec![undone(&first)], ..enter(&[&third]) };
     write(&db.database, &both).await.unwrap();
     assert_eq!(db.database.counted_check_ins(&[tickets[0].id]).await.unwrap(), [third]);
     assert_sound(&db).await;
+    let inside = CheckIn { turn: Some(2), ..entry(&sale, &tickets[0], None) };
+    write(&db.database, &enter(&[&inside])).await.unwrap();
+    let report = db.database.verify().await.unwrap();
+    assert!(report.differences.iter().all(|difference| difference.invariant == "inside_twice"), "{report:?}");
+    assert_eq!(report.differences.len(), 1, "nobody is inside twice");
+    write(&db.database, &LaneChanges { check_ins: vec![undone(&inside)], ..changes(&sale) }).await.unwrap();
     let nothing = db.literal(TicketId::new(id()).uuid());
-    db.tamper(&format!("UPDATE check_ins SET ticket_id = {nothing}")).await;
+    db.tamper(&format!("UPDATE check_ins SET ticket_id = {nothing} WHERE turn = 1")).await;
     let report = db.database.verify().await.unwrap();
     assert!(report.differences.iter().all(|difference| difference.invariant == "stray_check_ins"), "{report:?}");
     assert_eq!(report.differences.len(), 2);
+}
+
+/// Check-in lists are read as they were written, changed in their place, and go with their event.
+pub async fn check_in_lists_are_kept(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let terms = ListTerms {
+        entry: EntryRule::ReEntry,
+        from: Some(at(1)),
+        until: Some(at(2)),
+        ticket_types: vec![sale.ticket_types[0].id],
+    };
+    let list = |name: &str, terms: &ListTerms| CheckInList {
+        id: CheckInListId::new(id()),
+        event: sale.event.id,
+        name: Text::parse("name", name, 100).unwrap(),
+        terms: terms.clone(),
+        archived: false,
+        version: 1,
+        created_at: now(),
+        updated_at: now(),
+    };
+    let (hall, stage) = (list("Łąka", &ListTerms::default()), list("Backstage", &terms));
+    let both = vec![hall.clone(), stage.clone()];
+    write(&db.database, &LaneChanges { check_in_lists: both.clone(), ..changes(&sale) }).await.unwrap();
+    assert_eq!(db.database.check_in_lists(sale.event.id).await.unwrap(), both);
+    let after = CheckInList { terms, archived: true, version: 2, updated_at: at(9), ..hall };
+    write(&db.database, &LaneChanges { check_in_lists: vec![after.clone()], ..changes(&sale) }).await.unwrap();
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    assert_eq!(open.transaction.check_in_lists(sale.event.id).await.unwrap(), [after, stage]);
+    let gone = LaneChanges { deleted_events: vec![sale.event.id], ..LaneChanges::default() };
+    open.transaction.write(&gone).await.unwrap();
+    open.transaction.commit().await.unwrap();
+    assert_eq!(db.database.check_in_lists(sale.event.id).await.unwrap(), []);
 }

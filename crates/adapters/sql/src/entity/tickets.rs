@@ -1,4 +1,4 @@
-//! Tickets, the keys that sign their codes, and entries at the door.
+//! Tickets, the keys that sign their codes, check-in lists, and entries at the door.
 
 /// A ticket.
 pub(crate) mod ticket {
@@ -16,6 +16,7 @@ pub(crate) mod ticket {
         pub(crate) issue: i32,
         pub(crate) attendee: Option<i32>,
         pub(crate) status: i16,
+        pub(crate) changed_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -55,12 +56,47 @@ pub(crate) mod check_in {
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) id: Uuid,
+        pub(crate) event_id: Option<Uuid>,
         pub(crate) list_id: Uuid,
         pub(crate) ticket_id: Uuid,
+        pub(crate) turn: Option<i32>,
         pub(crate) checked_in_at: i64,
         pub(crate) device_at: Option<i64>,
+        pub(crate) received_at: Option<i64>,
+        pub(crate) skew: Option<i64>,
+        pub(crate) flag: Option<i16>,
+        pub(crate) exited_at: Option<i64>,
         pub(crate) undone_at: Option<i64>,
+        pub(crate) sequence: i32,
+        pub(crate) changed_at: Option<i64>,
         pub(crate) gate: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A check-in list.
+pub(crate) mod check_in_list {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "check_in_lists")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) event_id: Uuid,
+        pub(crate) name: String,
+        pub(crate) entry: i16,
+        pub(crate) starts_at: Option<i64>,
+        pub(crate) ends_at: Option<i64>,
+        pub(crate) ticket_types: String,
+        pub(crate) archived: bool,
+        pub(crate) version: i32,
+        pub(crate) created_at: i64,
+        pub(crate) updated_at: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use application::booking::{Holding, LaneKey};
 use application::payment::ProviderEventKey;
 use application::store::StoreError;
-use domain::admission::{CheckIn, Ticket};
+use domain::admission::{CheckIn, CheckInList, Ticket};
 use domain::booking::{Booking, BookingStatus, Buyer, Sale};
 use domain::payment::{Payment, Refund};
 use domain::pricing::PricePart;
@@ -15,8 +15,8 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, Q
 use uuid::Uuid;
 
 use crate::entity::{
-    booking, booking_attendee, booking_item, check_in, event, hold, outbox, payment, pool, price_part, provider_event,
-    refund, ticket, ticket_type, ticket_type_pool,
+    booking, booking_attendee, booking_item, check_in, check_in_list, event, hold, outbox, payment, pool, price_part,
+    provider_event, refund, ticket, ticket_type, ticket_type_pool,
 };
 use crate::error::orm;
 use crate::mapping::{self, count, instant, micros, status_code};
@@ -163,10 +163,21 @@ pub(crate) async fn check_ins(
     }
     for tickets in tickets.chunks(CHUNK) {
         let counted = check_in::Entity::find().filter(among(connection, check_in::Column::TicketId, tickets));
+        // In the words of the index.
         let counted = counted.filter(check_in::Column::UndoneAt.is_null());
-        rows.append(&mut counted.all(connection).await.map_err(orm)?);
+        rows.extend(counted.all(connection).await.map_err(orm)?.into_iter().filter(|row| row.turn.is_some()));
     }
     rows.into_iter().map(mapping::check_in).collect()
+}
+
+/// The check-in lists of the event, oldest first.
+pub(crate) async fn check_in_lists(
+    connection: &impl ConnectionTrait,
+    event: LaneKey,
+) -> Result<Vec<CheckInList>, StoreError> {
+    let rows = check_in_list::Entity::find().filter(check_in_list::Column::EventId.eq(event.uuid()));
+    let rows = rows.order_by_asc(check_in_list::Column::Id).all(connection).await.map_err(orm)?;
+    rows.into_iter().map(mapping::check_in_list).collect()
 }
 
 /// The payments of these bookings, oldest first.

@@ -14,7 +14,7 @@ mod promo;
 mod rare;
 mod sqlite;
 
-pub(crate) use load::{among, check_ins, payments, refunds, sales, whole_bookings};
+pub(crate) use load::{among, check_in_lists, check_ins, payments, refunds, sales, whole_bookings};
 pub(crate) use postgres::PostgresLanes;
 pub(crate) use promo::codes as promo_codes;
 pub(crate) use rare::insert_types;
@@ -30,7 +30,7 @@ use application::origin::Actor;
 use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::admission::{CheckIn, Ticket};
+use domain::admission::{CheckIn, CheckInList, Ticket};
 use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoUse, PromoWord, Sale};
 use domain::payment::{Payment, Refund};
 use domain::pricing::{Of, PricePart, Rate};
@@ -139,6 +139,10 @@ impl LaneTransaction for OpenLanes {
         check_ins(&self.0, ids, of).await
     }
 
+    async fn check_in_lists(&mut self, lane: LaneKey) -> Result<Vec<CheckInList>, StoreError> {
+        check_in_lists(&self.0, lane).await
+    }
+
     async fn payments(&mut self, of: &[BookingId]) -> Result<Vec<Payment>, StoreError> {
         payments(&self.0, of).await
     }
@@ -220,6 +224,24 @@ fn type_of(part: &PricePart) -> Option<Uuid> {
 /// Millionths.
 fn rate_of(part: &PricePart) -> Option<i32> {
     part.tax_rate.map(Rate::millionths).map(integer)
+}
+
+/// How far the clock of the scanner was behind, in microseconds.
+fn skew(entry: &CheckIn) -> Option<i64> {
+    entry.synced.map(|synced| synced.skew.num_microseconds().unwrap_or_default())
+}
+
+/// The bookings whose tickets are revoked, each with the time of its lane.
+fn revoked(changes: &LaneChanges) -> Vec<(Uuid, i64)> {
+    changes.revoked.iter().map(|booking| (booking.uuid(), decided_at(changes, *booking))).collect()
+}
+
+/// When it was decided what this commit changes about a booking, by the time of its lane.
+fn decided_at(changes: &LaneChanges, booking: BookingId) -> i64 {
+    let change = changes.bookings.iter().find(|change| change.booking.id == booking);
+    let at = change.map(|change| change.booking.updated_at);
+    let at = at.or_else(|| changes.lanes.iter().map(|lane| lane.decided_at).max());
+    micros(at.unwrap_or_default())
 }
 
 /// A row of `holds`: event, when it lapses, booking.

@@ -15,13 +15,13 @@ use sqlx::{FromRow, Postgres};
 use uuid::Uuid;
 
 use super::{
-    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, promo_uses, rate_of,
-    renewed, standing, type_of,
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, decided_at, ended, locked_lane, price_parts,
+    promo_uses, rate_of, renewed, revoked, skew, standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::error::raw;
 use crate::mapping::{
-    account_code, channel_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
+    account_code, channel_code, flag_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
     refund_status_code, status_code, ticket_status_code,
 };
 use crate::postgres::{PostgresPool, Slot};
@@ -191,19 +191,28 @@ UPDATE promo_codes SET used = (promo_codes.used + d.used)::integer, spent = prom
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS d (id, used, spent) WHERE promo_codes.id = d.id";
 
 const REISSUED: &str = "
-UPDATE tickets SET issue = d.issue, attendee = d.attendee
-FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS d (id, issue, attendee)
+UPDATE tickets SET issue = d.issue, attendee = d.attendee, changed_at = d.changed_at
+FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[]) AS d (id, issue, attendee, changed_at)
 WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0";
 
-const REVOKED: &str = "UPDATE tickets SET status = 1 WHERE booking_id = ANY($1::uuid[]) AND status = 0";
+const REVOKED: &str = "
+UPDATE tickets SET status = 1, changed_at = d.changed_at
+FROM unnest($1::uuid[], $2::bigint[]) AS d (booking_id, changed_at)
+WHERE tickets.booking_id = d.booking_id AND tickets.status = 0";
 
-const UNDONE: &str = "
-UPDATE check_ins SET undone_at = d.undone_at FROM unnest($1::uuid[], $2::bigint[]) AS d (id, undone_at)
-WHERE check_ins.id = d.id AND check_ins.undone_at IS NULL";
+const CHECK_INS_CHANGED: &str = "
+UPDATE check_ins SET turn = d.turn, flag = d.flag, exited_at = d.exited_at, undone_at = d.undone_at,
+    sequence = d.sequence, changed_at = d.changed_at
+FROM unnest($1::uuid[], $2::integer[], $3::smallint[], $4::bigint[], $5::bigint[], $6::integer[], $7::bigint[])
+    AS d (id, turn, flag, exited_at, undone_at, sequence, changed_at)
+WHERE check_ins.id = d.id AND check_ins.sequence < d.sequence";
 
 const CHECK_INS: &str = "
-INSERT INTO check_ins (id, list_id, ticket_id, checked_in_at, device_at, gate)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[])";
+INSERT INTO check_ins (id, event_id, list_id, ticket_id, turn, checked_in_at, device_at, received_at, skew, flag,
+    exited_at, undone_at, sequence, changed_at, gate)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::smallint[], $11::bigint[], $12::bigint[], $13::integer[], $14::bigint[],
+    $15::text[])";
 
 const PAYMENTS: &str = "
 INSERT INTO payments (id, booking_id, event_id, organizer_id, amount, captured, booked, refunded, created_at, updated_at,
@@ -286,12 +295,13 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
         slot.execute(bind_tickets(sqlx::query(TICKETS), &changes.new_tickets)).await.map_err(raw)?;
     }
     if !changes.tickets.is_empty() {
-        let done = slot.execute(bind_reissued(sqlx::query(REISSUED), &changes.tickets)).await.map_err(raw)?;
+        let done = slot.execute(bind_reissued(sqlx::query(REISSUED), changes)).await.map_err(raw)?;
         check_changed("tickets", changes.tickets.len(), done.rows_affected())?;
     }
     if !changes.revoked.is_empty() {
-        let revoked = sqlx::query(REVOKED).bind(column(&changes.revoked, |booking| booking.uuid()));
-        slot.execute(revoked).await.map_err(raw)?;
+        let rows = revoked(changes);
+        let query = sqlx::query(REVOKED).bind(column(&rows, |row| row.0)).bind(column(&rows, |row| row.1));
+        slot.execute(query).await.map_err(raw)?;
     }
     write_check_ins(slot, changes).await?;
     write_money(slot, changes).await
@@ -345,14 +355,20 @@ async fn write_promo_codes(slot: &mut Slot, changes: &LaneChanges) -> Result<(),
 
 /// What happened at the door.
 async fn write_check_ins(slot: &mut Slot, changes: &LaneChanges) -> Result<(), StoreError> {
-    let (undone, new) = (&changes.undone_check_ins, &changes.new_check_ins);
-    if !undone.is_empty() {
-        let query = sqlx::query(UNDONE)
-            .bind(column(undone, |row| row.id.uuid()))
-            .bind(column(undone, |row| row.undone_at.map(micros)));
+    let (changed, new) = (&changes.check_ins, &changes.new_check_ins);
+    if !changed.is_empty() {
+        let query = sqlx::query(CHECK_INS_CHANGED)
+            .bind(column(changed, |row| row.id.uuid()))
+            .bind(column(changed, |row| row.turn.map(integer)))
+            .bind(column(changed, |row| row.flag.map(flag_code)))
+            .bind(column(changed, |row| row.exited_at.map(micros)))
+            .bind(column(changed, |row| row.undone_at.map(micros)))
+            .bind(column(changed, |row| integer(row.sequence)))
+            .bind(column(changed, |row| micros(row.changed_at)));
         let done = slot.execute(query).await.map_err(raw)?;
-        check_changed("check_ins", undone.len(), done.rows_affected())?;
+        check_changed("check_ins", changed.len(), done.rows_affected())?;
     }
+    // Behind what changes: of one ticket, list and turn one entry counts.
     if !new.is_empty() {
         slot.execute(bind_check_ins(sqlx::query(CHECK_INS), new)).await.map_err(raw)?;
     }
@@ -499,10 +515,19 @@ fn bind_price_parts<'q>(query: WriteQuery<'q>, rows: &'q [PartRow<'q>]) -> Write
 fn bind_check_ins<'q>(query: WriteQuery<'q>, entries: &'q [CheckIn]) -> WriteQuery<'q> {
     query
         .bind(column(entries, |row| row.id.uuid()))
+        .bind(column(entries, |row| row.event.uuid()))
         .bind(column(entries, |row| row.list.uuid()))
         .bind(column(entries, |row| row.ticket.uuid()))
+        .bind(column(entries, |row| row.turn.map(integer)))
         .bind(column(entries, |row| micros(row.at)))
         .bind(column(entries, |row| row.device_at.map(micros)))
+        .bind(column(entries, |row| row.synced.map(|synced| micros(synced.received_at))))
+        .bind(column(entries, skew))
+        .bind(column(entries, |row| row.flag.map(flag_code)))
+        .bind(column(entries, |row| row.exited_at.map(micros)))
+        .bind(column(entries, |row| row.undone_at.map(micros)))
+        .bind(column(entries, |row| integer(row.sequence)))
+        .bind(column(entries, |row| micros(row.changed_at)))
         .bind(column(entries, |row| row.gate.as_ref().map(domain::Text::as_str)))
 }
 
@@ -586,11 +611,13 @@ fn bind_events<'q>(query: WriteQuery<'q>, events: &'q [ProviderEventRow]) -> Wri
         .bind(column(events, |row| micros(row.at)))
 }
 
-fn bind_reissued<'q>(query: WriteQuery<'q>, tickets: &'q [Ticket]) -> WriteQuery<'q> {
+fn bind_reissued<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQuery<'q> {
+    let tickets = &changes.tickets;
     query
         .bind(column(tickets, |row| row.id.uuid()))
         .bind(column(tickets, |row| integer(row.issue)))
         .bind(column(tickets, |row| row.attendee.map(i32::from)))
+        .bind(column(tickets, |row| decided_at(changes, row.booking)))
 }
 
 fn bind_holds<'q>(query: WriteQuery<'q>, holds: &[HoldRow]) -> WriteQuery<'q> {

@@ -4,6 +4,7 @@
 use application::booking::{AttendeeChange, LaneChanges};
 use application::store::StoreError;
 use domain::BookingId;
+use domain::admission::CheckInList;
 use domain::booking::Attendee;
 use domain::catalog::TicketType;
 use sea_orm::sea_query::OnConflict;
@@ -11,9 +12,9 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoA
 use uuid::Uuid;
 
 use super::{among, check_changed, promo};
-use crate::entity::{booking_attendee, event, pool, ticket_type, ticket_type_pool};
+use crate::entity::{booking_attendee, check_in_list, event, pool, ticket_type, ticket_type_pool};
 use crate::error::{bad_row, orm};
-use crate::mapping::{event_row, pool_row, ticket_type_row};
+use crate::mapping::{check_in_list_row, event_row, pool_row, ticket_type_row};
 
 /// Within the limit of binds of a statement on either engine, for every table here.
 const CHUNK: usize = 1_000;
@@ -25,6 +26,9 @@ pub(super) async fn before(connection: &impl ConnectionTrait, changes: &LaneChan
         pool::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(orm)?;
     }
     promo::write(connection, changes).await?;
+    for list in &changes.check_in_lists {
+        put_list(connection, list).await?;
+    }
     insert_types(connection, &changes.new_ticket_types).await?;
     for ticket_type in &changes.ticket_types {
         update_type(connection, ticket_type).await?;
@@ -55,6 +59,24 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     let delete = event::Entity::delete_many().filter(among(connection, event::Column::Id, &ids));
     let done = delete.exec(connection).await.map_err(orm)?;
     check_changed("deleted events", ids.len(), done.rows_affected)
+}
+
+/// A check-in list is new, or has other terms.
+async fn put_list(connection: &impl ConnectionTrait, list: &CheckInList) -> Result<(), StoreError> {
+    use check_in_list::Column;
+    let columns = [
+        Column::Name,
+        Column::Entry,
+        Column::StartsAt,
+        Column::EndsAt,
+        Column::TicketTypes,
+        Column::Archived,
+        Column::Version,
+        Column::UpdatedAt,
+    ];
+    let instead = OnConflict::column(Column::Id).update_columns(columns).to_owned();
+    let insert = check_in_list::Entity::insert(check_in_list_row(list).into_active_model()).on_conflict(instead);
+    insert.exec_without_returning(connection).await.map(drop).map_err(orm)
 }
 
 /// Inserts ticket types with their places in shared pools.

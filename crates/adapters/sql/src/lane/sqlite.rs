@@ -19,14 +19,14 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
 use uuid::Uuid;
 
 use super::{
-    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, ended, locked_lane, price_parts, promo_uses, rate_of,
-    renewed, standing, type_of,
+    AnswerRow, HoldRow, LaneRow, Opened, PartRow, check_changed, decided_at, ended, locked_lane, price_parts,
+    promo_uses, rate_of, renewed, revoked, skew, standing, type_of,
 };
 use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
 use crate::error::raw;
 use crate::mapping::{
-    account_code, channel_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
+    account_code, channel_code, flag_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
     refund_status_code, status_code, ticket_status_code,
 };
 use crate::transaction::SqlTransaction;
@@ -112,17 +112,17 @@ pub(super) async fn write(
     script.run(transaction).await?;
     // These find tickets that the same batch has made.
     let mut script = Script::default();
-    script.add(&REISSUED, &changes.tickets, bind_reissued);
-    script.add(&UNDONE, &changes.undone_check_ins, |values, entry| {
-        values.bind(entry.id.uuid()).bind(entry.undone_at.map(micros))
+    script.add(&REISSUED, &changes.tickets, |values, ticket| {
+        bind_reissued(values, ticket).bind(decided_at(changes, ticket.booking))
     });
+    script.add(&CHECK_INS_CHANGED, &changes.check_ins, bind_check_in_change);
     script.run(transaction).await?;
-    // Behind what is undone: of one ticket one entry counts.
+    // Behind what changes: of one ticket, list and turn one entry counts.
     let mut script = Script::default();
     script.add(&CHECK_INS, &changes.new_check_ins, bind_check_in);
     script.run(transaction).await?;
     let mut script = Script::default();
-    script.add(&REVOKED, &changes.revoked, |values, booking| values.bind(booking.uuid()));
+    script.add(&REVOKED, &revoked(changes), |values, row| values.bind(row.0).bind(row.1));
     script.run_for_any(transaction).await.map(drop)
 }
 
@@ -276,28 +276,32 @@ const PROVIDER_EVENTS: Rows =
     Rows { before: "INSERT INTO provider_events (provider, event, seen_at) VALUES ", width: 3, behind: "" };
 
 const REISSUED: Rows = Rows {
-    before: "WITH d (id, issue, attendee) AS (VALUES ",
-    width: 3,
-    behind: ") UPDATE tickets SET issue = d.issue, attendee = d.attendee
+    before: "WITH d (id, issue, attendee, changed_at) AS (VALUES ",
+    width: 4,
+    behind: ") UPDATE tickets SET issue = d.issue, attendee = d.attendee, changed_at = d.changed_at
         FROM d WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0",
 };
 
 const REVOKED: Rows = Rows {
-    before: "WITH d (booking_id) AS (VALUES ",
-    width: 1,
-    behind: ") UPDATE tickets SET status = 1 FROM d WHERE tickets.booking_id = d.booking_id AND tickets.status = 0",
+    before: "WITH d (booking_id, changed_at) AS (VALUES ",
+    width: 2,
+    behind: ") UPDATE tickets SET status = 1, changed_at = d.changed_at
+        FROM d WHERE tickets.booking_id = d.booking_id AND tickets.status = 0",
 };
 
-const UNDONE: Rows = Rows {
-    before: "WITH d (id, undone_at) AS (VALUES ",
-    width: 2,
-    behind: ") UPDATE check_ins SET undone_at = d.undone_at FROM d
-        WHERE check_ins.id = d.id AND check_ins.undone_at IS NULL",
+const CHECK_INS_CHANGED: Rows = Rows {
+    before: "WITH d (id, turn, flag, exited_at, undone_at, sequence, changed_at) AS (VALUES ",
+    width: 7,
+    behind: ") UPDATE check_ins SET turn = d.turn, flag = d.flag, exited_at = d.exited_at, undone_at = d.undone_at,
+        sequence = d.sequence, changed_at = d.changed_at
+        FROM d WHERE check_ins.id = d.id AND check_ins.sequence < d.sequence",
 };
 
 const CHECK_INS: Rows = Rows {
-    before: "INSERT INTO check_ins (id, list_id, ticket_id, checked_in_at, device_at, gate) VALUES ",
-    width: 6,
+    before:
+        "INSERT INTO check_ins (id, event_id, list_id, ticket_id, turn, checked_in_at, device_at, received_at, skew,
+        flag, exited_at, undone_at, sequence, changed_at, gate) VALUES ",
+    width: 15,
     behind: "",
 };
 
@@ -588,11 +592,31 @@ fn bind_event(values: Values, row: &ProviderEventRow) -> Values {
 fn bind_check_in(values: Values, row: &CheckIn) -> Values {
     values
         .bind(row.id.uuid())
+        .bind(row.event.uuid())
         .bind(row.list.uuid())
         .bind(row.ticket.uuid())
+        .bind(row.turn.map(integer))
         .bind(micros(row.at))
         .bind(row.device_at.map(micros))
+        .bind(row.synced.map(|synced| micros(synced.received_at)))
+        .bind(skew(row))
+        .bind(row.flag.map(flag_code))
+        .bind(row.exited_at.map(micros))
+        .bind(row.undone_at.map(micros))
+        .bind(integer(row.sequence))
+        .bind(micros(row.changed_at))
         .bind(row.gate.as_ref().map(domain::Text::as_str))
+}
+
+fn bind_check_in_change(values: Values, row: &CheckIn) -> Values {
+    values
+        .bind(row.id.uuid())
+        .bind(row.turn.map(integer))
+        .bind(row.flag.map(flag_code))
+        .bind(row.exited_at.map(micros))
+        .bind(row.undone_at.map(micros))
+        .bind(integer(row.sequence))
+        .bind(micros(row.changed_at))
 }
 
 fn bind_reissued(values: Values, row: &Ticket) -> Values {

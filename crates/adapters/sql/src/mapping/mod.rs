@@ -24,7 +24,9 @@ pub(crate) use payment::{
     account_code, payment, payment_status_code, refund, refund_reason_code, refund_status, refund_status_code,
 };
 pub(crate) use promo_code::{promo_code, promo_code_row};
-pub(crate) use ticket::{check_in, ticket, ticket_key, ticket_key_row, ticket_status_code};
+pub(crate) use ticket::{
+    check_in, check_in_list, check_in_list_row, flag_code, ticket, ticket_key, ticket_key_row, ticket_status_code,
+};
 
 use application::store::StoreError;
 use domain::Timestamp;

@@ -1,12 +1,14 @@
-//! Tickets, the keys that sign their codes, and entries at the door.
+//! Tickets, the keys that sign their codes, check-in lists, and entries at the door.
 
 use application::admission::StoredTicketKey;
 use application::store::StoreError;
-use domain::admission::{CheckIn, Ticket, TicketStatus};
+use chrono::TimeDelta;
+use domain::admission::{CheckIn, CheckInList, EntryRule, Flag, ListTerms, Synced, Ticket, TicketStatus};
 use domain::{BookingId, CheckInId, CheckInListId, EventId, SigningKeyId, Text, TicketId, TicketTypeId};
+use uuid::Uuid;
 
-use super::{count, instant, instant_if, micros};
-use crate::entity::{check_in as entry, ticket as table, ticket_key};
+use super::{count, instant, instant_if, integer, micros};
+use crate::entity::{check_in as entry, check_in_list, ticket as table, ticket_key};
 use crate::error::bad_row;
 
 /// The number of a status in the table.
@@ -63,13 +65,88 @@ pub(crate) fn ticket_key(row: ticket_key::Model) -> Result<StoredTicketKey, Stor
 
 /// An entry.
 pub(crate) fn check_in(row: entry::Model) -> Result<CheckIn, StoreError> {
+    let synced = row.received_at.zip(row.skew).map(|(received_at, skew)| {
+        Ok::<_, StoreError>(Synced { received_at: instant(received_at)?, skew: TimeDelta::microseconds(skew) })
+    });
     Ok(CheckIn {
         id: CheckInId::new(row.id),
+        // Written by the version before: the list of an event had the id of the event.
+        event: EventId::new(row.event_id.unwrap_or(row.list_id)),
         list: CheckInListId::new(row.list_id),
         ticket: TicketId::new(row.ticket_id),
+        turn: row.turn.map(count).transpose()?,
         gate: row.gate.map(Text::trusted),
         at: instant(row.checked_in_at)?,
         device_at: instant_if(row.device_at)?,
+        synced: synced.transpose()?,
+        flag: row.flag.map(flag).transpose()?,
+        exited_at: instant_if(row.exited_at)?,
         undone_at: instant_if(row.undone_at)?,
+        sequence: count(row.sequence)?,
+        changed_at: instant(row.changed_at.or(row.undone_at).unwrap_or(row.checked_in_at))?,
     })
+}
+
+/// The number of a flag in the table.
+pub(crate) const fn flag_code(flag: Flag) -> i16 {
+    match flag {
+        Flag::Conflict => 1,
+        Flag::Revoked => 2,
+        Flag::NotAllowed => 3,
+    }
+}
+
+fn flag(code: i16) -> Result<Flag, StoreError> {
+    [Flag::Conflict, Flag::Revoked, Flag::NotAllowed]
+        .into_iter()
+        .find(|flag| flag_code(*flag) == code)
+        .ok_or_else(|| bad_row("flag of an entry", code))
+}
+
+/// A check-in list.
+pub(crate) fn check_in_list(row: check_in_list::Model) -> Result<CheckInList, StoreError> {
+    let ticket_type = |text: &str| Uuid::parse_str(text).map(TicketTypeId::new);
+    let ticket_types = row.ticket_types.split_whitespace().map(ticket_type).collect::<Result<_, _>>();
+    let terms = ListTerms {
+        entry: match row.entry {
+            0 => EntryRule::Once,
+            1 => EntryRule::ReEntry,
+            other => return Err(bad_row("rule of a check-in list", other)),
+        },
+        from: instant_if(row.starts_at)?,
+        until: instant_if(row.ends_at)?,
+        ticket_types: ticket_types.map_err(|_| bad_row("ticket types of a check-in list", row.id))?,
+    };
+    Ok(CheckInList {
+        id: CheckInListId::new(row.id),
+        event: EventId::new(row.event_id),
+        name: Text::trusted(row.name),
+        terms,
+        archived: row.archived,
+        version: count(row.version)?,
+        created_at: instant(row.created_at)?,
+        updated_at: instant(row.updated_at)?,
+    })
+}
+
+/// A check-in list as a row.
+pub(crate) fn check_in_list_row(list: &CheckInList) -> check_in_list::Model {
+    let terms = &list.terms;
+    let ticket_types: Vec<String> = terms.ticket_types.iter().map(|id| id.uuid().simple().to_string()).collect();
+    check_in_list::Model {
+        id: list.id.uuid(),
+        event_id: list.event.uuid(),
+        name: list.name.as_str().to_owned(),
+        entry: match terms.entry {
+            EntryRule::Once => 0,
+            EntryRule::ReEntry => 1,
+        },
+        starts_at: terms.from.map(micros),
+        ends_at: terms.until.map(micros),
+        ticket_types: ticket_types.join(" "),
+        archived: list.archived,
+        version: integer(list.version),
+        created_at: micros(list.created_at),
+        updated_at: micros(list.updated_at),
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::CheckInListId;
 use domain::booking::{Booking, Buyer, PromoWord, Reference};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -185,13 +184,14 @@ impl Inner {
         let entries: Vec<_> = submissions().filter_map(|submission| submission.command.check_in()).collect();
         if !tickets.is_empty() || !entries.is_empty() {
             for check_in in transaction.check_ins(&entries, &tickets).await? {
-                // Each to the lane that its ticket or its list belongs to; undoing asks for that again.
-                let has = |work: &&mut LaneWork| {
-                    work.tickets.contains_key(&check_in.ticket) || CheckInListId::default_of(work.key) == check_in.list
-                };
-                if let Some(work) = works.iter_mut().find(has) {
+                if let Some(work) = works.iter_mut().find(|work| work.key == check_in.event) {
                     work.remember_check_in(check_in);
                 }
+            }
+        }
+        for ((_, batch), work) in ours.iter().zip(&mut works) {
+            if batch.submissions.iter().any(|submission| submission.command.asks_for_lists()) {
+                work.lists = transaction.check_in_lists(work.key).await?;
             }
         }
         let keys: Vec<_> = submissions().filter_map(|submission| submission.key.clone()).collect();
@@ -584,7 +584,9 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
             Outcome::Booking(booking) => booking.status.as_str(),
             Outcome::Ticket(..) => "issued",
             Outcome::Scan(scan) => scan.result.as_str(),
+            Outcome::CheckIn(entry) if entry.undone_at.is_none() => "exited",
             Outcome::CheckIn(_) => "undone",
+            Outcome::CheckInList(_) => "check_in_list",
             Outcome::Payment(payment, _) => payment.status.as_str(),
             Outcome::Refunds(..) => "refunded",
             Outcome::KnownPayment(_) | Outcome::KnownRefunds(_) => "replayed",

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::admission::{CheckIn, CheckInRequest, Scan, Ticket, TicketChange};
+use domain::admission::{CheckIn, CheckInList, CheckInRequest, ListEdit, Scan, Ticket, TicketChange};
 use domain::booking::{Booking, Canceller, HoldRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest};
 use domain::payment::{ChargeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
-use domain::{BookingId, CheckInId, PaymentId, PromoCodeId, RefundId, Text, TicketId};
+use domain::{BookingId, CheckInId, CheckInListId, PaymentId, PromoCodeId, RefundId, Text, TicketId};
 use tokio::sync::oneshot;
 
 use crate::booking::LaneKey;
@@ -86,6 +86,27 @@ pub enum Command {
     CheckIn(Box<CheckInRequest>),
     /// An entry that counts no more.
     UndoCheckIn(CheckInId),
+    /// Who had entered goes out again.
+    ExitCheckIn {
+        /// By which entry.
+        id: CheckInId,
+        /// Its list.
+        list: Arc<CheckInList>,
+    },
+    /// One more check-in list.
+    AddCheckInList {
+        /// Its id.
+        id: CheckInListId,
+        /// What it is to be.
+        new: Box<ListEdit>,
+    },
+    /// Other terms of a check-in list.
+    EditCheckInList {
+        /// Which.
+        id: CheckInListId,
+        /// The change.
+        edit: Box<ListEdit>,
+    },
     /// Expire lapsed holds, oldest first, at most so many.
     Expire(u32),
     /// Another status, text, price, limit or capacity.
@@ -134,6 +155,9 @@ impl Command {
             Self::Hold(_)
             | Self::CheckIn(_)
             | Self::UndoCheckIn(_)
+            | Self::ExitCheckIn { .. }
+            | Self::AddCheckInList { .. }
+            | Self::EditCheckInList { .. }
             | Self::Expire(_)
             | Self::Change { .. }
             | Self::AddPromoCode { .. }
@@ -183,9 +207,14 @@ impl Command {
     /// The entry that it is about, where that exists already.
     pub(super) const fn check_in(&self) -> Option<CheckInId> {
         match self {
-            Self::UndoCheckIn(id) => Some(*id),
+            Self::UndoCheckIn(id) | Self::ExitCheckIn { id, .. } => Some(*id),
             _ => None,
         }
+    }
+
+    /// Whether it has to know the check-in lists of the event.
+    pub(super) const fn asks_for_lists(&self) -> bool {
+        matches!(self, Self::AddCheckInList { .. } | Self::EditCheckInList { .. })
     }
 
     /// The text of the promo code that it is about.
@@ -229,6 +258,8 @@ pub enum Outcome {
     Scan(Box<Scan>),
     /// The entry as it is now.
     CheckIn(Box<CheckIn>),
+    /// The check-in list as it is now.
+    CheckInList(Box<CheckInList>),
     /// The payment as it is now, and its booking.
     Payment(Box<Payment>, Box<Booking>),
     /// The payment of an earlier request with this key.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::admission::{
-    CheckIn, CheckInRequest, Issue, ScanResult, Ticket, TicketChange, TicketStatus, change_ticket, check_in, issue,
-    revoke, undo_check_in,
+    CheckIn, CheckInList, CheckInRequest, Issue, ListEdit, ScanResult, Ticket, TicketChange, TicketStatus,
+    change_ticket, check_in, exit_check_in, issue, revoke, undo_check_in,
 };
 use domain::booking::{
     Attendee, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord, Refusal,
     Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
 };
-use domain::{BookingId, CheckInId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
+use domain::{BookingId, CheckInId, CheckInListId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
@@ -47,8 +47,10 @@ pub(super) struct LaneWork {
     pub(super) tickets: HashMap<TicketId, Ticket>,
     /// What commands refer to, and what counts for the tickets that they refer to.
     check_ins: HashMap<CheckInId, CheckIn>,
-    /// The entry that counts, by ticket.
-    counted: HashMap<TicketId, CheckInId>,
+    /// The entries that count, by ticket.
+    counting: HashMap<TicketId, Vec<CheckInId>>,
+    /// The check-in lists that are kept, where a command is about them.
+    pub(super) lists: Vec<CheckInList>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
     pub(super) promo_codes: PromoCodes,
     /// Whether anything was booked before; known only where it is asked.
@@ -68,8 +70,9 @@ pub(super) struct LaneWork {
     reissued: BTreeSet<TicketId>,
     attendees: BTreeMap<(BookingId, u16), Attendee>,
     revoked: Vec<BookingId>,
-    new_check_ins: Vec<CheckIn>,
-    undone_check_ins: Vec<CheckIn>,
+    new_check_ins: Vec<CheckInId>,
+    changed_check_ins: BTreeSet<CheckInId>,
+    changed_lists: BTreeSet<CheckInListId>,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -130,7 +133,8 @@ impl LaneWork {
             bookings: HashMap::new(),
             tickets: HashMap::new(),
             check_ins: HashMap::new(),
-            counted: HashMap::new(),
+            counting: HashMap::new(),
+            lists: Vec::new(),
             holdings: HashMap::new(),
             promo_codes: PromoCodes::default(),
             is_booked: false,
@@ -146,7 +150,8 @@ impl LaneWork {
             attendees: BTreeMap::new(),
             revoked: Vec::new(),
             new_check_ins: Vec::new(),
-            undone_check_ins: Vec::new(),
+            changed_check_ins: BTreeSet::new(),
+            changed_lists: BTreeSet::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -190,7 +195,12 @@ impl LaneWork {
                 self.change_ticket(*booking, *ticket, change, origin, rules)
             }
             Command::CheckIn(request) => Ok(self.check_in(request, origin, rules)),
-            Command::UndoCheckIn(id) => self.undo_check_in(*id, origin, rules),
+            Command::UndoCheckIn(id) => self.change_check_in(*id, origin, rules, undo_check_in),
+            Command::ExitCheckIn { id, list } => {
+                self.change_check_in(*id, origin, rules, |sale, entry, now| exit_check_in(sale, list, entry, now))
+            }
+            Command::AddCheckInList { id, new } => self.add_check_in_list(*id, new, origin, rules),
+            Command::EditCheckInList { id, edit } => self.edit_check_in_list(*id, edit, origin, rules),
             Command::Change { change, expected_version } => self.change(change, *expected_version, origin, rules),
             Command::AddPromoCode { id, code, new } => self.add_promo_code(*id, code, new, origin, rules),
             Command::EditPromoCode { id, edit } => self.edit_promo_code(*id, edit, origin, rules),
@@ -232,6 +242,7 @@ impl LaneWork {
                 Outcome::Refunds(refunds, _) => payment::refunds(refunds),
                 Outcome::Ticket(..)
                 | Outcome::CheckIn(_)
+                | Outcome::CheckInList(_)
                 | Outcome::KnownPayment(_)
                 | Outcome::KnownRefunds(_)
                 | Outcome::Expired(_)
@@ -399,7 +410,7 @@ impl LaneWork {
         let (Some(booking), Some(ticket)) = (self.bookings.get(&booking), self.tickets.get(&ticket)) else {
             return Err(AppError::NotFound("ticket"));
         };
-        let used = self.counted.contains_key(&ticket.id);
+        let used = !self.counting(ticket.id).is_empty();
         let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, used, change, self.now)?;
         self.take(&decided, None, origin, rules)?;
         let booking = decided.booking;
@@ -415,34 +426,94 @@ impl LaneWork {
 
     /// Takes note of an entry that the transaction has found.
     pub(super) fn remember_check_in(&mut self, entry: CheckIn) {
-        if entry.undone_at.is_none() {
-            self.counted.insert(entry.ticket, entry.id);
+        let counting = self.counting.entry(entry.ticket).or_default();
+        if !counting.contains(&entry.id) {
+            counting.push(entry.id);
         }
         self.check_ins.insert(entry.id, entry);
     }
 
+    /// The entries that count for a ticket, on whatever list.
+    fn counting(&self, ticket: TicketId) -> Vec<&CheckIn> {
+        let known = self.counting.get(&ticket).into_iter().flatten().filter_map(|id| self.check_ins.get(id));
+        known.filter(|entry| entry.counts()).collect()
+    }
+
     fn check_in(&mut self, request: &CheckInRequest, origin: &Origin, rules: &Rules<'_>) -> Outcome {
         let ticket = self.tickets.get(&request.ticket);
-        let counted = self.counted.get(&request.ticket).and_then(|id| self.check_ins.get(id));
-        let scan = check_in(&self.sale, ticket, counted, request, self.now);
+        let scan = check_in(&self.sale, ticket, &self.counting(request.ticket), request, self.now);
         if let (ScanResult::Admitted, Some(entry)) = (scan.result, &scan.check_in) {
             self.journal_check_in(entry, origin, rules);
-            self.new_check_ins.push(entry.clone());
+            self.new_check_ins.push(entry.id);
             self.remember_check_in(entry.clone());
         }
         Outcome::Scan(Box::new(scan))
     }
 
-    fn undo_check_in(&mut self, id: CheckInId, origin: &Origin, rules: &Rules<'_>) -> Result<Outcome, AppError> {
+    fn change_check_in(
+        &mut self,
+        id: CheckInId,
+        origin: &Origin,
+        rules: &Rules<'_>,
+        decide: impl FnOnce(&Sale, &CheckIn, Timestamp) -> Result<Option<CheckIn>, Refusal>,
+    ) -> Result<Outcome, AppError> {
         let entry = self.check_ins.get(&id).ok_or(AppError::NotFound("check-in"))?;
-        let Some(undone) = undo_check_in(&self.sale, entry, self.now)? else {
+        let Some(after) = decide(&self.sale, entry, self.now)? else {
             return Ok(Outcome::CheckIn(Box::new(entry.clone())));
         };
-        self.journal_check_in(&undone, origin, rules);
-        self.counted.remove(&undone.ticket);
-        self.check_ins.insert(id, undone.clone());
-        self.undone_check_ins.push(undone.clone());
-        Ok(Outcome::CheckIn(Box::new(undone)))
+        self.journal_check_in(&after, origin, rules);
+        self.check_ins.insert(id, after.clone());
+        self.changed_check_ins.insert(id);
+        Ok(Outcome::CheckIn(Box::new(after)))
+    }
+
+    fn add_check_in_list(
+        &mut self,
+        id: CheckInListId,
+        new: &ListEdit,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let most = CheckInList::PER_EVENT_MAX;
+        // One is there from the start.
+        if self.lists.len() + 1 >= most {
+            return Err(AppError::InvalidState(format!("an event has at most {most} check-in lists")));
+        }
+        let list = CheckInList::try_new(id, &self.sale, new, self.now).map_err(Refusal::from)?;
+        self.put_check_in_list(None, list, origin, rules)
+    }
+
+    fn edit_check_in_list(
+        &mut self,
+        id: CheckInListId,
+        edit: &ListEdit,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let first = CheckInList::default_of(self.key);
+        let known = self.lists.iter().chain([&first]).find(|list| list.id == id);
+        let before = known.cloned().ok_or(AppError::NotFound("check-in list"))?;
+        let after = before.edited(&self.sale, edit, self.now)?;
+        if after.version == before.version {
+            return Ok(Outcome::CheckInList(Box::new(after)));
+        }
+        self.put_check_in_list(Some(&before), after, origin, rules)
+    }
+
+    fn put_check_in_list(
+        &mut self,
+        before: Option<&CheckInList>,
+        after: CheckInList,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let (outbox, audit) = admission::of_check_in_list(&self.sale.event, before, &after, origin, rules.ids);
+        self.outbox.push(outbox);
+        self.audit.push(audit);
+        self.lists.retain(|list| list.id != after.id);
+        self.lists.push(after.clone());
+        self.changed_lists.insert(after.id);
+        Ok(Outcome::CheckInList(Box::new(after)))
     }
 
     fn journal_check_in(&mut self, entry: &CheckIn, origin: &Origin, rules: &Rules<'_>) {
@@ -611,8 +682,15 @@ impl LaneWork {
         let change = |((booking, place), attendee)| AttendeeChange { booking, place, attendee };
         changes.attendees.extend(attendees.map(change));
         changes.revoked.append(&mut self.revoked);
-        changes.undone_check_ins.append(&mut self.undone_check_ins);
-        changes.new_check_ins.append(&mut self.new_check_ins);
+        let changed = std::mem::take(&mut self.changed_lists);
+        changes.check_in_lists.extend(self.lists.iter().filter(|list| changed.contains(&list.id)).cloned());
+        for id in std::mem::take(&mut self.new_check_ins) {
+            self.changed_check_ins.remove(&id);
+            changes.new_check_ins.extend(self.check_ins.remove(&id));
+        }
+        for id in std::mem::take(&mut self.changed_check_ins) {
+            changes.check_ins.extend(self.check_ins.remove(&id));
+        }
         self.money.collect(changes);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
