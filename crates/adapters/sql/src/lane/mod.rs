@@ -233,7 +233,10 @@ fn skew(entry: &CheckIn) -> Option<i64> {
 
 /// The bookings whose tickets are revoked, each with the time of its lane.
 fn revoked(changes: &LaneChanges) -> Vec<(Uuid, i64)> {
-    changes.revoked.iter().map(|booking| (booking.uuid(), decided_at(changes, *booking))).collect()
+    let moved: HashMap<BookingId, i64> =
+        changes.bookings.iter().map(|change| (change.booking.id, micros(change.booking.updated_at))).collect();
+    let at = |booking| moved.get(booking).copied().unwrap_or_else(|| decided_at(changes, *booking));
+    changes.revoked.iter().map(|booking| (booking.uuid(), at(booking))).collect()
 }
 
 /// When it was decided what this commit changes about a booking, by the time of its lane.
