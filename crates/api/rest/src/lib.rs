@@ -15,6 +15,7 @@ mod audit;
 mod auth;
 mod availability;
 mod bookings;
+mod calendar;
 mod cancellation;
 mod check_in_lists;
 mod context;
@@ -108,6 +109,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(export::routes())
         .merge(erasures::routes())
         .merge(events::routes())
+        .merge(calendar::routes())
         .merge(cancellation::routes())
         .merge(ticket_types::routes())
         .merge(pools::routes())
