@@ -321,3 +321,95 @@ async fn a_cancelled_event_gives_everybody_his_money_back(#[case] engine: Engine
     organizer.act(&format!("/api/v1/events/{event}/archive")).await.expect(200);
     till.close().await;
 }
+
+/// Sends what a bank tells of a dispute by the sandbox's own interface.
+async fn dispute(till: &Till, payment: PaymentId, state: &str) {
+    let url = format!("{}/v1/charges/{}/dispute", till.sandbox.url(), payment.uuid());
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url);
+    let request = request.bearer_auth("sandbox secret of tests").header("content-type", "application/json");
+    let answer = request.body(json!({ "state": state }).to_string()).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+/// Waits until the first payment of the booking stands there.
+async fn stands(till: &Till, booking: &str, status: &str) -> Value {
+    let reached = async {
+        loop {
+            let payment = till.payments(booking).await.remove(0);
+            if payment["status"] == status {
+                return payment;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the payment changes in time")
+}
+
+/// A bank asks money back: it is a case, the tickets stay, and what is decided is seen.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disputed_payment_is_a_case_until_it_is_decided(#[case] engine: Engine) {
+    let till = till(engine).await;
+    let (won, event) = till.held(2_500, 5).await;
+    let lost = till.world.book(&event, 1).await["id"].as_str().unwrap().to_owned();
+    let organizer = till.world.organizer.get(&format!("/api/v1/events/{event}")).await.expect(200);
+    let path = format!("/api/v1/organizers/{}/payment-cases", organizer["organizerId"].as_str().unwrap());
+    let cases = async || {
+        let found = till.world.organizer.get(&path).await.expect(200);
+        let all = found["items"].as_array().unwrap().iter().map(|case| case["kind"].as_str().unwrap().to_owned());
+        all.collect::<Vec<_>>()
+    };
+    let won_payment = id(&till.pay(&won, "card_ok").await.expect(201));
+    let lost_payment = id(&till.pay(&lost, "card_ok").await.expect(201));
+    for (payment, booking) in [(won_payment, &won), (lost_payment, &lost)] {
+        dispute(&till, payment, "opened").await;
+        let disputed = stands(&till, booking, "disputed").await;
+        assert_eq!((&disputed["captured"], &disputed["unsettled"]), (&json!(2_500), &json!(0)));
+        assert_eq!(till.status(booking).await, "confirmed");
+        let refund = format!("/api/v1/bookings/{booking}/refund");
+        till.world.organizer.post(&refund, &json!({ "cancelTickets": false })).await.problem(409, "invalid_state");
+    }
+    assert_eq!(cases().await, ["disputed", "disputed"]);
+    dispute(&till, won_payment, "won").await;
+    stands(&till, &won, "succeeded").await;
+    dispute(&till, lost_payment, "lost").await;
+    stands(&till, &lost, "charged_back").await;
+    assert_eq!(cases().await, ["charged_back"]);
+    assert_eq!(till.status(&lost).await, "confirmed");
+    // The case is closed with the tickets; no money is there to go back.
+    let refund = format!("/api/v1/bookings/{lost}/refund");
+    assert_eq!(till.world.organizer.post(&refund, &json!({})).await.expect(201), json!([]));
+    assert_eq!(till.status(&lost).await, "cancelled");
+    assert_eq!(cases().await, [""; 0]);
+    till.close().await;
+}
+
+/// A dispute that is told of before the success is known waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispute_before_its_success_waits() {
+    let till = till(Engine::Sqlite).await;
+    till.sandbox.behave(SILENT);
+    let (booking, _) = till.held(2_500, 5).await;
+    let payment = id(&till.pay(&booking, "card_slow").await.expect(201));
+    assert!(till.sandbox.settle(payment, &Settlement::Captured(None)));
+    // Of that nobody has heard.
+    till.sandbox.behave(Behaviour::default());
+    dispute(&till, payment, "opened").await;
+    let store = &till.world.app.database.database;
+    let waits = async {
+        use application::jobs::JobStore;
+        while store.counts(till.world.app.clock.now()).await.unwrap().waiting == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.expect("the message waits as a job");
+    assert_eq!(till.payments(&booking).await[0]["status"], "processing");
+    till.world.app.clock.step(TimeDelta::seconds(30));
+    till.work().await;
+    till.world.app.clock.step(TimeDelta::minutes(5));
+    till.work().await;
+    assert_eq!(till.payments(&booking).await[0]["status"], "disputed");
+    till.close().await;
+}

@@ -2,9 +2,10 @@
 
 use application::breaker::Breaker;
 use application::payment::{
-    Charge, ChargeName, ChargeStatus, Charged, DisputeState, PaymentProvider, ProviderError, ProviderEvent,
-    ProviderObject, RefundOrder, RefundState, WebhookError,
+    Charge, ChargeName, ChargeStatus, Charged, Disputed, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
+    RefundOrder, RefundState, WebhookError,
 };
+use domain::payment::DisputeStatus;
 use domain::{Money, PaymentId, RefundId, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -110,13 +111,19 @@ impl PaymentProvider for SandboxProvider {
                 let charged = charged(&charge).map_err(|_| WebhookError::Malformed)?;
                 ProviderObject::Payment(PaymentId::new(charge.id), charged)
             }
-            (Some(ChargeBody { id, dispute: Some(state), .. }), None) if event.kind.starts_with("dispute.") => {
-                let state = match state {
-                    DisputeWord::Opened => DisputeState::Opened,
-                    DisputeWord::Won => DisputeState::Won,
-                    DisputeWord::Lost => DisputeState::Lost,
+            (Some(ChargeBody { id, reference, amount, captured, currency, dispute: Some(state), .. }), None)
+                if event.kind.starts_with("dispute.") =>
+            {
+                let status = match state {
+                    DisputeWord::Opened => DisputeStatus::Opened,
+                    DisputeWord::Won => DisputeStatus::Won,
+                    DisputeWord::Lost => DisputeStatus::Lost,
                 };
-                ProviderObject::Dispute(ChargeName::Ours(PaymentId::new(id)), state)
+                let currency = currency.parse().map_err(|_| WebhookError::Malformed)?;
+                // One a charge, of all that was taken.
+                let amount = Money { minor: captured.unwrap_or(amount), currency };
+                let dispute = Disputed { reference: format!("dp_{reference}"), status, amount };
+                ProviderObject::Dispute(ChargeName::Ours(PaymentId::new(id)), dispute)
             }
             (None, Some(refund)) => ProviderObject::Refund(RefundId::new(refund.id), refunded(&refund)),
             _ => ProviderObject::Other(event.kind),

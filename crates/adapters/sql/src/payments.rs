@@ -17,6 +17,12 @@ use crate::mapping::{self, micros};
 /// What the partial index has; a planner knows it by its text.
 const OPEN: &str = "status IN (0, 1)";
 const UNSETTLED: &str = "captured > booked + refunded";
+/// Besides: what a bank has taken back belongs nowhere any more.
+const IS_THERE: &str = "captured > booked + refunded + charged_back";
+const DISPUTED: &str = "dispute IN (0, 2)";
+/// Whoever has lost the money has still to think about the tickets.
+const STANDS: &str =
+    "(dispute = 0 OR EXISTS (SELECT 1 FROM bookings AS b WHERE b.id = payments.booking_id AND b.status = 1))";
 
 #[async_trait]
 impl PaymentStore for Database {
@@ -66,7 +72,7 @@ impl PaymentStore for Database {
         self.figures_of(event).await
     }
 
-    /// Three sorts of cases by an index each, put together here.
+    /// Four sorts of cases by an index each, put together here.
     async fn payment_cases(
         &self,
         organizer: OrganizerId,
@@ -79,7 +85,10 @@ impl PaymentStore for Database {
             theirs = theirs.filter(payment::Column::Id.lt(before.uuid()));
         }
         let theirs = theirs.order_by_desc(payment::Column::Id).limit(rows);
-        let unsettled = theirs.clone().filter(Expr::cust(UNSETTLED)).all(self.reads()).await.map_err(orm)?;
+        let unsettled = theirs.clone().filter(Expr::cust(UNSETTLED)).filter(Expr::cust(IS_THERE));
+        let unsettled = unsettled.all(self.reads()).await.map_err(orm)?;
+        let disputed = theirs.clone().filter(Expr::cust(DISPUTED)).filter(Expr::cust(STANDS));
+        let disputed = disputed.all(self.reads()).await.map_err(orm)?;
         let stuck = theirs.clone().filter(Expr::cust(OPEN));
         let stuck = stuck.filter(payment::Column::CreatedAt.lt(micros(stuck_since))).all(self.reads()).await;
         let waiting = refund::Entity::find().select_only().column(refund::Column::PaymentId);
@@ -87,7 +96,8 @@ impl PaymentStore for Database {
         let waiting = waiting.filter(refund::Column::CreatedAt.lt(micros(stuck_since)));
         let waiting = theirs.filter(payment::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(waiting)));
         let waiting = waiting.all(self.reads()).await.map_err(orm)?;
-        let mut found: Vec<_> = unsettled.into_iter().chain(stuck.map_err(orm)?).chain(waiting).collect();
+        let mut found: Vec<_> =
+            unsettled.into_iter().chain(disputed).chain(stuck.map_err(orm)?).chain(waiting).collect();
         found.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
         found.dedup_by_key(|row| row.id);
         found.truncate(usize::try_from(rows).unwrap_or(usize::MAX));

@@ -93,6 +93,10 @@ pub(crate) enum PaymentStatusBody {
     Failed,
     /// None did, nor will it.
     Cancelled,
+    /// It came in, and the buyer's bank asks it back.
+    Disputed,
+    /// It came in, and the buyer's bank has taken it back.
+    ChargedBack,
 }
 
 /// Money that goes back.
@@ -154,9 +158,11 @@ pub(crate) enum RefundReasonBody {
     Surplus,
 }
 
-impl From<PaymentStatus> for PaymentStatusBody {
-    fn from(status: PaymentStatus) -> Self {
-        match status {
+impl PaymentStatusBody {
+    fn of(payment: &Payment) -> Self {
+        match payment.status {
+            PaymentStatus::Succeeded if payment.is_disputed() => Self::Disputed,
+            PaymentStatus::Succeeded if payment.is_charged_back() => Self::ChargedBack,
             // Whether the provider has heard of it yet is nothing to a buyer.
             PaymentStatus::Created | PaymentStatus::Processing => Self::Processing,
             PaymentStatus::Succeeded => Self::Succeeded,
@@ -212,7 +218,7 @@ impl PaymentBody {
             booking_id: payment.booking.uuid(),
             provider: payment.provider.as_str().to_owned(),
             method: payment.method.as_str().to_owned(),
-            status: payment.status.into(),
+            status: PaymentStatusBody::of(payment),
             amount: payment.amount.minor,
             captured: payment.captured,
             refunded: payment.refunded,
@@ -355,6 +361,10 @@ pub(crate) enum CaseKindBody {
     PaymentStuck,
     /// One of its refunds has been under way for ten minutes.
     RefundStuck,
+    /// The buyer's bank asks the money back, and nothing is decided.
+    Disputed,
+    /// The buyer's bank has taken the money back, and the tickets still stand.
+    ChargedBack,
 }
 
 impl From<PaymentCase> for PaymentCaseBody {
@@ -363,6 +373,8 @@ impl From<PaymentCase> for PaymentCaseBody {
             CaseKind::Unsettled => CaseKindBody::Unsettled,
             CaseKind::PaymentStuck => CaseKindBody::PaymentStuck,
             CaseKind::RefundStuck => CaseKindBody::RefundStuck,
+            CaseKind::Disputed => CaseKindBody::Disputed,
+            CaseKind::ChargedBack => CaseKindBody::ChargedBack,
         };
         Self { kind, payment: PaymentBody::of(&case.payment, &[]) }
     }

@@ -23,8 +23,8 @@ pub use cancellation::{Cancellation, CancellationState, EventFigures, RefundFigu
 pub use jobs::{PollPayments, RetryEvents, SendRefunds};
 pub use payments::{CaseKind, PaidBooking, PaymentCase, PaymentPorts, Payments, Providers, Started};
 pub use ports::{
-    Charge, ChargeName, ChargeStatus, Charged, DisputeState, PaymentProvider, ProviderError, ProviderEvent,
-    ProviderObject, RefundOrder, RefundState, WebhookError,
+    Charge, ChargeName, ChargeStatus, Charged, Disputed, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
+    RefundOrder, RefundState, WebhookError,
 };
 pub(crate) use snapshot::{read_refunds, read_started, refunds, started};
 pub use store::{PaymentStore, ProviderEventKey};

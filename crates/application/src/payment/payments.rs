@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::booking::Booking;
-use domain::payment::{ChargeOutcome, ChargeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
+use domain::payment::{
+    ChargeOutcome, ChargeReport, DisputeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment,
+};
 use domain::{BookingId, Limit, OrganizerId, PaymentId, Problems, RefundId, Text};
 
 use crate::access::{Agent, Operation, Subject};
@@ -112,6 +114,10 @@ pub enum CaseKind {
     PaymentStuck,
     /// One of its refunds has been under way for long.
     RefundStuck,
+    /// A bank asks it back.
+    Disputed,
+    /// A bank has taken it back, and the tickets still stand.
+    ChargedBack,
 }
 
 impl Payments {
@@ -201,6 +207,22 @@ impl Payments {
             Outcome::Payment(payment, _) => Ok(*payment),
             _ => Err(AppError::Internal),
         }
+    }
+
+    /// Takes note of what a provider says of a dispute.
+    ///
+    /// # Errors
+    /// Those of the desk, and the refusals of [`domain::payment::apply_dispute`].
+    pub(super) async fn apply_dispute(
+        &self,
+        payment: &Payment,
+        report: DisputeReport,
+        event: Option<ProviderEventKey>,
+        origin: Origin,
+    ) -> Result<(), AppError> {
+        let (booking, report) = (payment.booking, Box::new(report));
+        let command = Command::ApplyDispute { booking, payment: payment.id, report, event };
+        self.ports.desk.submit(payment.event, command, origin, None).await.map(drop)
     }
 
     /// Takes note of what a provider says of a refund.
@@ -304,8 +326,10 @@ impl Started {
 impl PaymentCase {
     fn of(payment: Payment) -> Self {
         let kind = match &payment {
+            it if it.is_disputed() => CaseKind::Disputed,
             it if it.unsettled() > 0 => CaseKind::Unsettled,
             it if it.is_open() => CaseKind::PaymentStuck,
+            it if it.is_charged_back() => CaseKind::ChargedBack,
             _ => CaseKind::RefundStuck,
         };
         Self { payment, kind }

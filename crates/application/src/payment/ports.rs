@@ -1,5 +1,6 @@
 //! What payments need from outside.
 
+use domain::payment::DisputeStatus;
 use domain::{Money, PaymentId, RefundId, Timestamp};
 use futures::future::BoxFuture;
 
@@ -146,7 +147,7 @@ pub enum ProviderObject {
     /// A refund.
     Refund(RefundId, RefundState),
     /// The buyer's bank asks the money back.
-    Dispute(ChargeName, DisputeState),
+    Dispute(ChargeName, Disputed),
     /// Of no kind that concerns us.
     Other(String),
 }
@@ -160,15 +161,15 @@ pub enum ChargeName {
     Theirs(String),
 }
 
-/// Where a dispute stands.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum DisputeState {
-    /// The money is gone until it is decided.
-    Opened,
-    /// The money is back.
-    Won,
-    /// The money is gone.
-    Lost,
+/// What a provider says of a dispute.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Disputed {
+    /// Its own id of it.
+    pub reference: String,
+    /// Where it stands.
+    pub status: DisputeStatus,
+    /// How much the bank asks.
+    pub amount: Money,
 }
 
 /// Why a provider did not do what was asked. The texts are for logs, and bear neither secrets nor personal data.

@@ -46,7 +46,7 @@ pub trait PaymentStore: Send + Sync {
     async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError>;
 
     /// Payments of an organizer that somebody should look at, newest first, behind `before`: money that belongs nowhere,
-    /// and what has been open since `stuck_since`.
+    /// what has been open since `stuck_since`, what is disputed, and what was charged back while its booking is confirmed.
     async fn payment_cases(
         &self,
         organizer: OrganizerId,

@@ -1,6 +1,7 @@
 //! Messages of providers: at least once, in any order, perhaps before our own answer.
 
-use domain::payment::{ChargeOutcome, ChargeReport, RefundOutcome};
+use domain::booking::Refusal;
+use domain::payment::{ChargeOutcome, ChargeReport, DisputeReport, DisputeStatus, RefundOutcome};
 use domain::{JobId, Money, PaymentId, Problems, RefundId, Text};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::error::AppError;
 use crate::jobs::NewJob;
 use crate::origin::Origin;
 use crate::payment::{
-    ChargeName, DisputeState, PaymentProvider, ProviderEvent, ProviderEventKey, ProviderObject, WebhookError,
+    ChargeName, Disputed, PaymentProvider, ProviderEvent, ProviderEventKey, ProviderObject, WebhookError,
 };
 
 /// The kind of job that a message waits in whose payment is not known.
@@ -41,7 +42,7 @@ pub(super) struct Parked {
 enum ParkedObject {
     Payment { id: Uuid, reference: Option<String>, outcome: ParkedOutcome },
     Refund { id: Uuid, outcome: ParkedRefund },
-    Dispute { payment: Uuid, state: String },
+    Dispute { payment: Uuid, reference: String, state: ParkedDispute, minor: i64, currency: String },
 }
 
 #[derive(Serialize, Deserialize, Debug)]
@@ -113,7 +114,25 @@ impl Payments {
                 };
                 self.apply_refund(&refund, outcome.read(), key, origin).await?;
             }
-            ParkedObject::Dispute { .. } => return Ok(Taken::Unknown),
+            ParkedObject::Dispute { payment, reference, state, minor, currency } => {
+                let Some(payment) = self.known_payment(PaymentId::new(*payment), provider).await? else {
+                    return Ok(Taken::Unknown);
+                };
+                let currency = currency.parse().map_err(|_| AppError::Internal)?;
+                let report = DisputeReport {
+                    reference: Text::trusted(reference.clone()),
+                    status: state.read(),
+                    amount: Money { minor: *minor, currency },
+                };
+                match self.apply_dispute(&payment, report, key, origin).await {
+                    // It is not known yet that money came in, or somebody has to look: it waits, and is then seen.
+                    Err(AppError::Refused(Refusal::InvalidState(why))) => {
+                        tracing::warn!(payment.id = %payment.id, "A dispute cannot be taken note of: {why}");
+                        return Ok(Taken::Unknown);
+                    }
+                    taken => taken?,
+                }
+            }
         }
         Ok(Taken::Done)
     }
@@ -139,9 +158,9 @@ impl Payments {
 
 /// The message, with our id of the charge where the provider has named it by its own.
 async fn name_ours(adapter: &dyn PaymentProvider, event: ProviderEvent) -> Result<ProviderEvent, AppError> {
-    let ProviderObject::Dispute(ChargeName::Theirs(reference), state) = &event.of else { return Ok(event) };
+    let ProviderObject::Dispute(ChargeName::Theirs(reference), dispute) = &event.of else { return Ok(event) };
     let of = match adapter.payment_of(reference).await {
-        Ok(Some(payment)) => ProviderObject::Dispute(ChargeName::Ours(payment), *state),
+        Ok(Some(payment)) => ProviderObject::Dispute(ChargeName::Ours(payment), dispute.clone()),
         Ok(None) => ProviderObject::Other("a dispute of a charge that is none of ours".to_owned()),
         Err(error) => {
             tracing::warn!(event = event.id, %error, "Whose payment is disputed stays unknown; the message comes again");
@@ -169,17 +188,41 @@ impl Parked {
                 };
                 ParkedObject::Refund { id: refund.uuid(), outcome }
             }
-            ProviderObject::Dispute(ChargeName::Ours(payment), state) => {
-                let state = match state {
-                    DisputeState::Opened => "opened",
-                    DisputeState::Won => "won",
-                    DisputeState::Lost => "lost",
-                };
-                ParkedObject::Dispute { payment: payment.uuid(), state: state.to_owned() }
+            ProviderObject::Dispute(ChargeName::Ours(payment), Disputed { reference, status, amount }) => {
+                let Money { minor, currency } = amount;
+                let reference = Text::parse("reference", &reference, EVENT_ID_MAX)?.as_str().to_owned();
+                let (state, currency) = (ParkedDispute::of(status), currency.code().to_owned());
+                ParkedObject::Dispute { payment: payment.uuid(), reference, state, minor, currency }
             }
             ProviderObject::Dispute(ChargeName::Theirs(_), _) | ProviderObject::Other(_) => return Ok(None),
         };
         Ok(Some(Self { provider: provider.to_owned(), event: id.as_str().to_owned(), of }))
+    }
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+#[serde(rename_all = "camelCase")]
+enum ParkedDispute {
+    Opened,
+    Won,
+    Lost,
+}
+
+impl ParkedDispute {
+    const fn of(status: DisputeStatus) -> Self {
+        match status {
+            DisputeStatus::Opened => Self::Opened,
+            DisputeStatus::Won => Self::Won,
+            DisputeStatus::Lost => Self::Lost,
+        }
+    }
+
+    const fn read(self) -> DisputeStatus {
+        match self {
+            Self::Opened => DisputeStatus::Opened,
+            Self::Won => DisputeStatus::Won,
+            Self::Lost => DisputeStatus::Lost,
+        }
     }
 }
 

@@ -155,6 +155,12 @@ pub enum FactKind {
     PaymentFailed(PaymentId),
     /// Nothing came in, nor will it.
     PaymentCancelled(PaymentId),
+    /// A bank asks so much of it back.
+    PaymentDisputed(PaymentId, Money),
+    /// It has not got it.
+    PaymentDisputeWon(PaymentId, Money),
+    /// It has taken it.
+    PaymentChargedBack(PaymentId, Money),
     /// So much is to go back.
     RefundRequested(RefundId, Money),
     /// It is on its way.
@@ -183,7 +189,10 @@ impl FactKind {
             | Self::PaymentProcessing(payment)
             | Self::PaymentSucceeded(payment, _)
             | Self::PaymentFailed(payment)
-            | Self::PaymentCancelled(payment) => Some(payment),
+            | Self::PaymentCancelled(payment)
+            | Self::PaymentDisputed(payment, _)
+            | Self::PaymentDisputeWon(payment, _)
+            | Self::PaymentChargedBack(payment, _) => Some(payment),
             _ => None,
         }
     }
@@ -206,6 +215,9 @@ impl FactKind {
         match self {
             Self::PaymentStarted(_, amount)
             | Self::PaymentSucceeded(_, amount)
+            | Self::PaymentDisputed(_, amount)
+            | Self::PaymentDisputeWon(_, amount)
+            | Self::PaymentChargedBack(_, amount)
             | Self::RefundRequested(_, amount)
             | Self::RefundDone(_, amount)
             | Self::RefundFailed(_, amount) => Some(amount),

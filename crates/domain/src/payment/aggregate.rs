@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::payment::{Dispute, DisputeStatus};
 use crate::{BookingId, EventId, Money, OrganizerId, PaymentId, RefundId, Text, Timestamp};
 
 /// One attempt to have a booking paid.
@@ -28,6 +29,10 @@ pub struct Payment {
     pub booked: i64,
     /// How much of it has gone back or is to: the sum of its refunds but those that failed.
     pub refunded: i64,
+    /// How much of it banks have taken back for good.
+    pub charged_back: i64,
+    /// What a bank asks back, or has asked last.
+    pub dispute: Option<Dispute>,
     /// Where it stands.
     pub status: PaymentStatus,
     /// Why it failed, in a word of its provider.
@@ -119,16 +124,38 @@ impl Payment {
         matches!(self.status, PaymentStatus::Created | PaymentStatus::Processing)
     }
 
-    /// What of it neither pays a booking nor goes back: an open case.
+    /// What of it neither pays a booking nor goes back, nor went: an open case.
     #[must_use]
     pub const fn unsettled(&self) -> i64 {
-        self.captured - self.booked - self.refunded
+        self.captured - self.booked - self.refunded - self.charged_back
+    }
+
+    /// What of that is there, and not at a bank.
+    #[must_use]
+    pub fn free(&self) -> i64 {
+        (self.unsettled() - self.at_bank()).max(0)
     }
 
     /// What of it can go back.
     #[must_use]
-    pub const fn refundable(&self) -> i64 {
-        self.captured - self.refunded
+    pub fn refundable(&self) -> i64 {
+        (self.captured - self.refunded - self.charged_back - self.at_bank()).max(0)
+    }
+
+    /// Whether a bank has asked it back, and nothing is decided.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
+        self.dispute.as_ref().is_some_and(|dispute| dispute.status == DisputeStatus::Opened)
+    }
+
+    /// Whether a bank has taken it back for good.
+    #[must_use]
+    pub fn is_charged_back(&self) -> bool {
+        self.dispute.as_ref().is_some_and(|dispute| dispute.status == DisputeStatus::Lost)
+    }
+
+    fn at_bank(&self) -> i64 {
+        self.dispute.as_ref().filter(|_| self.is_disputed()).map_or(0, |dispute| dispute.amount)
     }
 
     /// So many minor units in its currency.

@@ -53,6 +53,8 @@ fn by_hand(books: &Books<'_>, id: PaymentId, minor: i64) -> Payment {
         captured: minor,
         booked: minor,
         refunded: 0,
+        charged_back: 0,
+        dispute: None,
         status: PaymentStatus::Succeeded,
         failure: None,
         reference: None,

@@ -12,9 +12,11 @@
 //! | the provider says that it has the money, or not: what now? | `report` |
 //! | the organizer has the money | `manual` |
 //! | money goes back | `refund` |
+//! | a bank asks it back | `dispute` |
 //! | which accounts are there, and what is written to them? | `ledger` |
 
 mod aggregate;
+mod dispute;
 mod ledger;
 mod manual;
 mod refund;
@@ -27,6 +29,7 @@ mod tests;
 pub use aggregate::{
     Payment, PaymentStatus, Refund, RefundReason, RefundStatus, UnknownPaymentStatus, UnknownRefundStatus,
 };
+pub use dispute::{Dispute, DisputeReport, DisputeStatus, apply_dispute};
 pub use ledger::{Account, LedgerEntry};
 pub use manual::{MANUAL, confirm_paid};
 pub use refund::{RefundOutcome, RefundRequest, apply_refund_report, cancel_with_event, request_refund};

@@ -37,7 +37,7 @@ pub fn takes_again(books: &Books<'_>, payment: PaymentId, report: &ChargeReport)
     let ChargeOutcome::Succeeded(captured) = report.outcome else { return None };
     let Books { sale, booking, payments, promo_has_room, now } = *books;
     let is_new = payments.iter().any(|known| known.id == payment && known.status != PaymentStatus::Succeeded);
-    let there: i64 = payments.iter().map(Payment::unsettled).sum();
+    let there: i64 = payments.iter().map(Payment::free).sum();
     let suffices = there.checked_add(captured.minor).is_some_and(|there| there >= booking.total.minor);
     let wanted =
         booking.status == BookingStatus::Expired && is_new && suffices && promo_has_room && is_to_come(sale, now);
@@ -83,7 +83,7 @@ pub fn apply_report(
 }
 
 /// More than anybody pays, in minor units; sums of as many payments as a booking can have fit an `i64`.
-const CAPTURED_MAX: i64 = 1_000_000_000_000_000;
+pub(super) const CAPTURED_MAX: i64 = 1_000_000_000_000_000;
 
 /// Where the money of a payment goes.
 enum Destination {
@@ -173,13 +173,13 @@ pub(super) fn pay_from_cases(
     fresh: &mut dyn FreshIds,
 ) -> Option<i64> {
     let Books { booking, payments, now, .. } = *books;
-    let there: i64 = payments.iter().map(Payment::unsettled).sum();
+    let there: i64 = payments.iter().map(Payment::free).sum();
     let mut missing = booking.total.minor;
     if there.saturating_add(more) < missing {
         return None;
     }
-    for payment in payments.iter().filter(|known| known.unsettled() > 0) {
-        let part = payment.unsettled().min(missing);
+    for payment in payments.iter().filter(|known| known.free() > 0) {
+        let part = payment.free().min(missing);
         if part > 0 {
             missing -= part;
             let moves = [(Account::OpenCases, part), (Account::Sales, -part)];

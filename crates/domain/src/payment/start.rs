@@ -50,7 +50,7 @@ pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment
     if payments.len() >= PAYMENTS_MAX {
         return Err(Refusal::state("too many payments of this booking have failed"));
     }
-    let there: i64 = payments.iter().map(Payment::unsettled).sum();
+    let there: i64 = payments.iter().map(Payment::free).sum();
     let amount = crate::Money { minor: booking.total.minor - there, ..booking.total };
     if amount.minor <= 0 {
         return Err(Refusal::state("nothing is left to be paid"));
@@ -66,6 +66,8 @@ pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment
         captured: 0,
         booked: 0,
         refunded: 0,
+        charged_back: 0,
+        dispute: None,
         status: PaymentStatus::Created,
         failure: None,
         reference: None,

@@ -10,7 +10,7 @@ use crate::booking::{
     Verdict, cancel, change_sale, expire,
 };
 use crate::catalog::{Event, NewEvent, NewTicketType, StatusChange};
-use crate::{BookingId, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId};
+use crate::{BookingId, Currency, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId};
 
 const PRICE: i64 = 100;
 
@@ -248,6 +248,17 @@ impl Shop {
         Ok(settled?.map(|settled| self.take(n, settled)).is_some())
     }
 
+    fn dispute(&mut self, n: usize, at: usize, name: u8, status: DisputeStatus, minor: i64) -> Result<bool, Refusal> {
+        let payment = self.bought[n].payments[at].id;
+        let reference = Text::trusted(format!("dp_{name}"));
+        let amount = Money { minor, currency: self.sale.event.currency };
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let report = DisputeReport { reference, status, amount };
+        let settled = apply_dispute(&self.books(n), payment, &report, &mut fresh);
+        self.fresh = fresh;
+        Ok(settled?.map(|settled| self.take(n, settled)).is_some())
+    }
+
     fn sum(&self, accounts: &[Account], payment: PaymentId) -> i64 {
         let of = |entry: &&LedgerEntry| entry.payment == payment && accounts.contains(&entry.account);
         self.ledger.iter().filter(of).map(|entry| entry.amount.minor).sum()
@@ -288,13 +299,110 @@ impl Shop {
         assert!(payment.booked >= 0 && payment.refunded >= 0 && payment.unsettled() >= 0, "{payment:?}");
         assert_eq!(payment.captured != 0, payment.status == PaymentStatus::Succeeded);
         assert_eq!(payment.refunded, due + done, "{payment:?}");
-        assert_eq!(self.sum(&[Account::ProviderCash, Account::ManualCash], payment.id), payment.captured - done);
-        assert_eq!(self.sum(&[Account::Sales], payment.id), -payment.booked);
+        let disputed = |open: bool| payment.dispute.as_ref().filter(|_| open).map_or(0, |dispute| dispute.amount);
+        let (at_bank, lost) = (disputed(payment.is_disputed()), disputed(payment.is_charged_back()));
+        let cash = payment.captured - done - at_bank - lost;
+        assert_eq!(self.sum(&[Account::ProviderCash, Account::ManualCash], payment.id), cash);
+        assert!((0..=lost).contains(&payment.charged_back), "{payment:?}");
+        assert_eq!(self.sum(&[Account::Sales], payment.id), lost - payment.charged_back - payment.booked);
+        assert!(
+            payment.refundable() <= (payment.captured - payment.refunded).max(0)
+                && payment.free() <= payment.unsettled()
+        );
         assert_eq!(self.sum(&[Account::RefundsPayable], payment.id), -due);
-        assert_eq!(self.sum(&[Account::OpenCases], payment.id), -payment.unsettled());
+        assert_eq!(self.sum(&[Account::OpenCases], payment.id), at_bank - payment.unsettled());
         let pays = matches!(booking.status, BookingStatus::Confirmed | BookingStatus::Cancelled);
         assert!(payment.booked == 0 || pays, "money pays what is confirmed, or was kept of what is cancelled");
     }
+}
+
+/// A paid booking, and its payment's place.
+fn paid(shop: &mut Shop) -> usize {
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    assert!(shop.succeed(n, payment, PRICE));
+    n
+}
+
+fn told(shop: &Shop, n: usize) -> (bool, bool, i64, i64) {
+    let payment = &shop.bought[n].payments[0];
+    (payment.is_disputed(), payment.is_charged_back(), payment.charged_back, payment.refundable())
+}
+
+#[test]
+fn a_dispute_takes_the_money_until_it_is_won() {
+    use DisputeStatus::{Lost, Opened, Won};
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    assert_eq!(shop.dispute(n, 0, 1, Opened, PRICE), Ok(true));
+    assert_eq!(told(&shop, n), (true, false, 0, 0));
+    assert_eq!(status(&shop, n), BookingStatus::Confirmed, "the tickets stay");
+    assert!(shop.refund(n, Some(1), false).is_err(), "what is at the bank does not go back");
+    shop.check();
+    assert_eq!(shop.dispute(n, 0, 1, Opened, PRICE), Ok(false), "twice");
+    assert!(shop.dispute(n, 0, 2, Opened, 1).is_err(), "one at a time");
+    assert_eq!(shop.dispute(n, 0, 1, Won, PRICE), Ok(true));
+    assert_eq!(told(&shop, n), (false, false, 0, PRICE));
+    assert_eq!(shop.dispute(n, 0, 1, Won, PRICE), Ok(false));
+    assert_eq!(shop.dispute(n, 0, 1, Opened, PRICE), Ok(false), "an old message");
+    assert!(shop.dispute(n, 0, 1, Lost, PRICE).is_err(), "decided otherwise before: for people");
+    shop.check();
+    assert_eq!(shop.dispute(n, 0, 2, Opened, 1), Ok(true), "the bank asks again");
+    shop.check();
+}
+
+#[test]
+fn a_lost_dispute_is_money_that_is_gone_and_tickets_that_stay() {
+    use DisputeStatus::{Lost, Opened, Won};
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    assert_eq!(shop.dispute(n, 0, 1, Opened, PRICE), Ok(true));
+    assert_eq!(shop.dispute(n, 0, 1, Lost, PRICE), Ok(true));
+    assert_eq!(told(&shop, n), (false, true, PRICE, 0));
+    assert_eq!((ends(&shop, n), status(&shop, n)), (vec![(0, 0, 0)], BookingStatus::Confirmed));
+    shop.check();
+    for late in [Opened, Lost] {
+        assert_eq!(shop.dispute(n, 0, 1, late, PRICE), Ok(false));
+    }
+    assert!(shop.dispute(n, 0, 1, Won, PRICE).is_err() && shop.dispute(n, 0, 2, Opened, PRICE).is_err());
+    // Nothing is left to go back, and the tickets go all the same.
+    shop.refund(n, None, true).unwrap();
+    assert_eq!(status(&shop, n), BookingStatus::Cancelled);
+    shop.check();
+}
+
+#[test]
+fn a_dispute_that_is_lost_after_a_refund_is_a_loss() {
+    use DisputeStatus::Lost;
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    shop.refund(n, Some(70), false).unwrap();
+    assert!(shop.refund_report(n, 0, &RefundOutcome::Done).unwrap());
+    // It was never heard that it was opened.
+    assert_eq!(shop.dispute(n, 0, 1, Lost, PRICE), Ok(true));
+    assert_eq!((told(&shop, n), ends(&shop, n)), ((false, true, 30, 0), vec![(0, 70, 0)]));
+    assert_eq!(shop.sum(&[Account::ProviderCash], shop.bought[n].payments[0].id), -70);
+    shop.check();
+}
+
+#[test]
+fn a_dispute_waits_until_the_money_is_known() {
+    use DisputeStatus::{Opened, Won};
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    let payment = shop.start(n).unwrap();
+    assert!(shop.dispute(n, 0, 1, Opened, PRICE).is_err());
+    assert!(shop.succeed(n, payment, PRICE));
+    let other = Money { minor: PRICE, currency: Currency::EUR };
+    let report = DisputeReport { reference: Text::trusted("dp".to_owned()), status: Opened, amount: other };
+    let refused = apply_dispute(&shop.books(n), payment, &report, &mut Count::default());
+    assert!(matches!(refused, Err(Refusal::InvalidState(_))));
+    assert!(shop.dispute(n, 0, 1, Opened, 0).is_err());
+    // Decided before it was heard of: what opens it says nothing then.
+    assert_eq!(shop.dispute(n, 0, 1, Won, PRICE), Ok(true));
+    assert_eq!(shop.dispute(n, 0, 1, Opened, PRICE), Ok(false));
+    assert_eq!(told(&shop, n), (false, false, 0, PRICE));
+    shop.check();
 }
 
 /// What the payment has come to: it pays, it goes back, it is an open case.
@@ -536,6 +644,7 @@ enum Action {
     CancelEvent,
     CancelWithEvent(usize),
     RefundReport(usize, usize, RefundSaid),
+    Dispute(usize, usize, u8, DisputeStatus, i64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -563,6 +672,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Said::Cancelled),
     ];
     let refund_said = prop_oneof![Just(RefundSaid::InTransit), Just(RefundSaid::Done), Just(RefundSaid::Failed)];
+    let dispute_said =
+        prop_oneof![2 => Just(DisputeStatus::Opened), 1 => Just(DisputeStatus::Won), 1 => Just(DisputeStatus::Lost)];
     prop_oneof![
         3 => Just(Action::Hold),
         4 => booking().prop_map(Action::Start),
@@ -575,6 +686,8 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(n, amount, cancels)| Action::Refund(n, amount, cancels)),
         1 => prop::bool::weighted(0.2).prop_map(|really| if really { Action::CancelEvent } else { Action::Expire }),
         1 => booking().prop_map(Action::CancelWithEvent),
+        3 => (booking(), 0_usize..2, 0_u8..2, dispute_said, 1_i64..200)
+            .prop_map(|(n, at, name, said, minor)| Action::Dispute(n, at, name, said, minor)),
         3 => (booking(), 0_usize..4, refund_said).prop_map(|(n, at, said)| Action::RefundReport(n, at, said)),
     ]
 }
@@ -605,6 +718,11 @@ impl Shop {
                     assert!(!self.report(n, id, outcome).unwrap(), "twice is once");
                 } else {
                     assert_eq!(self.sale, before);
+                }
+            }
+            Action::Dispute(n, at, name, said, minor) if known(n, self) && at < self.bought[n].payments.len() => {
+                if let Ok(true) = self.dispute(n, at, name, said, minor) {
+                    assert_eq!(self.dispute(n, at, name, said, minor), Ok(false), "twice is once");
                 }
             }
             Action::RefundReport(n, at, said) if known(n, self) && at < self.bought[n].refunds.len() => {

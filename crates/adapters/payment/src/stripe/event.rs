@@ -1,9 +1,10 @@
 //! What Stripe's messages mean, and what its objects say.
 
 use application::payment::{
-    ChargeName, ChargeStatus, Charged, DisputeState, ProviderError, ProviderEvent, ProviderObject, RefundState,
+    ChargeName, ChargeStatus, Charged, Disputed, ProviderError, ProviderEvent, ProviderObject, RefundState,
     WebhookError,
 };
+use domain::payment::DisputeStatus;
 use serde::de::DeserializeOwned;
 
 use super::amount::from_stripe;
@@ -41,14 +42,21 @@ pub(super) fn read(body: &[u8]) -> Result<ProviderEvent, WebhookError> {
         }
         "charge.dispute.created" | "charge.dispute.closed" => {
             let dispute: DisputeObject = object(&event)?;
-            let name = ChargeName::Theirs(dispute.payment_intent.unwrap_or(dispute.charge));
-            match (event.kind.as_str(), dispute.status.as_str()) {
-                (_, "won") => ProviderObject::Dispute(name, DisputeState::Won),
-                (_, "lost") => ProviderObject::Dispute(name, DisputeState::Lost),
+            let status = match (event.kind.as_str(), dispute.status.as_str()) {
+                (_, "won") => Some(DisputeStatus::Won),
+                (_, "lost") => Some(DisputeStatus::Lost),
                 // A question of the bank before it asks for the money; none has moved.
-                (_, status) if status.starts_with("warning_") => other(),
-                ("charge.dispute.created", _) => ProviderObject::Dispute(name, DisputeState::Opened),
-                _ => other(),
+                (_, status) if status.starts_with("warning_") => None,
+                ("charge.dispute.created", _) => Some(DisputeStatus::Opened),
+                _ => None,
+            };
+            match status {
+                Some(status) => {
+                    let amount = from_stripe(dispute.amount, &dispute.currency).ok_or(WebhookError::Malformed)?;
+                    let name = ChargeName::Theirs(dispute.payment_intent.unwrap_or(dispute.charge));
+                    ProviderObject::Dispute(name, Disputed { reference: dispute.id, status, amount })
+                }
+                None => other(),
             }
         }
         _ => other(),

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use application::breaker::BreakerSettings;
 use application::clock::Clock;
-use application::payment::{ChargeName, ChargeStatus, DisputeState, ProviderObject};
+use application::payment::{ChargeName, ChargeStatus, Disputed, ProviderObject};
 use axum::extract::{Form, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::Money;
+use domain::payment::DisputeStatus;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -91,12 +92,15 @@ fn messages_mean_what_the_documentation_says() {
     assert_eq!(of(fixture!("refund.updated")), ProviderObject::Refund(refund(), RefundState::Done));
     let failed = RefundState::Failed("expired_or_canceled_card".to_owned());
     assert_eq!(of(fixture!("refund.failed")), ProviderObject::Refund(refund(), failed));
-    let name = || ChargeName::Theirs(PI.to_owned());
-    let opened = ProviderObject::Dispute(name(), DisputeState::Opened);
-    assert_eq!(of(fixture!("charge.dispute.created")), opened);
-    assert_eq!(of(fixture!("charge.dispute.closed")), ProviderObject::Dispute(name(), DisputeState::Lost));
+    let disputed = |status| {
+        let reference = "du_1GoTicketFixture0001".to_owned();
+        let dispute = Disputed { reference, status, amount: money(2_500, "PLN") };
+        ProviderObject::Dispute(ChargeName::Theirs(PI.to_owned()), dispute)
+    };
+    assert_eq!(of(fixture!("charge.dispute.created")), disputed(DisputeStatus::Opened));
+    assert_eq!(of(fixture!("charge.dispute.closed")), disputed(DisputeStatus::Lost));
     let won = fixture!("charge.dispute.closed").replace("\"lost\"", "\"won\"");
-    assert_eq!(of(&won), ProviderObject::Dispute(name(), DisputeState::Won));
+    assert_eq!(of(&won), disputed(DisputeStatus::Won));
     assert_eq!(read(fixture!("refund.updated").as_bytes()).unwrap().id, "evt_1GoTicketFixture0007");
 }
 

@@ -90,6 +90,9 @@ impl RefundObject {
 /// A buyer's bank asks money back: <https://docs.stripe.com/api/disputes/object>.
 #[derive(Debug, Deserialize)]
 pub(super) struct DisputeObject {
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) currency: String,
     pub(super) status: String,
     pub(super) charge: String,
     pub(super) payment_intent: Option<String>,

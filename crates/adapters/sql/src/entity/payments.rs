@@ -25,6 +25,10 @@ pub(crate) mod payment {
         pub(crate) method: String,
         pub(crate) failure: Option<String>,
         pub(crate) reference: Option<String>,
+        pub(crate) charged_back: i64,
+        pub(crate) dispute: Option<i16>,
+        pub(crate) dispute_reference: Option<String>,
+        pub(crate) disputed: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

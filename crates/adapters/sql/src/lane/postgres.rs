@@ -21,8 +21,8 @@ use super::{
 use crate::audit::unsealed;
 use crate::error::raw;
 use crate::mapping::{
-    account_code, channel_code, flag_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
-    refund_status_code, status_code, ticket_status_code,
+    account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
+    refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
 use crate::postgres::{PostgresPool, Slot};
 use crate::settings::DatabaseSettings;
@@ -223,9 +223,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[
 
 const PAYMENTS_CHANGED: &str = "
 UPDATE payments SET captured = d.captured, booked = d.booked, refunded = d.refunded, updated_at = d.updated_at,
-    version = d.version, status = d.status, failure = d.failure, reference = d.reference
+    version = d.version, status = d.status, failure = d.failure, reference = d.reference,
+    charged_back = d.charged_back, dispute = d.dispute, dispute_reference = d.dispute_reference, disputed = d.disputed
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::smallint[],
-    $8::text[], $9::text[]) AS d (id, captured, booked, refunded, updated_at, version, status, failure, reference)
+    $8::text[], $9::text[], $10::bigint[], $11::smallint[], $12::text[], $13::bigint[]) AS d (id, captured, booked,
+    refunded, updated_at, version, status, failure, reference, charged_back, dispute, dispute_reference, disputed)
 WHERE payments.id = d.id AND payments.version < d.version";
 
 const REFUNDS: &str = "
@@ -563,6 +565,10 @@ fn bind_paid<'q>(query: WriteQuery<'q>, payments: &'q [Payment]) -> WriteQuery<'
         .bind(column(payments, |row| payment_status_code(row.status)))
         .bind(column(payments, |row| row.failure.as_ref().map(domain::Text::as_str)))
         .bind(column(payments, |row| row.reference.as_ref().map(domain::Text::as_str)))
+        .bind(column(payments, |row| row.charged_back))
+        .bind(column(payments, |row| row.dispute.as_ref().map(|dispute| dispute_status_code(dispute.status))))
+        .bind(column(payments, |row| row.dispute.as_ref().map(|dispute| dispute.reference.as_str())))
+        .bind(column(payments, |row| row.dispute.as_ref().map_or(0, |dispute| dispute.amount)))
 }
 
 fn bind_refunds<'q>(query: WriteQuery<'q>, refunds: &'q [Refund]) -> WriteQuery<'q> {

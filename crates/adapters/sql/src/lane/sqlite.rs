@@ -26,8 +26,8 @@ use crate::audit::unsealed;
 use crate::entity::audit_unsealed;
 use crate::error::raw;
 use crate::mapping::{
-    account_code, channel_code, flag_code, integer, micros, payer_code, payment_status_code, refund_reason_code,
-    refund_status_code, status_code, ticket_status_code,
+    account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
+    refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
 use crate::transaction::SqlTransaction;
 
@@ -242,10 +242,13 @@ const PAYMENTS: Rows = Rows {
 };
 
 const PAYMENTS_CHANGED: Rows = Rows {
-    before: "WITH d (id, captured, booked, refunded, updated_at, version, status, failure, reference) AS (VALUES ",
-    width: 9,
+    before: "WITH d (id, captured, booked, refunded, updated_at, version, status, failure, reference, charged_back,
+        dispute, dispute_reference, disputed) AS (VALUES ",
+    width: 13,
     behind: ") UPDATE payments SET captured = d.captured, booked = d.booked, refunded = d.refunded,
-        updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure, reference = d.reference
+        updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure, reference = d.reference,
+        charged_back = d.charged_back, dispute = d.dispute, dispute_reference = d.dispute_reference,
+        disputed = d.disputed
         FROM d WHERE payments.id = d.id AND payments.version < d.version",
 };
 
@@ -544,6 +547,10 @@ fn bind_paid(values: Values, row: &Payment) -> Values {
         .bind(payment_status_code(row.status))
         .bind(row.failure.as_ref().map(domain::Text::as_str))
         .bind(row.reference.as_ref().map(domain::Text::as_str))
+        .bind(row.charged_back)
+        .bind(row.dispute.as_ref().map(|dispute| dispute_status_code(dispute.status)))
+        .bind(row.dispute.as_ref().map(|dispute| dispute.reference.as_str()))
+        .bind(row.dispute.as_ref().map_or(0, |dispute| dispute.amount))
 }
 
 fn bind_refund(values: Values, row: &Refund) -> Values {

@@ -21,7 +21,8 @@ pub(crate) use identity::{
     session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
 pub(crate) use payment::{
-    account_code, payment, payment_status_code, refund, refund_reason_code, refund_status, refund_status_code,
+    account_code, dispute_status_code, payment, payment_status_code, refund, refund_reason_code, refund_status,
+    refund_status_code,
 };
 pub(crate) use promo_code::{promo_code, promo_code_row};
 pub(crate) use ticket::{

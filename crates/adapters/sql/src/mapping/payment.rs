@@ -1,7 +1,7 @@
 //! Payments, refunds, and the accounts of the ledger.
 
 use application::store::StoreError;
-use domain::payment::{Account, Payment, PaymentStatus, Refund, RefundReason, RefundStatus};
+use domain::payment::{Account, Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundReason, RefundStatus};
 use domain::{BookingId, Currency, EventId, Money, OrganizerId, PaymentId, RefundId, Text};
 
 use super::{count, instant};
@@ -16,6 +16,24 @@ pub(crate) const fn payment_status_code(status: PaymentStatus) -> i16 {
         PaymentStatus::Succeeded => 2,
         PaymentStatus::Failed => 3,
         PaymentStatus::Cancelled => 4,
+    }
+}
+
+/// The number of a status of a dispute in the table.
+pub(crate) const fn dispute_status_code(status: DisputeStatus) -> i16 {
+    match status {
+        DisputeStatus::Opened => 0,
+        DisputeStatus::Won => 1,
+        DisputeStatus::Lost => 2,
+    }
+}
+
+fn dispute_status(stored: i16) -> Result<DisputeStatus, StoreError> {
+    match stored {
+        0 => Ok(DisputeStatus::Opened),
+        1 => Ok(DisputeStatus::Won),
+        2 => Ok(DisputeStatus::Lost),
+        other => Err(bad_row("status of a dispute", other)),
     }
 }
 
@@ -57,6 +75,12 @@ fn currency(code: &str) -> Result<Currency, StoreError> {
 /// One payment.
 pub(crate) fn payment(row: payments::Model) -> Result<Payment, StoreError> {
     let amount = Money { minor: row.amount, currency: currency(&row.currency)? };
+    let status = row.dispute.map(dispute_status).transpose()?;
+    let dispute = status.zip(row.dispute_reference).map(|(status, reference)| Dispute {
+        reference: Text::trusted(reference),
+        status,
+        amount: row.disputed,
+    });
     Ok(Payment {
         id: PaymentId::new(row.id),
         booking: BookingId::new(row.booking_id),
@@ -68,6 +92,8 @@ pub(crate) fn payment(row: payments::Model) -> Result<Payment, StoreError> {
         captured: row.captured,
         booked: row.booked,
         refunded: row.refunded,
+        charged_back: row.charged_back,
+        dispute,
         status: match row.status {
             0 => PaymentStatus::Created,
             1 => PaymentStatus::Processing,

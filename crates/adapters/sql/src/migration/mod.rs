@@ -19,6 +19,7 @@ mod m20261122_000021_check_ins;
 mod m20261122_000022_payments;
 mod m20261122_000025_pricing;
 mod m20261122_000026_promo_codes;
+mod m20261122_000027_disputes;
 mod m20261122_000029_check_in_lists;
 
 use async_trait::async_trait;
@@ -42,6 +43,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000022_payments", steps: m20261122_000022_payments::STEPS },
     Migration { name: "m20261122_000025_pricing", steps: m20261122_000025_pricing::STEPS },
     Migration { name: "m20261122_000026_promo_codes", steps: m20261122_000026_promo_codes::STEPS },
+    Migration { name: "m20261122_000027_disputes", steps: m20261122_000027_disputes::STEPS },
     Migration { name: "m20261122_000029_check_in_lists", steps: m20261122_000029_check_in_lists::STEPS },
 ];
 

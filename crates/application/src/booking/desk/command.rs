@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use domain::admission::{CheckIn, CheckInList, CheckInRequest, ListEdit, Scan, Ticket, TicketChange};
 use domain::booking::{Booking, Canceller, HoldRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest};
-use domain::payment::{ChargeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
+use domain::payment::{ChargeReport, DisputeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
 use domain::{BookingId, CheckInId, CheckInListId, PaymentId, PromoCodeId, RefundId, Text, TicketId};
 use tokio::sync::oneshot;
 
@@ -44,6 +44,17 @@ pub enum Command {
         payment: PaymentId,
         /// What it tells.
         report: Box<ChargeReport>,
+        /// The message by which it does, which has its effect once.
+        event: Option<ProviderEventKey>,
+    },
+    /// A provider tells of a dispute of a payment.
+    ApplyDispute {
+        /// Its booking.
+        booking: BookingId,
+        /// Which.
+        payment: PaymentId,
+        /// What it tells.
+        report: Box<DisputeReport>,
         /// The message by which it does, which has its effect once.
         event: Option<ProviderEventKey>,
     },
@@ -146,6 +157,7 @@ impl Command {
             Self::Confirm { booking: id, .. }
             | Self::StartPayment { booking: id, .. }
             | Self::ApplyReport { booking: id, .. }
+            | Self::ApplyDispute { booking: id, .. }
             | Self::Refund { booking: id, .. }
             | Self::ApplyRefundReport { booking: id, .. }
             | Self::ChangeTicket { booking: id, .. }
@@ -172,6 +184,7 @@ impl Command {
             Self::Confirm { booking, .. }
             | Self::StartPayment { booking, .. }
             | Self::ApplyReport { booking, .. }
+            | Self::ApplyDispute { booking, .. }
             | Self::Refund { booking, .. }
             | Self::ApplyRefundReport { booking, .. }
             | Self::CancelWithEvent(booking) => Some(*booking),
@@ -190,7 +203,9 @@ impl Command {
     /// The message of a provider that it is about.
     pub(super) const fn provider_event(&self) -> Option<&ProviderEventKey> {
         match self {
-            Self::ApplyReport { event, .. } | Self::ApplyRefundReport { event, .. } => event.as_ref(),
+            Self::ApplyReport { event, .. }
+            | Self::ApplyDispute { event, .. }
+            | Self::ApplyRefundReport { event, .. } => event.as_ref(),
             _ => None,
         }
     }

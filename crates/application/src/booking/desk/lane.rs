@@ -182,6 +182,9 @@ impl LaneWork {
                     Err(not_yet) => return not_yet,
                 }
             }
+            Command::ApplyDispute { booking, payment, report, event } => {
+                self.apply_dispute(*booking, *payment, report, event.as_ref(), origin, rules)
+            }
             Command::Refund { booking, request } => self.refund(*booking, *request, origin, rules),
             Command::ApplyRefundReport { booking, refund, outcome, event } => {
                 self.apply_refund_report(*booking, *refund, outcome, event.as_ref(), origin, rules)

@@ -60,6 +60,7 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Confirm { .. } => "confirm",
         Command::StartPayment { .. } => "start_payment",
         Command::ApplyReport { .. } => "apply_report",
+        Command::ApplyDispute { .. } => "apply_dispute",
         Command::Refund { .. } => "refund",
         Command::ApplyRefundReport { .. } => "apply_refund_report",
         Command::Cancel(..) => "cancel",

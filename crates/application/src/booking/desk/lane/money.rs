@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::booking::{Booking, FactKind};
 use domain::payment::{
-    Books, ChargeReport, FreshIds, LedgerEntry, Payment, Refund, RefundOutcome, RefundRequest, Settlement,
-    StartPayment, apply_refund_report, apply_report, cancel_with_event, confirm_paid, request_refund, start_payment,
-    takes_again,
+    Books, ChargeReport, DisputeReport, FreshIds, LedgerEntry, Payment, Refund, RefundOutcome, RefundRequest,
+    Settlement, StartPayment, apply_dispute, apply_refund_report, apply_report, cancel_with_event, confirm_paid,
+    request_refund, start_payment, takes_again,
 };
 use domain::{BookingId, LedgerTransactionId, PaymentId, RefundId};
 
@@ -217,6 +217,23 @@ impl LaneWork {
         let books = self.books(id)?;
         let settled =
             if self.is_known(event) { None } else { apply_report(&books, payment, report, &mut Fresh(rules.ids))? };
+        let booking = self.reported(id, settled, event, origin, rules)?;
+        let now = self.money.payments.one(id, payment).cloned();
+        Ok(Outcome::Payment(Box::new(now.ok_or(AppError::NotFound("payment"))?), Box::new(booking)))
+    }
+
+    pub(super) fn apply_dispute(
+        &mut self,
+        id: BookingId,
+        payment: PaymentId,
+        report: &DisputeReport,
+        event: Option<&ProviderEventKey>,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Outcome, AppError> {
+        let books = self.books(id)?;
+        let settled =
+            if self.is_known(event) { None } else { apply_dispute(&books, payment, report, &mut Fresh(rules.ids))? };
         let booking = self.reported(id, settled, event, origin, rules)?;
         let now = self.money.payments.one(id, payment).cloned();
         Ok(Outcome::Payment(Box::new(now.ok_or(AppError::NotFound("payment"))?), Box::new(booking)))
