@@ -6,7 +6,7 @@ use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderName, StatusCode};
 use chrono::{DateTime, Utc};
 use domain::identity::{ApiKey, NewApiKey, Scope};
-use domain::{ApiKeyId, OrganizerId};
+use domain::{ApiKeyId, EventId, OrganizerId};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -85,6 +85,9 @@ pub(crate) struct ApiKeyBody {
     hint: String,
     /// What it opens.
     scopes: Vec<ScopeBody>,
+    /// The only event that it opens, and nothing else of the organizer; null where it is bound to none.
+    #[schema(required)]
+    event_id: Option<Uuid>,
     /// Who made it.
     created_by: Uuid,
     /// When it was made.
@@ -107,6 +110,7 @@ impl From<ApiKey> for ApiKeyBody {
             name: key.name.as_str().to_owned(),
             hint: key.hint,
             scopes: key.scopes.iter().map(Into::into).collect(),
+            event_id: key.event.map(EventId::uuid),
             created_by: key.created_by.uuid(),
             created_at: key.created_at,
             expires_at: key.expires_at,
@@ -140,6 +144,8 @@ pub(crate) struct CreateApiKeyBody {
     /// What it shall open.
     #[schema(min_items = 1, max_items = 20)]
     scopes: Vec<ScopeBody>,
+    /// The only event that it shall open, as for a device at its door; left out, all that its scopes name.
+    event_id: Option<Uuid>,
     /// From when on it shall open nothing; never, if it is null or left out.
     #[serde(default, deserialize_with = "time::optional")]
     #[schema(value_type = Option<DateTime<Utc>>, example = "2030-11-21T18:00:00Z")]
@@ -171,6 +177,7 @@ async fn create_api_key(
     let new = NewApiKey {
         name: wish.name,
         scopes: wish.scopes.into_iter().map(Into::into).collect(),
+        event: wish.event_id.map(EventId::new),
         expires_at: wish.expires_at,
     };
     let issued = state.catalog().create_api_key(&agent, OrganizerId::new(organizer), &new, &origin).await?;

@@ -1,7 +1,7 @@
 //! Who acts.
 
 use domain::identity::Scopes;
-use domain::{ApiKeyId, OrganizerId};
+use domain::{ApiKeyId, EventId, OrganizerId};
 
 use crate::error::AppError;
 use crate::idempotency::CallerId;
@@ -29,6 +29,8 @@ pub struct ActingKey {
     pub organizer: OrganizerId,
     /// What it opens.
     pub scopes: Scopes,
+    /// The only event that it opens, and nothing else of the organizer; none for all that its scopes name.
+    pub event: Option<EventId>,
 }
 
 impl Agent {

@@ -50,6 +50,8 @@ pub enum Operation {
     SeeCheckInLists,
     /// Let in at the door.
     CheckIn,
+    /// Read what a device needs to let in without a network.
+    ReadDoorBundle,
     /// Undo an entry.
     UndoCheckIn,
     /// See who the members are.
@@ -176,6 +178,7 @@ const fn row(operation: Operation) -> Row {
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
         O::SeeCheckInLists => of([YES, YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::CheckIn        => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
+        O::ReadDoorBundle => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::UndoCheckIn    => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::SeeMembers     => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::ChangeMembers  => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
@@ -245,6 +248,8 @@ pub fn decide(standing: &Standing<'_>, operation: Operation) -> Verdict {
         Agent::System => return Verdict::Allowed,
         Agent::Anonymous => {}
         Agent::Key(key) if key.organizer != standing.organizer => {}
+        // To all but its event, a key that is bound to one is a stranger.
+        Agent::Key(key) if key.event.is_some() && key.event != standing.event => {}
         Agent::Key(key) => {
             known = true;
             may |= match row.key {
@@ -310,7 +315,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 26] = [
+    const ALL: [Operation; 27] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -329,6 +334,7 @@ mod tests {
         Operation::ChangeTickets,
         Operation::SeeCheckInLists,
         Operation::CheckIn,
+        Operation::ReadDoorBundle,
         Operation::UndoCheckIn,
         Operation::SeeMembers,
         Operation::ChangeMembers,
@@ -358,7 +364,12 @@ mod tests {
 
     fn key(of: u128, scopes: impl IntoIterator<Item = Scope>) -> Agent {
         let id = ApiKeyId::new(Uuid::from_u128(2));
-        Agent::Key(ActingKey { id, organizer: organizer(of), scopes: scopes.into_iter().collect::<Scopes>() })
+        Agent::Key(ActingKey {
+            id,
+            organizer: organizer(of),
+            scopes: scopes.into_iter().collect::<Scopes>(),
+            event: None,
+        })
     }
 
     fn member(role: MemberRole, reach: Reach) -> Member {
@@ -498,6 +509,19 @@ mod tests {
         let mine = Standing { is_buyer: true, ..standing(&owing, Some(&member), Some(event(1))) };
         assert_eq!(decide(&mine, Operation::SeeBooking), Verdict::Allowed);
         assert_eq!(decide(&mine, Operation::ConfirmBooking), Verdict::FactorOwed);
+    }
+
+    #[test]
+    fn a_key_of_one_event_is_a_stranger_to_all_else() {
+        let Agent::Key(key) = key(1, Scope::ALL) else { unreachable!("it is a key") };
+        let bound = Agent::Key(ActingKey { event: Some(event(1)), ..key });
+        for operation in ALL {
+            let free = decide(&standing(&Agent::Key(key), None, Some(event(1))), operation);
+            assert_eq!(decide(&standing(&bound, None, Some(event(1))), operation), free, "{operation:?}: at its event");
+            for elsewhere in [Some(event(2)), None] {
+                assert_eq!(decide(&standing(&bound, None, elsewhere), operation), Verdict::Hidden, "{operation:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Use cases: the API keys of an organizer are made, shown and revoked.
 
 use domain::identity::{ApiKey, NewApiKey};
-use domain::{ApiKeyId, Limit, OrganizerId, Timestamp};
+use domain::{ApiKeyId, Limit, OrganizerId, Problems, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -47,6 +47,11 @@ impl Catalog {
         let now = self.now();
         if uow.count_api_keys(organizer, now).await? >= KEYS_MAX {
             return Err(AppError::InvalidState(format!("an organizer has at most {KEYS_MAX} keys: revoke one first")));
+        }
+        if let Some(event) = new.event
+            && uow.events_among(organizer, &[event]).await?.is_empty()
+        {
+            return Err(Problems::one("eventId", "unknown", "must name an event of the organizer").into());
         }
         let id = ApiKeyId::new(self.ports.ids.uuid());
         let key = ApiKey::try_new(id, organizer, new, (secret.hash, hint), by, now)?;
@@ -134,6 +139,7 @@ fn state(key: &ApiKey) -> Value {
         "name": key.name.as_str(),
         "hint": key.hint,
         "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "eventId": key.event.map(|event| event.uuid()),
         "expiresAt": key.expires_at,
         "revokedAt": key.revoked_at,
     })

@@ -35,7 +35,7 @@ pub(super) struct VerifiedKey {
 impl VerifiedKey {
     pub(super) fn of(key: &ApiKey) -> Self {
         Self {
-            acting: ActingKey { id: key.id, organizer: key.organizer, scopes: key.scopes },
+            acting: ActingKey { id: key.id, organizer: key.organizer, scopes: key.scopes, event: key.event },
             expires_at: key.expires_at,
             noted: AtomicI64::new(key.last_used_at.map_or(i64::MIN, |at| at.timestamp())),
         }
@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn a_use_is_noted_once_a_minute() {
         let id = Uuid::from_u128(1);
-        let acting = ActingKey { id: ApiKeyId::new(id), organizer: OrganizerId::new(id), scopes: Scopes::default() };
+        let (id, organizer) = (ApiKeyId::new(id), OrganizerId::new(id));
+        let acting = ActingKey { id, organizer, scopes: Scopes::default(), event: None };
         let key = VerifiedKey { acting, expires_at: None, noted: AtomicI64::new(i64::MIN) };
         let keys = VerifiedKeys::default();
         let at = |second: i64| Timestamp::UNIX_EPOCH + TimeDelta::seconds(second);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::identity::TokenHash;
-use crate::{ApiKeyId, OrganizerId, Problems, Text, Timestamp, UserId};
+use crate::{ApiKeyId, EventId, OrganizerId, Problems, Text, Timestamp, UserId};
 
 /// What a key opens. Writing does not include reading.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -92,6 +92,8 @@ pub struct ApiKey {
     pub hint: String,
     /// What it opens.
     pub scopes: Scopes,
+    /// The only event that it opens, and nothing else of the organizer; none for all that its scopes name.
+    pub event: Option<EventId>,
     /// Who made it.
     pub created_by: UserId,
     /// When it was made.
@@ -111,6 +113,8 @@ pub struct NewApiKey {
     pub name: String,
     /// Field `scopes`.
     pub scopes: BTreeSet<Scope>,
+    /// Field `eventId`.
+    pub event: Option<EventId>,
     /// Field `expiresAt`.
     pub expires_at: Option<Timestamp>,
 }
@@ -148,6 +152,7 @@ impl ApiKey {
                 hash: secret.0,
                 hint: secret.1,
                 scopes,
+                event: new.event,
                 created_by: by,
                 created_at: now,
                 expires_at: new.expires_at,
@@ -183,7 +188,7 @@ mod tests {
     }
 
     fn wish() -> NewApiKey {
-        NewApiKey { name: " Till ".into(), scopes: [Scope::BookingsRead].into(), expires_at: None }
+        NewApiKey { name: " Till ".into(), scopes: [Scope::BookingsRead].into(), event: None, expires_at: None }
     }
 
     fn key(wish: &NewApiKey) -> Result<ApiKey, Problems> {
@@ -196,7 +201,7 @@ mod tests {
     fn a_key_has_a_name_and_a_scope() {
         let made = key(&wish()).unwrap();
         assert_eq!((made.name.as_str(), made.scopes.iter().collect::<Vec<_>>()), ("Till", vec![Scope::BookingsRead]));
-        let bad = NewApiKey { name: " ".into(), scopes: BTreeSet::new(), expires_at: Some(now()) };
+        let bad = NewApiKey { name: " ".into(), scopes: BTreeSet::new(), event: None, expires_at: Some(now()) };
         let problems = key(&bad).unwrap_err();
         let fields: Vec<_> = problems.as_slice().iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["name", "scopes", "expiresAt"]);

@@ -9,7 +9,7 @@ use domain::identity::{
 };
 use domain::{ApiKeyId, EmailAddress, Language, Limit, SessionId, SigningKeyId, UserId};
 
-use super::fixture::{account, answer, at, id, now, stored_organizer};
+use super::fixture::{account, answer, at, id, now, stored_concert, stored_organizer};
 use crate::databases::{Engine, TestDatabase};
 
 async fn begin(db: &TestDatabase) -> Box<dyn UnitOfWork> {
@@ -180,9 +180,11 @@ pub async fn sessions_have_an_owner(db: TestDatabase) {
 pub async fn api_keys_are_kept(db: TestDatabase) {
     let (ours, owner) = stored_organizer(&db).await;
     let (theirs, _) = stored_organizer(&db).await;
+    let sale = stored_concert(&db, None, None).await;
     let make = |number: u8, expires_at| {
+        let event = Some(sale.event.id).filter(|_| number == 2);
         let scopes = [Scope::EventsRead, Scope::BookingsWrite].into();
-        let new = NewApiKey { name: "Zażółć".into(), scopes, expires_at };
+        let new = NewApiKey { name: "Zażółć".into(), scopes, event, expires_at };
         let secret = (TokenHash::new([number; 32]), format!("gtk_{number}"));
         ApiKey::try_new(ApiKeyId::new(id()), ours.id, &new, secret, owner.user, now()).unwrap()
     };

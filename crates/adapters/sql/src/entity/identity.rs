@@ -172,6 +172,7 @@ pub(crate) mod api_key {
         pub(crate) hash: Vec<u8>,
         pub(crate) hint: String,
         pub(crate) scopes: String,
+        pub(crate) event_id: Option<Uuid>,
         pub(crate) created_by: Uuid,
         pub(crate) created_at: i64,
         pub(crate) expires_at: Option<i64>,

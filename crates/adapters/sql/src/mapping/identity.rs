@@ -6,7 +6,7 @@ use domain::identity::{
     Account, ApiKey, Device, EmailChange, EndReason, ExternalIdentity, ExternalSubject, MailedToken, RefreshToken,
     Scope, Scopes, SecondFactor, Session, SessionEnd, SignInChallenge, SignInCode, TokenHash, User, UserName,
 };
-use domain::{ApiKeyId, EmailAddress, ExternalIdentityId, OrganizerId, SessionId, SigningKeyId, Text, UserId};
+use domain::{ApiKeyId, EmailAddress, EventId, ExternalIdentityId, OrganizerId, SessionId, SigningKeyId, Text, UserId};
 
 use super::{count, instant, instant_if, integer, micros};
 use crate::entity::{
@@ -197,6 +197,7 @@ pub(crate) fn api_key(row: api_key::Model) -> Result<ApiKey, StoreError> {
         hash: TokenHash::new(row.hash.as_slice().try_into().map_err(|_| bad_row("hash of a key", row.hash.len()))?),
         hint: row.hint,
         scopes: row.scopes.split(' ').map(scope).collect::<Result<Scopes, _>>()?,
+        event: row.event_id.map(EventId::new),
         created_by: UserId::new(row.created_by),
         created_at: instant(row.created_at)?,
         expires_at: instant_if(row.expires_at)?,
@@ -214,6 +215,7 @@ pub(crate) fn api_key_row(key: &ApiKey) -> api_key::Model {
         hash: key.hash.as_bytes().to_vec(),
         hint: key.hint.clone(),
         scopes: key.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "),
+        event_id: key.event.map(EventId::uuid),
         created_by: key.created_by.uuid(),
         created_at: micros(key.created_at),
         expires_at: key.expires_at.map(micros),
