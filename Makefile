@@ -5,7 +5,7 @@
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt fuzz fuzz-api scan deny sbom openapi services-up services-down drill ci clean
+.PHONY: help run build test lint fmt fuzz fuzz-api scan deny sbom openapi door-measure services-up services-down drill ci clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ sbom: ## write target/sbom/goticket.cdx.json: what the binary is made of (Cyclon
 
 openapi: ## write docs/openapi.json from the code
 	@scripts/openapi.sh
+
+door-measure: ## measure in Chromium how many codes of tickets a second a browser verifies
+	node web/door/chromium.mjs measure
 
 services-up: ## start PostgreSQL for tests and drill, and leave it running
 	@scripts/services.sh up

@@ -283,12 +283,25 @@ stripe_down() {
     die "stripe-mock does not end"
 }
 
+# The browser --------------------------------------------------------------------------------------
+
+# The verifier of tickets runs in browsers, and is tested in one (web/door).
+chromium_install() {
+    command -v chromium >/dev/null && return
+    command -v apt-get >/dev/null || die "Chromium is missing: please install it (any version that has Ed25519 in WebCrypto)"
+    say "installing Chromium"
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+    as_admin "${apt[@]}" update >&2
+    as_admin "${apt[@]}" install -y --no-install-recommends chromium >&2
+}
+
 # All ----------------------------------------------------------------------------------------------
 
 all_up() {
     up
     oidc_up
     stripe_up
+    chromium_install
 }
 
 all_down() {

@@ -46,6 +46,8 @@ changePassword      401    422   422   422     422     422     422   422     422
 changeRole          401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 checkIn             401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
 createCheckInList   401    404   404   403     201     404     201   404     201   401     401     403    201     403    403     404
+doorBundle          401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
+syncCheckIns        401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
 editCheckInList     401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 exitCheckIn         401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
 getCheckInList      401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
@@ -228,6 +230,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
             event
         }
         "createOrganizer" => json!({ "name": "Club" }),
+        "syncCheckIns" => json!({ "sentAt": "2027-01-15T08:00:00Z", "scans": [] }),
         "createCheckInList" => json!({ "name": "Backstage" }),
         "createPromoCode" => json!({ "rate": 100_000 }),
         "deleteAccount" => json!({ "password": wrong }),

@@ -330,6 +330,48 @@ async fn a_device_lets_in_and_does_nothing_else() {
     world.app.stop().await;
 }
 
+/// A device that is bound to one event opens its door, and knows of nothing else of the organizer; it is revoked at once.
+#[tokio::test]
+async fn a_device_of_one_event_is_a_stranger_elsewhere() {
+    let world = world(Engine::Sqlite).await;
+    let (event, booking, tickets) = doors(&world, 2).await;
+    let (elsewhere, _, others) = doors(&world, 1).await;
+    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
+    let keys = format!("/api/v1/organizers/{organizer}/api-keys");
+    let id = event.rsplit('/').next().unwrap();
+    let wish =
+        json!({ "name": "North", "scopes": ["check-ins:write"], "eventId": id, "expiresAt": "2027-01-15T08:14:00Z" });
+    let made = world.organizer.post(&keys, &wish).await.expect(201);
+    assert_eq!(made["eventId"], id);
+    let device = world.app.bearer(text(&made["secret"]));
+    assert_eq!(scan(&device, &event, text(&tickets[0]["code"]), "North").await["result"], "admitted");
+    device.get(&format!("{event}/check-ins/bundle")).await.expect(200);
+    let told = json!({ "sentAt": "2027-01-15T08:00:00Z", "scans": [] });
+    device.post(&format!("{event}/check-ins/sync"), &told).await.expect(200);
+    let shown = json!({ "code": others[0]["code"] });
+    device.post(&format!("{elsewhere}/check-ins"), &shown).await.problem(404, "not_found");
+    device.get(&format!("{elsewhere}/check-ins/bundle")).await.problem(404, "not_found");
+    device.get(&format!("/api/v1/organizers/{organizer}")).await.problem(404, "not_found");
+    device.get(&booking).await.problem(403, "forbidden");
+    // An event of somebody else, or of nobody.
+    for none in
+        [json!(uuid::Uuid::nil()), world.stranger.post("/api/v1/events", &gala(0, 1)).await.expect(201)["id"].clone()]
+    {
+        let wish = json!({ "name": "South", "scopes": ["check-ins:write"], "eventId": none });
+        world.organizer.post(&keys, &wish).await.problem(422, "validation_failed");
+    }
+    let one = format!("{keys}/{}", text(&made["id"]));
+    assert_eq!(world.organizer.delete(&one).await.status, 204);
+    device.post(&format!("{event}/check-ins"), &shown).await.problem(401, "unauthenticated");
+    // One that has expired.
+    let again = world.organizer.post(&keys, &wish).await.expect(201);
+    let device = world.app.bearer(text(&again["secret"]));
+    assert_eq!(scan(&device, &event, text(&tickets[1]["code"]), "North").await["result"], "admitted");
+    world.app.clock.step(TimeDelta::minutes(14));
+    device.post(&format!("{event}/check-ins"), &shown).await.problem(401, "unauthenticated");
+    world.app.stop().await;
+}
+
 /// Who shows too many codes that are none has to wait, and nobody else.
 #[tokio::test]
 async fn guesses_of_codes_are_limited() {

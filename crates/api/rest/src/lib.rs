@@ -21,6 +21,7 @@ mod check_in_lists;
 mod context;
 mod created;
 mod door;
+mod door_offline;
 mod erasures;
 mod events;
 mod export;
@@ -120,7 +121,8 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(promo_codes::routes())
         .merge(tickets::routes())
         .merge(check_in_lists::routes())
-        .merge(door::routes());
+        .merge(door::routes())
+        .merge(door_offline::routes());
     OpenApiRouter::with_openapi(openapi::blank())
         .nest("/api/v1", api)
         .merge(auth::root_routes())

@@ -108,7 +108,7 @@ impl Tickets {
     }
 
     /// What the code says, if a key of its event has signed it.
-    async fn verified(&self, code: &str) -> Result<Option<CodeClaims>, AppError> {
+    pub(super) async fn verified(&self, code: &str) -> Result<Option<CodeClaims>, AppError> {
         let Ok(code) = SignedCode::parse(code) else { return Ok(None) };
         let (event, number) = code.key();
         let Some(public_key) = self.public_key(event, number).await? else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! What the journals say of the door.
 
 use domain::Timestamp;
-use domain::admission::{CheckIn, CheckInList};
+use domain::admission::{CheckIn, CheckInList, Flag};
 use domain::catalog::Event;
 use serde::Serialize;
 use uuid::Uuid;
@@ -20,6 +20,11 @@ struct CheckInData<'a> {
     list_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flag: Option<&'static str>,
+    /// When it was made, where it was told later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanned_at: Option<Timestamp>,
 }
 
 /// The message and the audit line of an entry, or of what became of it; its sequence counts them.
@@ -28,6 +33,8 @@ pub(crate) fn of_check_in(event: &Event, check_in: &CheckIn, origin: &Origin, id
         ("goticket.ticket.admission_undone.v1", "ticket.admission_undone")
     } else if check_in.exited_at.is_some() {
         ("goticket.ticket.exited.v1", "ticket.exited")
+    } else if check_in.flag == Some(Flag::Conflict) {
+        ("goticket.ticket.admission_conflict.v1", "ticket.admission_conflict")
     } else {
         ("goticket.ticket.admitted.v1", "ticket.admitted")
     };
@@ -38,6 +45,8 @@ pub(crate) fn of_check_in(event: &Event, check_in: &CheckIn, origin: &Origin, id
         organizer_id: event.organizer.uuid(),
         list_id: check_in.list.uuid(),
         gate: check_in.gate.as_ref().map(domain::Text::as_str),
+        flag: check_in.flag.map(Flag::as_str),
+        scanned_at: check_in.synced.map(|_| check_in.at),
     };
     // A struct of ids and a text, whose serialisation cannot fail.
     let data = serde_json::to_string(&data).unwrap_or_default();

@@ -40,6 +40,11 @@ pub(super) struct EventKeys {
 }
 
 impl EventKeys {
+    /// The public keys by their numbers.
+    pub(super) fn public(&self) -> &[(u16, [u8; 32])] {
+        &self.public
+    }
+
     /// The code of the present issue of a ticket.
     pub(super) fn code(&self, ports: &TicketPorts, ticket: &Ticket, validity: Validity) -> Result<CodeText, AppError> {
         let claims = CodeClaims::of(ticket, self.number, validity);

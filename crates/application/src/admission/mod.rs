@@ -5,17 +5,21 @@
 //! of the event.
 
 mod door;
+mod door_log;
 mod journal;
 mod keys;
 mod lists;
+mod offline;
 mod ports;
 mod printing;
 mod snapshot;
 mod tickets;
 
 pub use door::Presented;
+pub use door_log::{DoorCursor, DoorNews, EntryNews, LastEntry, TicketNews};
 pub(crate) use journal::{of_check_in, of_check_in_list};
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
+pub use offline::{DoorBundle, NEWS_MAX, SCANS_MAX, SyncReport, ToldScan};
 pub use ports::AdmissionStore;
 pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};
 pub(crate) use snapshot::{read_scan, scan};

@@ -288,6 +288,7 @@ fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
         | Outcome::Scan(_)
         | Outcome::CheckIn(_)
         | Outcome::CheckInList(_)
+        | Outcome::Synced(_)
         | Outcome::Expired(_)
         | Outcome::Sale(_)
         | Outcome::PromoCode(_)

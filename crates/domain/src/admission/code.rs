@@ -41,6 +41,12 @@ impl Validity {
         Self { from: seconds(terms.start_at - DOORS_BEFORE), until: seconds(terms.end_at) }
     }
 
+    /// From when until when, in seconds since 1970: `[from, until)`.
+    #[must_use]
+    pub const fn bounds(self) -> (u64, u64) {
+        (self.from, self.until)
+    }
+
     /// Whether it lets in at this instant.
     #[must_use]
     pub fn holds(self, at: Timestamp) -> bool {

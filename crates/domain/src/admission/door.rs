@@ -158,7 +158,7 @@ impl CheckIn {
     }
 
     /// The entry after something became of it.
-    fn changed(&self, now: Timestamp) -> Self {
+    pub(super) fn changed(&self, now: Timestamp) -> Self {
         Self { sequence: self.sequence + 1, changed_at: now, ..self.clone() }
     }
 }
@@ -231,13 +231,13 @@ pub fn check_in(
 }
 
 /// The last entry on the list of those that count.
-fn last_on<'c>(list: &CheckInList, counting: &[&'c CheckIn]) -> Option<&'c CheckIn> {
+pub(super) fn last_on<'c>(list: &CheckInList, counting: &[&'c CheckIn]) -> Option<&'c CheckIn> {
     let here = counting.iter().copied().filter(|entry| entry.list == list.id && entry.counts());
     here.max_by_key(|entry| entry.turn)
 }
 
 /// Whether the event and the list let in at all.
-fn is_open(sale: &Sale, list: &CheckInList, at: Timestamp) -> bool {
+pub(super) fn is_open(sale: &Sale, list: &CheckInList, at: Timestamp) -> bool {
     let event = &sale.event;
     event.status != EventStatus::Cancelled && Validity::of(&event.terms).holds(at) && list.terms.holds(at)
 }
@@ -282,7 +282,7 @@ pub fn undo_check_in(sale: &Sale, check_in: &CheckIn, now: Timestamp) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::admission::ListTerms;
     use crate::admission::fixture::{at, draft, id};
@@ -291,7 +291,7 @@ mod tests {
     use crate::{BookingId, PoolId};
 
     /// It begins in a day and an hour, and ends an hour later.
-    fn sale() -> Sale {
+    pub(in super::super) fn sale() -> Sale {
         let new_type = NewTicketType {
             name: "Standing".into(),
             price: 0,
@@ -309,7 +309,7 @@ mod tests {
         Sale { event: sale.event.stepped(StatusChange::Publish, at(0)).unwrap().unwrap(), ..sale }
     }
 
-    fn ticket() -> Ticket {
+    pub(in super::super) fn ticket() -> Ticket {
         Ticket {
             id: TicketId::new(id(7)),
             booking: BookingId::new(id(8)),
@@ -329,7 +329,7 @@ mod tests {
         CheckInRequest { id, ticket, issue, list, gate, device_at: Some(at(5)) }
     }
 
-    fn on(terms: ListTerms) -> CheckInRequest {
+    pub(in super::super) fn on(terms: ListTerms) -> CheckInRequest {
         let list = CheckInList { terms, ..CheckInList::default_of(EventId::new(id(1))) };
         CheckInRequest { list: Arc::new(list), ..request(3) }
     }

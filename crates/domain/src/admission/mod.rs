@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what is a ticket, when is it issued, issued anew, passed on? | `ticket` |
 //! | who is let in, and why not? | `door` |
+//! | what becomes of scans that were made without a network? | `offline` |
 //! | which tickets enter where, when and how often? | `list` |
 //! | how does a code look, which texts are none? | `code`, `base45` |
 
@@ -16,6 +17,7 @@ mod door;
 #[cfg(test)]
 mod fixture;
 mod list;
+mod offline;
 mod ticket;
 
 pub use code::{CodeClaims, CodeText, NotACode, SignedCode, Validity};
@@ -23,4 +25,5 @@ pub use door::{
     CheckIn, CheckInRequest, Flag, Scan, ScanResult, ScannedTicket, Synced, check_in, exit_check_in, undo_check_in,
 };
 pub use list::{CheckInList, EntryRule, ListEdit, ListTerms};
+pub use offline::{OfflineScan, SKEW_WARNED, Sync, sync_check_in};
 pub use ticket::{Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, issue, revoke};

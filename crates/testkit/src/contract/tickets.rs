@@ -1,6 +1,6 @@
 //! [`AdmissionStore`], and the tickets that the desk writes.
 
-use application::admission::{AdmissionStore, StoredTicketKey};
+use application::admission::{AdmissionStore, DoorCursor, EntryNews, LastEntry, StoredTicketKey};
 use application::booking::{AttendeeChange, BookingReads, LaneChanges, LaneStore, LaneWait};
 use application::store::StoreError;
 use application::verify::Verifier;
@@ -316,4 +316,46 @@ pub async fn check_in_lists_are_kept(db: TestDatabase) {
     open.transaction.write(&gone).await.unwrap();
     open.transaction.commit().await.unwrap();
     assert_eq!(db.database.check_in_lists(sale.event.id).await.unwrap(), []);
+}
+
+/// What became of entries and tickets is told in portions: each once or again, none left out, all of an instant together.
+pub async fn door_news_come_in_portions(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let other = stored_concert(&db, None, None).await;
+    let (_, tickets) = sold(&db, &sale, 9).await;
+    let (_, elsewhere) = sold(&db, &other, 1).await;
+    let made = |sale: &Sale, ticket: &Ticket, seconds| CheckIn { changed_at: at(seconds), ..entry(sale, ticket, None) };
+    // Five at one instant, more than a portion holds, and four at others.
+    let times = [10, 20, 20, 20, 20, 20, 30, 40, 40];
+    let entries: Vec<CheckIn> = tickets.iter().zip(times).map(|(ticket, at)| made(&sale, ticket, at)).collect();
+    write(&db.database, &LaneChanges { new_check_ins: entries.clone(), ..changes(&sale) }).await.unwrap();
+    let foreign = vec![made(&other, &elsewhere[0], 20)];
+    write(&db.database, &LaneChanges { new_check_ins: foreign, ..changes(&other) }).await.unwrap();
+    for most in [1, 2, 3, 5, 100] {
+        let (mut cursor, mut seen, mut rounds) = (DoorCursor::default(), std::collections::BTreeMap::new(), 0);
+        loop {
+            let news = db.database.door_news(sale.event.id, cursor, most).await.unwrap();
+            seen.extend(news.entries.into_iter().map(|entry| (entry.ticket, entry.last.unwrap().at)));
+            assert!(news.more || news.cursor.entries == Some(at(40)) || news.cursor.entries > Some(at(40)));
+            cursor = news.cursor;
+            rounds += 1;
+            if !news.more {
+                break;
+            }
+            assert!(rounds < 20, "it goes on");
+        }
+        assert_eq!(seen.len(), 9, "portions of {most}");
+    }
+    // An entry that is superseded gives way to the one that counts now.
+    let beaten =
+        CheckIn { turn: None, flag: Some(Flag::Conflict), sequence: 2, changed_at: at(50), ..entries[0].clone() };
+    let counts = CheckIn { at: at(1), changed_at: at(50), ..entry(&sale, &tickets[0], Some("West")) };
+    let both = LaneChanges { check_ins: vec![beaten], new_check_ins: vec![counts.clone()], ..changes(&sale) };
+    write(&db.database, &both).await.unwrap();
+    let since = DoorCursor { tickets: None, entries: Some(at(45)) };
+    let news = db.database.door_news(sale.event.id, since, 100).await.unwrap();
+    let last = LastEntry { at: at(1), gate: counts.gate.clone(), is_out: false };
+    let standing = EntryNews { list: counts.list, ticket: counts.ticket, last: Some(last) };
+    assert_eq!((news.entries, news.cursor.entries, news.more), (vec![standing], Some(at(50)), false));
+    assert_eq!(news.tickets, [], "tickets that are as they were issued are no news");
 }

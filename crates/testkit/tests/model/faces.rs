@@ -116,7 +116,11 @@ impl<'a> Face<'a> {
         match app.desk.submit(EventId::new(self.event), command, Origin::system("test"), None).await {
             Ok(answer) => Answered::Done(match answer.value {
                 Outcome::Booking(booking) => Some(booking.id.uuid()),
-                Outcome::Ticket(..) | Outcome::Scan(_) | Outcome::CheckIn(_) | Outcome::CheckInList(_) => None,
+                Outcome::Ticket(..)
+                | Outcome::Scan(_)
+                | Outcome::CheckIn(_)
+                | Outcome::CheckInList(_)
+                | Outcome::Synced(_) => None,
                 Outcome::Payment(..) | Outcome::KnownPayment(_) => None,
                 Outcome::Refunds(..) | Outcome::KnownRefunds(_) => None,
                 Outcome::Expired(_) | Outcome::Sale(_) | Outcome::PromoCode(_) | Outcome::Deleted => None,

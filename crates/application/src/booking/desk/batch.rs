@@ -184,8 +184,10 @@ impl Inner {
         let entries: Vec<_> = submissions().filter_map(|submission| submission.command.check_in()).collect();
         if !tickets.is_empty() || !entries.is_empty() {
             for check_in in transaction.check_ins(&entries, &tickets).await? {
-                if let Some(work) = works.iter_mut().find(|work| work.key == check_in.event) {
-                    work.remember_check_in(check_in);
+                match works.iter_mut().find(|work| work.key == check_in.event) {
+                    Some(work) => work.remember_check_in(check_in),
+                    // Of another event: whoever names it here is told that it is none of his.
+                    None => works.iter_mut().for_each(|work| work.remember_check_in(check_in.clone())),
                 }
             }
         }
@@ -587,6 +589,8 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
             Outcome::CheckIn(entry) if entry.undone_at.is_none() => "exited",
             Outcome::CheckIn(_) => "undone",
             Outcome::CheckInList(_) => "check_in_list",
+            Outcome::Synced(Ok(entry)) => entry.flag.map_or("synced", domain::admission::Flag::as_str),
+            Outcome::Synced(Err(result)) => result.as_str(),
             Outcome::Payment(payment, _) => payment.status.as_str(),
             Outcome::Refunds(..) => "refunded",
             Outcome::KnownPayment(_) | Outcome::KnownRefunds(_) => "replayed",

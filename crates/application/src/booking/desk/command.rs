@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::admission::{CheckIn, CheckInList, CheckInRequest, ListEdit, Scan, Ticket, TicketChange};
+use domain::admission::{
+    CheckIn, CheckInList, CheckInRequest, ListEdit, OfflineScan, Scan, ScanResult, Ticket, TicketChange,
+};
 use domain::booking::{Booking, Canceller, HoldRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest};
 use domain::payment::{ChargeReport, DisputeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
 use domain::{BookingId, CheckInId, CheckInListId, PaymentId, PromoCodeId, RefundId, Text, TicketId};
@@ -95,6 +97,8 @@ pub enum Command {
     /// Let in with a ticket. At the door of an event its sale is over or quiet, so that both share a lane, and so does
     /// whatever may take the ticket away meanwhile.
     CheckIn(Box<CheckInRequest>),
+    /// Take over a scan that let in without a network.
+    SyncCheckIn(Box<OfflineScan>),
     /// An entry that counts no more.
     UndoCheckIn(CheckInId),
     /// Who had entered goes out again.
@@ -166,6 +170,7 @@ impl Command {
             | Self::Renew(id) => Some(*id),
             Self::Hold(_)
             | Self::CheckIn(_)
+            | Self::SyncCheckIn(_)
             | Self::UndoCheckIn(_)
             | Self::ExitCheckIn { .. }
             | Self::AddCheckInList { .. }
@@ -215,6 +220,7 @@ impl Command {
         match self {
             Self::ChangeTicket { ticket, .. } => Some(*ticket),
             Self::CheckIn(request) => Some(request.ticket),
+            Self::SyncCheckIn(scan) => Some(scan.ticket),
             _ => None,
         }
     }
@@ -223,6 +229,7 @@ impl Command {
     pub(super) const fn check_in(&self) -> Option<CheckInId> {
         match self {
             Self::UndoCheckIn(id) | Self::ExitCheckIn { id, .. } => Some(*id),
+            Self::SyncCheckIn(scan) => Some(scan.id),
             _ => None,
         }
     }
@@ -273,6 +280,8 @@ pub enum Outcome {
     Scan(Box<Scan>),
     /// The entry as it is now.
     CheckIn(Box<CheckIn>),
+    /// What became of a scan that was made without a network: its entry, or why there is none.
+    Synced(Result<Box<CheckIn>, ScanResult>),
     /// The check-in list as it is now.
     CheckInList(Box<CheckInList>),
     /// The payment as it is now, and its booking.

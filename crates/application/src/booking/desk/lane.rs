@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::admission::{
-    CheckIn, CheckInList, CheckInRequest, Issue, ListEdit, ScanResult, Ticket, TicketChange, TicketStatus,
-    change_ticket, check_in, exit_check_in, issue, revoke, undo_check_in,
+    CheckIn, CheckInList, CheckInRequest, Issue, ListEdit, OfflineScan, ScanResult, Ticket, TicketChange, TicketStatus,
+    change_ticket, check_in, exit_check_in, issue, revoke, sync_check_in, undo_check_in,
 };
 use domain::booking::{
     Attendee, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord, Refusal,
@@ -198,6 +198,7 @@ impl LaneWork {
                 self.change_ticket(*booking, *ticket, change, origin, rules)
             }
             Command::CheckIn(request) => Ok(self.check_in(request, origin, rules)),
+            Command::SyncCheckIn(scan) => Ok(self.sync_check_in(scan, origin, rules)),
             Command::UndoCheckIn(id) => self.change_check_in(*id, origin, rules, undo_check_in),
             Command::ExitCheckIn { id, list } => {
                 self.change_check_in(*id, origin, rules, |sale, entry, now| exit_check_in(sale, list, entry, now))
@@ -246,6 +247,7 @@ impl LaneWork {
                 Outcome::Ticket(..)
                 | Outcome::CheckIn(_)
                 | Outcome::CheckInList(_)
+                | Outcome::Synced(_)
                 | Outcome::KnownPayment(_)
                 | Outcome::KnownRefunds(_)
                 | Outcome::Expired(_)
@@ -451,6 +453,27 @@ impl LaneWork {
             self.remember_check_in(entry.clone());
         }
         Outcome::Scan(Box::new(scan))
+    }
+
+    fn sync_check_in(&mut self, scan: &OfflineScan, origin: &Origin, rules: &Rules<'_>) -> Outcome {
+        let ticket = self.tickets.get(&scan.ticket);
+        let known = self.check_ins.get(&scan.id);
+        let synced = sync_check_in(&self.sale, ticket, &self.counting(scan.ticket), known, scan, self.now);
+        let synced = match synced {
+            Ok(synced) => synced,
+            Err(result) => return Outcome::Synced(Err(result)),
+        };
+        if let Some(beaten) = synced.superseded {
+            self.journal_check_in(&beaten, origin, rules);
+            self.changed_check_ins.insert(beaten.id);
+            self.check_ins.insert(beaten.id, beaten);
+        }
+        if synced.is_new {
+            self.journal_check_in(&synced.entry, origin, rules);
+            self.new_check_ins.push(synced.entry.id);
+            self.remember_check_in(synced.entry.clone());
+        }
+        Outcome::Synced(Ok(Box::new(synced.entry)))
     }
 
     fn change_check_in(
