@@ -12,6 +12,7 @@ use crate::scenario::cancel_event::CancelEvent;
 use crate::scenario::checkout::Checkout;
 use crate::scenario::crash::Crash;
 use crate::scenario::credential_stuffing::CredentialStuffing;
+use crate::scenario::door::Door;
 use crate::scenario::hot_event::HotEvent;
 use crate::scenario::idle::Idle;
 use crate::scenario::lists::Lists;
@@ -20,8 +21,8 @@ use crate::scenario::overload::Overload;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
 use crate::scenario::{
-    browse, cancel_event, checkout, crash, credential_stuffing, hot_event, idle, lists, login_storm, overload, race,
-    sold_out,
+    browse, cancel_event, checkout, crash, credential_stuffing, door, hot_event, idle, lists, login_storm, overload,
+    race, sold_out,
 };
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
@@ -89,6 +90,7 @@ pub(crate) enum Command {
     Browse(Browse),
     Checkout(Checkout),
     CancelEvent(CancelEvent),
+    Door(Door),
     Overload(Overload),
     Lists(Lists),
     Crash(Crash),
@@ -160,6 +162,7 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::Browse(options) => Box::pin(browse::run(bench, &common.ground()?, options)).await,
         Command::Checkout(options) => Box::pin(checkout::run(bench, &common.ground()?, options)).await,
         Command::CancelEvent(options) => Box::pin(cancel_event::run(bench, &common.ground()?, options)).await,
+        Command::Door(options) => Box::pin(door::run(bench, &common.ground()?, options)).await,
         Command::Overload(options) => Box::pin(overload::run(bench, &common.ground()?, options)).await,
         Command::Lists(options) => Box::pin(lists::run(bench, &common.ground()?, options)).await,
         Command::Crash(options) => Box::pin(crash::run(bench, &common.ground()?, options)).await,
