@@ -118,6 +118,7 @@ on_both_engines! {
         payments_are_read_as_they_were_written,
         one_payment_is_open_and_a_message_is_seen_once,
         what_is_being_paid_does_not_lapse,
+        messages_of_providers_are_forgotten,
         cases_are_found,
         wrong_money_is_found,
         old_bookings_get_their_payments,

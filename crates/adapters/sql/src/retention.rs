@@ -1,4 +1,4 @@
-//! What goes when its time is over: attendees, messages, ended API keys.
+//! What goes when its time is over: attendees, messages, ended API keys, what is known of messages of providers.
 
 use application::privacy::{PastEvent, Retained};
 use application::store::StoreError;
@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::entity::{api_key, booking, booking_attendee, event, outbox, outbox_pruning};
+use crate::entity::{api_key, booking, booking_attendee, event, outbox, outbox_pruning, provider_event};
 use crate::error::orm;
 use crate::lane::among;
 use crate::mapping::{instant, micros};
@@ -109,6 +109,32 @@ impl Retained for Database {
         let delete = outbox::Entity::delete_many().filter(among(&transaction, outbox::Column::Id, &ids));
         let rows = delete.exec(&transaction).await.map_err(orm)?.rows_affected;
         transaction.commit().await?;
+        Ok(rows)
+    }
+
+    async fn prune_provider_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        // By an index on the time: most rows are young.
+        let old = provider_event::Entity::find()
+            .filter(provider_event::Column::SeenAt.lt(micros(before)))
+            .order_by_asc(provider_event::Column::SeenAt)
+            .limit(u64::from(limit))
+            .all(self.reads())
+            .await
+            .map_err(orm)?;
+        let Some(first) = old.first() else { return Ok(0) };
+        // A statement for each provider: there is one, or two.
+        let transaction = self.begin_unit().await?;
+        let mut rows = 0;
+        let providers: std::collections::BTreeSet<&str> = old.iter().map(|row| row.provider.as_str()).collect();
+        for provider in providers {
+            let events = old.iter().filter(|row| row.provider == provider).map(|row| row.event.as_str());
+            let delete = provider_event::Entity::delete_many()
+                .filter(provider_event::Column::Provider.eq(provider))
+                .filter(provider_event::Column::Event.is_in(events));
+            rows += delete.exec(&transaction).await.map_err(orm)?.rows_affected;
+        }
+        transaction.commit().await?;
+        tracing::debug!(oldest = first.seen_at, "Forgot {rows} messages of payment providers that were taken long ago");
         Ok(rows)
     }
 

@@ -27,17 +27,19 @@ pub struct KeptFor {
     pub api_keys: TimeDelta,
     /// Messages of the outbox.
     pub outbox: TimeDelta,
+    /// Which messages of payment providers had their effect.
+    pub provider_events: TimeDelta,
 }
 
 impl Default for KeptFor {
     fn default() -> Self {
         let days = TimeDelta::days;
-        Self { undelivered: days(30), api_keys: days(366), outbox: days(1_827) }
+        Self { undelivered: days(30), api_keys: days(366), outbox: days(1_827), provider_events: days(90) }
     }
 }
 
-/// Deletes lapsed idempotency keys, dead sessions, mails that were given up long ago, ended API keys and messages of
-/// long ago, every minute.
+/// Deletes lapsed idempotency keys, dead sessions, mails that were given up long ago, ended API keys, messages of long ago,
+/// and the note of which messages of payment providers were taken, every minute.
 pub struct Housekeeping {
     /// Where the keys are.
     pub jobs: Arc<dyn JobStore>,
@@ -73,6 +75,12 @@ impl JobHandler for Housekeeping {
         for _ in 0..CHUNKS_MAX {
             let pruned = self.retained.prune_outbox(self.clock.now() - self.kept_for.outbox, CHUNK).await?;
             if pruned < u64::from(CHUNK) {
+                break;
+            }
+        }
+        for _ in 0..CHUNKS_MAX {
+            let before = self.clock.now() - self.kept_for.provider_events;
+            if self.retained.prune_provider_events(before, CHUNK).await? < u64::from(CHUNK) {
                 break;
             }
         }

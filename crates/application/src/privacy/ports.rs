@@ -92,6 +92,10 @@ pub trait Retained: Send + Sync {
     /// what is older may be missing; says how many.
     async fn prune_outbox(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
+    /// Forgets which messages of payment providers had their effect before `before`, at most `limit`; says how many. Whoever
+    /// sends one of them again finds the payment as it is.
+    async fn prune_provider_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
     /// Deletes API keys that were revoked or expired before `before`, at most `limit`; says how many.
     async fn purge_ended_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

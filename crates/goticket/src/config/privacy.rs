@@ -28,6 +28,8 @@ pub struct Retention {
     pub undelivered: HumanDuration,
     /// Messages of the outbox.
     pub outbox: HumanDuration,
+    /// Which messages of payment providers had their effect.
+    pub provider_events: HumanDuration,
 }
 
 const fn days(days: u64) -> HumanDuration {
@@ -36,13 +38,20 @@ const fn days(days: u64) -> HumanDuration {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { audit: days(366), attendees: days(366), api_keys: days(366), undelivered: days(30), outbox: days(1_827) }
+        Self {
+            audit: days(366),
+            attendees: days(366),
+            api_keys: days(366),
+            undelivered: days(30),
+            outbox: days(1_827),
+            provider_events: days(90),
+        }
     }
 }
 
 impl Privacy {
     pub(super) fn validate(&self) -> Result<(), Wrong> {
-        let Retention { audit, attendees, api_keys, undelivered, outbox } = &self.retention;
+        let Retention { audit, attendees, api_keys, undelivered, outbox, provider_events } = &self.retention;
         for (name, time, least) in [
             ("privacy.retention.audit", audit, 1),
             ("privacy.retention.attendees", attendees, 1),
@@ -50,6 +59,8 @@ impl Privacy {
             ("privacy.retention.undelivered", undelivered, 1),
             // Whoever reads it must have had the time to.
             ("privacy.retention.outbox", outbox, 366),
+            // Providers send a message again for days.
+            ("privacy.retention.provider_events", provider_events, 30),
         ] {
             check_range(name, time, days(least)..=days(3_660))?;
         }
@@ -59,7 +70,12 @@ impl Privacy {
     /// What housekeeping goes by.
     #[must_use]
     pub fn kept_for(&self) -> KeptFor {
-        let Retention { api_keys, undelivered, outbox, .. } = &self.retention;
-        KeptFor { api_keys: api_keys.delta(), undelivered: undelivered.delta(), outbox: outbox.delta() }
+        let Retention { api_keys, undelivered, outbox, provider_events, .. } = &self.retention;
+        KeptFor {
+            api_keys: api_keys.delta(),
+            undelivered: undelivered.delta(),
+            outbox: outbox.delta(),
+            provider_events: provider_events.delta(),
+        }
     }
 }

@@ -4,6 +4,7 @@ use application::booking::{BookingChange, LaneChanges, LaneStore, LaneWait, Prov
 use application::payment::{PaymentStore, ProviderEventKey};
 use application::store::StoreError;
 use application::verify::Verifier;
+use chrono::TimeDelta;
 use domain::booking::{Booking, BookingStatus, Sale};
 use domain::payment::{
     Books, ChargeOutcome, ChargeReport, Payment, PaymentStatus, Refund, RefundOutcome, RefundReason, RefundRequest,
@@ -149,6 +150,29 @@ pub async fn one_payment_is_open_and_a_message_is_seen_once(db: TestDatabase) {
     assert_eq!(open.transaction.provider_events(&asked).await.unwrap(), asked[..1]);
     open.transaction.commit().await.unwrap();
     assert_eq!(db.database.payments_of(held.id).await.unwrap().len(), 1);
+}
+
+/// Which messages of providers were taken is forgotten when its time is over, the oldest first.
+pub async fn messages_of_providers_are_forgotten(db: TestDatabase) {
+    use application::privacy::Retained;
+    let sale = stored_concert(&db, None, None).await;
+    let key = |n: i64| {
+        let provider = if n == 1 { "stripe" } else { "sandbox" };
+        ProviderEventKey { provider: provider.to_owned(), event: format!("evt_{n}") }
+    };
+    let seen = |n: i64| ProviderEventRow { key: key(n), at: now() + TimeDelta::days(n) };
+    let provider_events = (0..5).map(seen).collect();
+    let changes = LaneChanges { lanes: vec![mark(&sale)], provider_events, ..LaneChanges::default() };
+    write(&db.database, &changes).await.unwrap();
+    assert_eq!(db.database.prune_provider_events(now(), 100).await.unwrap(), 0, "nothing is older");
+    let before = now() + TimeDelta::days(3);
+    assert_eq!(db.database.prune_provider_events(before, 2).await.unwrap(), 2, "at most so many");
+    assert_eq!(db.database.prune_provider_events(before, 100).await.unwrap(), 1);
+    assert_eq!(db.database.prune_provider_events(before, 100).await.unwrap(), 0);
+    let mut open = db.database.begin_lanes(&[sale.event.id], LaneWait::Queue).await.unwrap();
+    let left = open.transaction.provider_events(&[key(0), key(1), key(2), key(3), key(4)]).await.unwrap();
+    assert_eq!(left, [key(3), key(4)]);
+    open.transaction.commit().await.unwrap();
 }
 
 /// A hold does not lapse while somebody pays for it, and does when he does not any more.
@@ -305,7 +329,7 @@ pub async fn old_bookings_get_their_payments(db: TestDatabase) {
     for table in ["payments", "refunds", "ledger_entries", "provider_events"] {
         db.tamper(&format!("DROP TABLE {table}")).await;
     }
-    for later in ["m20261122_000022_payments", "m20261122_000027_disputes"] {
+    for later in ["m20261122_000022_payments", "m20261122_000027_disputes", "m20261122_000028_provider_events"] {
         db.tamper(&format!("DELETE FROM seaql_migrations WHERE version = '{later}'")).await;
     }
     db.database.migrate().await.unwrap();

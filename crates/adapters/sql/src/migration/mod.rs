@@ -20,6 +20,7 @@ mod m20261122_000022_payments;
 mod m20261122_000025_pricing;
 mod m20261122_000026_promo_codes;
 mod m20261122_000027_disputes;
+mod m20261122_000028_provider_events;
 mod m20261122_000029_check_in_lists;
 mod m20261122_000030_keys_of_events;
 
@@ -45,6 +46,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000025_pricing", steps: m20261122_000025_pricing::STEPS },
     Migration { name: "m20261122_000026_promo_codes", steps: m20261122_000026_promo_codes::STEPS },
     Migration { name: "m20261122_000027_disputes", steps: m20261122_000027_disputes::STEPS },
+    Migration { name: "m20261122_000028_provider_events", steps: m20261122_000028_provider_events::STEPS },
     Migration { name: "m20261122_000029_check_in_lists", steps: m20261122_000029_check_in_lists::STEPS },
     Migration { name: "m20261122_000030_keys_of_events", steps: m20261122_000030_keys_of_events::STEPS },
 ];
