@@ -677,7 +677,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         3 => Just(Action::Hold),
         4 => booking().prop_map(Action::Start),
-        6 => (booking(), 0_usize..4, said).prop_map(|(n, at, said)| Action::Report(n, at, said)),
+        12 => (booking(), 0_usize..4, said).prop_map(|(n, at, said)| Action::Report(n, at, said)),
         1 => booking().prop_map(Action::Cancel),
         1 => booking().prop_map(Action::Confirm),
         2 => Just(Action::Expire),
@@ -686,7 +686,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(n, amount, cancels)| Action::Refund(n, amount, cancels)),
         1 => prop::bool::weighted(0.2).prop_map(|really| if really { Action::CancelEvent } else { Action::Expire }),
         1 => booking().prop_map(Action::CancelWithEvent),
-        3 => (booking(), 0_usize..2, 0_u8..2, dispute_said, 1_i64..200)
+        12 => (0_usize..2, 0_usize..2, 0_u8..2, dispute_said, 1_i64..200)
             .prop_map(|(n, at, name, said, minor)| Action::Dispute(n, at, name, said, minor)),
         3 => (booking(), 0_usize..4, refund_said).prop_map(|(n, at, said)| Action::RefundReport(n, at, said)),
     ]
