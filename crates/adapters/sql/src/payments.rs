@@ -1,5 +1,7 @@
 //! Payments and refunds outside of the desk.
 
+use std::collections::HashMap;
+
 use application::payment::{EventFigures, PaymentStore};
 use application::store::StoreError;
 use async_trait::async_trait;
@@ -7,10 +9,11 @@ use domain::payment::{Payment, Refund};
 use domain::{BookingId, EventId, OrganizerId, PaymentId, RefundId, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::entity::{payment, refund};
-use crate::error::orm;
+use crate::error::{bad_row, orm};
 use crate::lane::{payments, refunds};
 use crate::mapping::{self, micros};
 
@@ -59,13 +62,21 @@ impl PaymentStore for Database {
         rows.into_iter().map(mapping::payment).collect()
     }
 
-    async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<Refund>, StoreError> {
+    async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<(Refund, Payment)>, StoreError> {
         let mut open = refund::Entity::find().filter(Expr::cust(OPEN));
         if let Some(after) = after {
             open = open.filter(refund::Column::Id.gt(after.uuid()));
         }
         let rows = open.order_by_asc(refund::Column::Id).limit(rows).all(self.reads()).await.map_err(orm)?;
-        rows.into_iter().map(mapping::refund).collect()
+        let ids = rows.iter().map(|row| row.payment_id);
+        let payments = payment::Entity::find().filter(payment::Column::Id.is_in(ids)).all(self.reads()).await;
+        let payments: HashMap<Uuid, payment::Model> =
+            payments.map_err(orm)?.into_iter().map(|row| (row.id, row)).collect();
+        let whole = |row: refund::Model| {
+            let of = payments.get(&row.payment_id).cloned().ok_or_else(|| bad_row("payment of a refund", row.id))?;
+            Ok((mapping::refund(row)?, mapping::payment(of)?))
+        };
+        rows.into_iter().map(whole).collect()
     }
 
     async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError> {

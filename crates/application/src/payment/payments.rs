@@ -201,6 +201,9 @@ impl Payments {
         event: Option<ProviderEventKey>,
         origin: Origin,
     ) -> Result<Payment, AppError> {
+        if !payment.is_news(&report.outcome) {
+            return Ok(payment.clone());
+        }
         let (booking, report) = (payment.booking, Box::new(report));
         let command = Command::ApplyReport { booking, payment: payment.id, report, event };
         match self.ports.desk.submit(payment.event, command, origin, None).await?.value {
@@ -236,6 +239,9 @@ impl Payments {
         event: Option<ProviderEventKey>,
         origin: Origin,
     ) -> Result<(), AppError> {
+        if !refund.is_news(&outcome) {
+            return Ok(());
+        }
         let command = Command::ApplyRefundReport { booking: refund.booking, refund: refund.id, outcome, event };
         self.ports.desk.submit(refund.event, command, origin, None).await.map(drop)
     }

@@ -39,8 +39,8 @@ pub trait PaymentStore: Send + Sync {
         rows: u64,
     ) -> Result<Vec<Payment>, StoreError>;
 
-    /// Refunds that are to be sent or on their way, in the order of their ids, behind `after`.
-    async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<Refund>, StoreError>;
+    /// Refunds that are to be sent or on their way, each with its payment, in the order of their ids, behind `after`.
+    async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<(Refund, Payment)>, StoreError>;
 
     /// What is booked in an event, and what was paid for it. It reads all bookings of the event.
     async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError>;

@@ -128,6 +128,20 @@ fn done_moves(payment: &Payment, minor: i64) -> [(Account, i64); 2] {
     [(Account::RefundsPayable, minor), (cash(payment), -minor)]
 }
 
+impl Refund {
+    /// Whether the outcome tells something new. What is none now is none later, so that a copy that is not the newest may
+    /// be asked.
+    #[must_use]
+    pub const fn is_news(&self, outcome: &RefundOutcome) -> bool {
+        use RefundStatus::{Done, Failed, InTransit, Requested};
+        match (self.status, outcome) {
+            (Done, _) | (InTransit | Failed, RefundOutcome::InTransit) | (Failed, RefundOutcome::Failed(_)) => false,
+            (Requested, _) | (InTransit, RefundOutcome::Done | RefundOutcome::Failed(_)) => true,
+            (Failed, RefundOutcome::Done) => true,
+        }
+    }
+}
+
 /// Takes note of what a provider says of a refund. `None`, where that is known.
 ///
 /// What failed is an open case: the money is there and belongs nowhere. A provider that has sent it after all has the last
@@ -143,39 +157,39 @@ pub fn apply_refund_report(
     outcome: &RefundOutcome,
     fresh: &mut dyn FreshIds,
 ) -> Result<Option<Settlement>, Refusal> {
-    use RefundStatus::{Done, Failed, InTransit, Requested};
     let missing = Refusal::NotFound("refund");
     let found = refunds.iter().find(|known| known.id == refund).ok_or(missing.clone())?;
+    if !found.is_news(outcome) {
+        return Ok(None);
+    }
     let payment = books.payments.iter().find(|known| known.id == found.payment).ok_or(missing)?;
     let (now, minor) = (books.now, found.amount.minor);
     let mut settled = Settlement::default();
-    let (changed, fact) = match (found.status, outcome) {
-        (Done, _) | (InTransit | Failed, RefundOutcome::InTransit) | (Failed, RefundOutcome::Failed(_)) => {
-            return Ok(None);
-        }
-        (Requested, RefundOutcome::InTransit) => (found.at(InTransit, now), FactKind::RefundInTransit(refund)),
-        (Requested | InTransit, RefundOutcome::Done) => {
-            settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(payment, minor), now));
-            (found.at(Done, now), FactKind::RefundDone(refund, found.amount))
-        }
-        (Requested | InTransit, RefundOutcome::Failed(word)) => {
+    let had_failed = found.status == RefundStatus::Failed;
+    let (changed, fact) = match outcome {
+        RefundOutcome::InTransit => (found.at(RefundStatus::InTransit, now), FactKind::RefundInTransit(refund)),
+        RefundOutcome::Failed(word) => {
             let moves = [(Account::RefundsPayable, minor), (Account::OpenCases, -minor)];
             settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
             let after = payment.at(payment.status, now);
             settled.payments.push(Payment { refunded: payment.refunded - minor, ..after });
-            let failed = Refund { failure: Some(word.clone()), ..found.at(Failed, now) };
+            let failed = Refund { failure: Some(word.clone()), ..found.at(RefundStatus::Failed, now) };
             (failed, FactKind::RefundFailed(refund, found.amount))
         }
-        (Failed, RefundOutcome::Done) if payment.unsettled() < minor => {
+        RefundOutcome::Done if had_failed && payment.unsettled() < minor => {
             return Err(Refusal::state("the refund had failed, and its money was refunded anew"));
         }
-        (Failed, RefundOutcome::Done) => {
+        RefundOutcome::Done if had_failed => {
             let moves = [(Account::OpenCases, minor), (cash(payment), -minor)];
             settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
             let after = payment.at(payment.status, now);
             settled.payments.push(Payment { refunded: payment.refunded + minor, ..after });
-            let done = Refund { failure: None, ..found.at(Done, now) };
+            let done = Refund { failure: None, ..found.at(RefundStatus::Done, now) };
             (done, FactKind::RefundDone(refund, found.amount))
+        }
+        RefundOutcome::Done => {
+            settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(payment, minor), now));
+            (found.at(RefundStatus::Done, now), FactKind::RefundDone(refund, found.amount))
         }
     };
     settled.steps.push(books.booking.told(fact, now));

@@ -49,6 +49,20 @@ fn is_to_come(sale: &Sale, now: Timestamp) -> bool {
     !matches!(sale.event.status_at(now), EventStatus::Cancelled | EventStatus::Ended | EventStatus::Archived)
 }
 
+impl Payment {
+    /// Whether the report tells something new. What is none now is none later, so that a copy that is not the newest may
+    /// be asked: whoever learns twice what everybody knows keeps no lane waiting.
+    #[must_use]
+    pub const fn is_news(&self, outcome: &ChargeOutcome) -> bool {
+        use PaymentStatus::{Cancelled, Created, Failed, Processing, Succeeded};
+        match (self.status, outcome) {
+            (Succeeded, _) | (Processing | Failed | Cancelled, ChargeOutcome::Processing) => false,
+            (Failed | Cancelled, ChargeOutcome::Failed(_) | ChargeOutcome::Cancelled) => false,
+            (Created | Processing, _) | (Failed | Cancelled, ChargeOutcome::Succeeded(_)) => true,
+        }
+    }
+}
+
 /// Takes note of what a provider says. `None`, where that is known or comes too late to matter: a second success is
 /// silent, and so is a failure after a success. A late success is real money, whatever the payment was before.
 ///
@@ -61,22 +75,22 @@ pub fn apply_report(
     report: &ChargeReport,
     fresh: &mut dyn FreshIds,
 ) -> Result<Option<Settlement>, Refusal> {
-    use PaymentStatus::{Cancelled, Created, Failed, Processing, Succeeded};
     let found = books.payments.iter().find(|known| known.id == payment).ok_or(Refusal::NotFound("payment"))?;
+    if !found.is_news(&report.outcome) {
+        return Ok(None);
+    }
     let now = books.now;
     let reference = report.reference.clone().or_else(|| found.reference.clone());
     let at = |status| Payment { reference: reference.clone(), ..found.at(status, now) };
-    let (changed, fact) = match (found.status, &report.outcome) {
-        (Succeeded, _) | (Processing | Failed | Cancelled, ChargeOutcome::Processing) => return Ok(None),
-        (Failed | Cancelled, ChargeOutcome::Failed(_) | ChargeOutcome::Cancelled) => return Ok(None),
-        (_, ChargeOutcome::Succeeded(captured)) => {
-            return captured_now(books, at(Succeeded), *captured, fresh).map(Some);
+    let (changed, fact) = match &report.outcome {
+        ChargeOutcome::Succeeded(captured) => {
+            return captured_now(books, at(PaymentStatus::Succeeded), *captured, fresh).map(Some);
         }
-        (Created, ChargeOutcome::Processing) => (at(Processing), FactKind::PaymentProcessing(payment)),
-        (Created | Processing, ChargeOutcome::Failed(word)) => {
-            (Payment { failure: Some(word.clone()), ..at(Failed) }, FactKind::PaymentFailed(payment))
+        ChargeOutcome::Processing => (at(PaymentStatus::Processing), FactKind::PaymentProcessing(payment)),
+        ChargeOutcome::Failed(word) => {
+            (Payment { failure: Some(word.clone()), ..at(PaymentStatus::Failed) }, FactKind::PaymentFailed(payment))
         }
-        (Created | Processing, ChargeOutcome::Cancelled) => (at(Cancelled), FactKind::PaymentCancelled(payment)),
+        ChargeOutcome::Cancelled => (at(PaymentStatus::Cancelled), FactKind::PaymentCancelled(payment)),
     };
     let steps = vec![books.booking.told(fact, now)];
     Ok(Some(Settlement { payments: vec![changed], steps, ..Settlement::default() }))

@@ -631,6 +631,38 @@ fn what_costs_nothing_has_no_payment() {
     assert!(matches!(start_payment(&books, &start), Err(Refusal::InvalidState(_))));
 }
 
+/// Who asks with an old copy is never told that there is nothing new where there is.
+#[test]
+fn what_is_no_news_stays_none() {
+    use PaymentStatus::{Cancelled, Created, Failed, Processing, Succeeded};
+    use RefundStatus::{Done, InTransit, Requested};
+    let mut shop = Shop::new(1);
+    let n = shop.hold().unwrap();
+    shop.start(n).unwrap();
+    let outcomes = [ChargeOutcome::Processing, shop.paid(PRICE), declined(), ChargeOutcome::Cancelled];
+    let is_news = |status, outcome| Payment { status, ..shop.bought[n].payments[0].clone() }.is_news(outcome);
+    let open = [Created, Processing]
+        .into_iter()
+        .flat_map(|from| [Processing, Succeeded, Failed, Cancelled].map(|to| (from, to)));
+    for (from, to) in open.chain([(Failed, Succeeded), (Cancelled, Succeeded)]) {
+        for outcome in &outcomes {
+            assert!(is_news(from, outcome) || !is_news(to, outcome), "{from:?} to {to:?}: {outcome:?}");
+        }
+    }
+    let payment = shop.bought[n].payments[0].id;
+    shop.succeed(n, payment, PRICE);
+    shop.refund(n, None, true).unwrap();
+    let word = Text::trusted("no".to_owned());
+    let outcomes = [RefundOutcome::InTransit, RefundOutcome::Done, RefundOutcome::Failed(word)];
+    let is_news = |status, outcome| Refund { status, ..shop.bought[n].refunds[0].clone() }.is_news(outcome);
+    let steps = [(Requested, InTransit), (Requested, Done), (InTransit, Done), (RefundStatus::Failed, Done)];
+    for (from, to) in steps.into_iter().chain([Requested, InTransit].map(|from| (from, RefundStatus::Failed))) {
+        for outcome in &outcomes {
+            assert!(is_news(from, outcome) || !is_news(to, outcome), "{from:?} to {to:?}: {outcome:?}");
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Action {
     Hold,
