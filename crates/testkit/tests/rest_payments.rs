@@ -394,7 +394,13 @@ async fn a_dispute_before_its_success_waits() {
     let (booking, _) = till.held(2_500, 5).await;
     let payment = id(&till.pay(&booking, "card_slow").await.expect(201));
     assert!(till.sandbox.settle(payment, &Settlement::Captured(None)));
-    // Of that nobody has heard.
+    // Of that nobody has heard, nor will: it is lost before the sandbox behaves again.
+    let lost = async {
+        while !till.sandbox.is_quiet() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), lost).await.expect("the message is lost in time");
     till.sandbox.behave(Behaviour::default());
     dispute(&till, payment, "opened").await;
     let store = &till.world.app.database.database;

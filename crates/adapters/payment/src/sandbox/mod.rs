@@ -169,6 +169,12 @@ impl Sandbox {
         self.shared.change(|bank, turn| bank.settle(payment.uuid(), how, turn)).is_ok()
     }
 
+    /// Whether no message is on its way or to be sent: each has arrived, was lost or was given up.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.shared.read(|bank| bank.undelivered_from(0).next().is_none())
+    }
+
     /// Ends it. What it has not sent a journal keeps.
     pub async fn stop(self) {
         self.end.cancel();
