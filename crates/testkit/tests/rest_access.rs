@@ -69,6 +69,8 @@ fn body(operation: &str) -> Value {
         "login" => json!({ "email": "nobody@example.com", "password": "wrong password" }),
         "loginWithCode" | "webLoginWithCode" => json!({ "challenge": "x", "code": "000000" }),
         "checkIn" => json!({ "code": "GT1:" }),
+        "createCheckInList" => json!({ "name": "Hall" }),
+        "syncCheckIns" => json!({ "sentAt": "2027-01-15T08:00:00Z", "scans": [] }),
         "startPayment" => json!({ "method": "none" }),
         "eraseGuest" => json!({ "email": "nobody@example.com" }),
         "transferTicket" => json!({ "name": "Ben" }),
@@ -100,6 +102,7 @@ async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
         ("identityId", Uuid::nil().to_string()),
         ("ticketId", Uuid::nil().to_string()),
         ("checkInId", Uuid::nil().to_string()),
+        ("checkInListId", Uuid::nil().to_string()),
         ("promoCodeId", Uuid::nil().to_string()),
         ("eventId", event),
     ])
