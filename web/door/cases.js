@@ -47,6 +47,12 @@ export function cases(fixture) {
     await opened.update(fixture.bundle);
     return opened;
   };
+  // What a program does that is loaded again: it has nothing but what was kept, and no network.
+  const reloaded = async (kept, options = {}) => {
+    const opened = await Door.open({ now, ...options });
+    await opened.restore(JSON.parse(JSON.stringify(kept)));
+    return opened;
+  };
   const word = async (of, code, options) => (await of.judge(code, options)).result;
   return [
     ["this engine has Ed25519", async () => same(await isSupported(), true)],
@@ -79,10 +85,6 @@ export function cases(fixture) {
         }
         const told = opened.pending();
         same([told.scans.length, told.scans[0].code, told.scans[0].gate], [1, fixture.valid.code, "West"]);
-        // A reload loses nothing.
-        const again = await door();
-        again.restore(JSON.parse(JSON.stringify(opened.snapshot())));
-        same(await word(again, fixture.valid.code), "already_used");
         const scans = [{ id: told.scans[0].id, result: "admitted", flag: "conflict" }];
         same(opened.synced({ scans }), scans, "what somebody should look at");
         same([opened.pending(), await word(opened, fixture.valid.code)], [null, "already_used"]);
@@ -196,6 +198,144 @@ export function cases(fixture) {
         const crooked = { ...fixture.bundle, tickets: { ...fixture.bundle.tickets, issues: "" } };
         await refused("bundle_malformed", () => opened.update(crooked));
         same(await word(opened, fixture.revoked.code), "revoked", "nothing has changed");
+      },
+    ],
+    [
+      "a reload keeps what was let in and what was told of it",
+      async () => {
+        const opened = await door();
+        const { checkInId } = await opened.admit(fixture.valid.code, { gate: "Øst «2»" });
+        const told = opened.pending();
+        const untold = await reloaded(opened.snapshot());
+        same([untold.pending(), await word(untold, fixture.valid.code)], [told, "already_used"], "it was not told yet");
+        same(opened.synced({ scans: [{ id: checkInId, result: "admitted" }] }), []);
+        const used = await opened.judge(fixture.valid.code);
+        same([used.result, used.gate], ["already_used", "Øst «2»"]);
+        const again = await reloaded(opened.snapshot());
+        same([again.pending(), await again.admit(fixture.valid.code)], [null, used], "it was told");
+        same(again.snapshot(), opened.snapshot(), "what is the same looks the same");
+        // What is new is asked for as before.
+        same(again.cursor, fixture.bundle.cursor);
+        await again.update(fixture.later);
+        same([await word(again, fixture.used.code), again.cursor], ["admitted", fixture.later.cursor]);
+        same(await word(again, fixture.valid.code), "revoked", "it was issued anew");
+        const last = await reloaded(again.snapshot());
+        same(await word(last, fixture.used.code), "admitted", "its entry stays undone");
+        same(await word(last, fixture.valid.code), "revoked");
+      },
+    ],
+    [
+      "a reload needs no bundle: each code gets the word that the server gave",
+      async () => {
+        const opened = await door();
+        const again = await reloaded(opened.snapshot());
+        same(again.lists, opened.lists);
+        for (const { about, code, listId, result } of fixture.words) {
+          const on = listId === null ? {} : { listId };
+          same(await word(again, code, on), result, about);
+          same(await again.judge(code, on), await opened.judge(code, on), about);
+        }
+        const all = await Promise.all(Array.from({ length: 8 }, () => again.admit(fixture.valid.code)));
+        same(all.filter(({ result }) => result === "admitted").length, 1, "exactly one");
+        await refused("door_in_use", () => again.restore(opened.snapshot()));
+        same(again.pending().scans.length, 1, "nothing has changed");
+        same((await Door.open({ now })).snapshot(), null, "nothing is known yet");
+      },
+    ],
+    [
+      "what is known gets no younger: not by a reload, and not by its clock",
+      async () => {
+        let time = now();
+        const options = { maxAgeSeconds: 600, now: () => time };
+        let opened = await door(options);
+        const reload = async () => (opened = await reloaded(opened.snapshot(), options));
+        time += 400_000;
+        await reload();
+        same(opened.ageSeconds, 400);
+        const kept = opened.snapshot();
+        time += 200_000;
+        opened = await reloaded(kept, options);
+        same([opened.ageSeconds, await word(opened, fixture.valid.code)], [600, "admitted"], "it counts while nothing runs");
+        // Set back while it runs, and then while it does not.
+        time -= 3_600_000;
+        same(opened.ageSeconds, 600);
+        const before = opened.snapshot();
+        time -= 3_600_000;
+        opened = await reloaded(before, options);
+        same(opened.ageSeconds, 600);
+        time += 1_000;
+        same(opened.ageSeconds, 601);
+        await refused("bundle_too_old", () => opened.judge(fixture.valid.code));
+        await reload();
+        await refused("bundle_too_old", () => opened.judge(fixture.valid.code));
+        opened.confirmed();
+        same(opened.ageSeconds, 0);
+        await reload();
+        same(opened.ageSeconds, 0);
+      },
+    ],
+    [
+      "a snapshot that makes no sense is refused, and changes nothing",
+      async () => {
+        const opened = await door();
+        await opened.admit(fixture.valid.code, { gate: "West" });
+        const kept = opened.snapshot();
+        const [scan] = kept.pending;
+        const empty = await Door.open({ now });
+        for (const other of [null, undefined, 7, "{}", [], {}, { ...kept, format: 2 }, { event: null, pending: [] }]) {
+          await refused("snapshot_unknown_format", () => empty.restore(other));
+        }
+        for (const crooked of [
+          { format: kept.format },
+          { ...kept, asOf: null },
+          { ...kept, asOf: "yesterday" },
+          { ...kept, asOf: kept.seenAt + 1 },
+          { ...kept, seenAt: undefined },
+          { ...kept, pending: undefined },
+          { ...kept, pending: [null] },
+          { ...kept, pending: [scan, scan] },
+          ...[{ id: 1 }, { code: "GT1:" }, { listId: null }, { at: "today" }, { gate: "" }].map((part) => ({
+            ...kept,
+            pending: [{ ...scan, ...part }],
+          })),
+          { ...kept, known: null },
+          ...Object.keys(kept.known).flatMap((field) =>
+            [undefined, null, 7.5, "?", [null]].map((value) => ({ ...kept, known: { ...kept.known, [field]: value } })),
+          ),
+          ...["ids", "times", "gates", "states"].map((field) => ({
+            ...kept,
+            known: { ...kept.known, entries: kept.known.entries.map((list) => ({ ...list, [field]: "AAAA" })) },
+          })),
+        ]) {
+          // A number of seconds may be any, and a cursor is a word of the server.
+          const { validFrom, validUntil, cursor } = crooked.known ?? {};
+          if ([validFrom, validUntil].includes(7.5) || cursor === "?") continue;
+          await refused("snapshot_malformed", () => empty.restore(crooked));
+        }
+        same([empty.cursor, empty.ageSeconds, empty.pending(), empty.snapshot()], [null, null, null, null]);
+        await refused("bundle_missing", () => empty.judge(fixture.valid.code));
+        await empty.restore(kept);
+        same(empty.snapshot(), kept);
+      },
+    ],
+    [
+      "a gate that the server would refuse lets nobody in",
+      async () => {
+        const opened = await door();
+        const bad = ["", " \t\n", "\u0085", "x".repeat(101), "😀".repeat(101), "a\u0000b", "a\u0085b", "\ud83d", 7, {}];
+        for (const gate of bad) await refused("gate_invalid", () => opened.admit(fixture.valid.code, { gate }));
+        same([opened.pending(), await word(opened, fixture.valid.code)], [null, "admitted"], "nothing is noted");
+        for (const [gate, kept] of [
+          [` ${"😀".repeat(100)}\u0085`, "😀".repeat(100)],
+          ["\u3000Tor\t1\n", "Tor\t1"],
+          ["\ufeff", "\ufeff"],
+          [null, null],
+          [undefined, null],
+        ]) {
+          const other = await door();
+          same((await other.admit(fixture.valid.code, { gate })).gate, kept);
+          same(other.pending().scans[0].gate ?? null, kept, "told as it is kept there");
+        }
       },
     ],
     [

@@ -352,6 +352,7 @@ async fn a_device_of_one_event_is_a_stranger_elsewhere() {
     device.post(&format!("{elsewhere}/check-ins"), &shown).await.problem(404, "not_found");
     device.get(&format!("{elsewhere}/check-ins/bundle")).await.problem(404, "not_found");
     device.get(&format!("/api/v1/organizers/{organizer}")).await.problem(404, "not_found");
+    assert_eq!(device.get("/api/v1/organizers").await.expect(200)["items"], json!([]));
     device.get(&booking).await.problem(403, "forbidden");
     // An event of somebody else, or of nobody.
     for none in
@@ -391,5 +392,27 @@ async fn guesses_of_codes_are_limited() {
     assert_eq!(result(&admin, &event, text(&tickets[0]["code"])).await, "admitted", "another account is not held up");
     world.app.clock.step(TimeDelta::seconds(20));
     assert_eq!(result(&world.organizer, &event, text(&tickets[0]["code"])).await, "already_used");
+    // Nor are many guesses in one request more than that.
+    world.app.clock.step(TimeDelta::minutes(1));
+    let guess =
+        |id: u128| json!({ "id": uuid::Uuid::from_u128(id), "code": "GT1:GUESS", "at": "2027-01-15T08:01:20Z" });
+    let guesses: Vec<_> = (1..10).map(guess).collect();
+    let told = json!({ "sentAt": "2027-01-15T08:01:20Z", "scans": guesses });
+    world.organizer.post(&format!("{event}/check-ins/sync"), &told).await.problem(429, "rate_limited");
+    world.app.stop().await;
+}
+
+/// Who entered by a list that was put away may leave.
+#[tokio::test]
+async fn one_leaves_by_a_list_that_is_put_away() {
+    let world = world(Engine::Sqlite).await;
+    let (event, _, tickets) = doors(&world, 1).await;
+    let door = &world.organizer;
+    let again = list(&world, &event, &json!({ "name": "Hall", "entry": "re_entry" })).await;
+    let shown = json!({ "code": tickets[0]["code"], "listId": again });
+    let entry = door.post(&format!("{event}/check-ins"), &shown).await.expect(200)["checkInId"].clone();
+    door.patch(&format!("{event}/check-in-lists/{}", text(&again)), &json!({ "archived": true })).await.expect(200);
+    door.act(&format!("{event}/check-ins/{}/exit", text(&entry))).await.expect(200);
+    door.post(&format!("{event}/check-ins"), &shown).await.problem(404, "not_found");
     world.app.stop().await;
 }

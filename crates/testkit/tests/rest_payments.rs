@@ -287,13 +287,18 @@ async fn a_cancelled_event_gives_everybody_his_money_back(#[case] engine: Engine
     let paid = [book(Some("card_ok")).await, book(Some("card_ok")).await];
     let (failing, held) = (book(Some("card_refund_fails")).await, book(None).await);
     let (paying, by_hand) = (book(Some("checkout")).await, book(None).await);
+    let asked_back = book(Some("card_ok")).await;
+    let at_bank = id(&till.payments(&asked_back).await[0]);
+    dispute(&till, at_bank, "opened").await;
+    stands(&till, &asked_back, "disputed").await;
     let organizer = &till.world.organizer;
     organizer.act(&format!("/api/v1/bookings/{by_hand}/confirm")).await.expect(200);
     let path = format!("/api/v1/events/{event}/cancellation");
     let figures = async || organizer.get(&path).await.expect(200).clone();
     let preview = json!({
-        "state": "not_cancelled", "pendingBookings": 2, "confirmedBookings": 4, "cancelledBookings": 0,
-        "currency": "EUR", "toRefund": 7_500, "toHandBack": 2_500, "unsettled": 0, "refunds": []
+        "state": "not_cancelled", "pendingBookings": 2, "confirmedBookings": 5, "cancelledBookings": 0,
+        "openPayments": 1, "currency": "EUR", "toRefund": 7_500, "toHandBack": 2_500, "disputed": 2_500,
+        "unsettled": 0, "refunds": []
     });
     assert_eq!(figures().await, preview);
     assert_eq!(figures().await, preview, "to look changes nothing");
@@ -306,9 +311,9 @@ async fn a_cancelled_event_gives_everybody_his_money_back(#[case] engine: Engine
         till.world.app.clock.step(TimeDelta::seconds(11));
     }
     let after = json!({
-        "state": "done", "pendingBookings": 0, "confirmedBookings": 0, "cancelledBookings": 6,
-        "currency": "EUR", "toRefund": 0, "toHandBack": 0, "unsettled": 2_500,
-        "refunds": [{ "status": "done", "count": 3, "amount": 7_500 }, { "status": "failed", "count": 1, "amount": 2_500 }]
+        "state": "done", "pendingBookings": 0, "confirmedBookings": 0, "cancelledBookings": 7,
+        "openPayments": 0, "currency": "EUR", "toRefund": 0, "toHandBack": 0, "disputed": 2_500,
+        "unsettled": 2_500, "refunds": [{ "status": "done", "count": 3, "amount": 7_500 }, { "status": "failed", "count": 1, "amount": 2_500 }]
     });
     assert_eq!(figures().await, after);
     for booking in [&paid[0], &paid[1], &failing, &held, &paying, &by_hand] {
@@ -318,6 +323,14 @@ async fn a_cancelled_event_gives_everybody_his_money_back(#[case] engine: Engine
     organizer.act(&format!("/api/v1/events/{event}/cancel")).await.expect(200);
     till.work().await;
     assert_eq!(figures().await, after, "twice is once");
+    // What the bank gives back goes to the buyer as well.
+    dispute(&till, at_bank, "won").await;
+    stands(&till, &asked_back, "succeeded").await;
+    assert_eq!(figures().await["state"], "running");
+    till.work().await;
+    let after = figures().await;
+    assert_eq!((&after["state"], &after["disputed"], &after["unsettled"]), (&json!("done"), &json!(0), &json!(2_500)));
+    assert_eq!(after["refunds"][0], json!({ "status": "done", "count": 4, "amount": 10_000 }));
     organizer.act(&format!("/api/v1/events/{event}/archive")).await.expect(200);
     till.close().await;
 }

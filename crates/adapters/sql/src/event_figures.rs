@@ -15,10 +15,16 @@ const BOOKINGS: &str = "SELECT status, count(*) AS count FROM bookings WHERE eve
 
 /// A sum of `bigint` is a `numeric` for PostgreSQL.
 const PAYMENTS: &str = "
-SELECT b.status, p.provider, CAST(sum(p.captured - p.refunded) AS bigint) AS kept,
-    CAST(sum(p.captured - p.booked - p.refunded) AS bigint) AS unsettled
-FROM bookings AS b JOIN payments AS p ON p.booking_id = b.id
-WHERE b.event_id = $1 AND p.captured > 0 GROUP BY b.status, p.provider";
+SELECT b.status, p.provider, sum(CASE WHEN p.status IN (0, 1) THEN 1 ELSE 0 END) AS open,
+    CAST(sum(p.at_bank) AS bigint) AS disputed, CAST(sum(p.kept) AS bigint) AS kept,
+    CAST(sum(CASE WHEN p.unsettled > p.at_bank THEN p.unsettled - p.at_bank ELSE 0 END) AS bigint) AS unsettled
+FROM bookings AS b JOIN (
+    SELECT booking_id, provider, status, captured - refunded - charged_back AS kept,
+        captured - refunded - charged_back - booked AS unsettled,
+        CASE WHEN dispute = 0 THEN disputed ELSE 0 END AS at_bank
+    FROM payments
+) AS p ON p.booking_id = b.id
+WHERE b.event_id = $1 GROUP BY b.status, p.provider";
 
 const REFUNDS: &str = "
 SELECT r.status, count(*) AS count, CAST(sum(r.amount) AS bigint) AS amount
@@ -38,8 +44,11 @@ impl Database {
             }
         }
         for row in self.sums(PAYMENTS, event).await? {
+            let disputed: i64 = value(&row, "disputed")?;
+            figures.open_payments += value::<i64>(&row, "open")?.unsigned_abs();
+            figures.disputed += disputed;
             figures.unsettled += value::<i64>(&row, "unsettled")?;
-            let kept: i64 = value(&row, "kept")?;
+            let kept = value::<i64>(&row, "kept")? - disputed;
             match (status(value(&row, "status")?)?, value::<String>(&row, "provider")?.as_str()) {
                 (BookingStatus::Expired | BookingStatus::Cancelled, _) => {}
                 (_, MANUAL) => figures.by_hand += kept,

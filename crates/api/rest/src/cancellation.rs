@@ -35,6 +35,9 @@ pub(crate) struct CancellationBody {
     /// Bookings that were cancelled, for whatever reason.
     #[schema(minimum = 0, example = 3)]
     cancelled_bookings: u64,
+    /// Payments that are not decided; what they bring after the cancellation goes back.
+    #[schema(minimum = 0, example = 0)]
+    open_payments: u64,
     /// ISO 4217.
     #[schema(pattern = "^[A-Z]{3}$", example = "PLN")]
     currency: String,
@@ -44,6 +47,9 @@ pub(crate) struct CancellationBody {
     /// What the organizer took himself, and gives back himself.
     #[schema(minimum = 0, example = 5000)]
     to_hand_back: i64,
+    /// What banks ask back: decided for the organizer, it goes back to the buyers.
+    #[schema(minimum = 0, example = 0)]
+    disputed: i64,
     /// What belongs nowhere yet, such as refunds that failed: see `GET /organizers/{organizerId}/payment-cases`.
     #[schema(minimum = 0, example = 0)]
     unsettled: i64,
@@ -58,9 +64,9 @@ pub(crate) struct CancellationBody {
 pub(crate) enum CancellationStateBody {
     /// The event is not cancelled, or was put away since.
     NotCancelled,
-    /// Bookings are being cancelled, or refunds are on their way.
+    /// Bookings are being cancelled, payments are under way, or refunds are on theirs.
     Running,
-    /// Nothing is booked any more, and no refund is on its way.
+    /// Nothing is booked any more, and nothing is on its way; a dispute may yet be decided.
     Done,
 }
 
@@ -102,9 +108,11 @@ impl From<Cancellation> for CancellationBody {
             pending_bookings: figures.pending,
             confirmed_bookings: figures.confirmed,
             cancelled_bookings: figures.cancelled,
+            open_payments: figures.open_payments,
             currency: zero.currency.code().to_owned(),
             to_refund: figures.by_provider,
             to_hand_back: figures.by_hand,
+            disputed: figures.disputed,
             unsettled: figures.unsettled,
             refunds: figures.refunds.iter().map(Into::into).collect(),
         }

@@ -326,7 +326,8 @@ pub(crate) struct SyncReportBody {
 pub(crate) struct SyncedScanBody {
     /// Its id.
     id: Uuid,
-    /// `admitted` where it is kept; `invalid` or `wrong_event` where there is nothing that it could be an entry of.
+    /// `admitted` where it is kept; `invalid`, `wrong_event` or `not_on_list` where there is nothing that it could be an
+    /// entry of.
     result: ScanResultBody,
     /// What somebody should know of it; not there where all is well.
     #[serde(skip_serializing_if = "Option::is_none")]

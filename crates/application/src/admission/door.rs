@@ -96,7 +96,7 @@ impl Tickets {
         // On which list an entry is never changes, so that it may be read outside of the lane.
         let entry = self.ports.store.check_in(id).await?.filter(|entry| entry.event == event);
         let entry = entry.ok_or(AppError::NotFound("check-in"))?;
-        let list = self.list(event, Some(entry.list)).await?;
+        let list = self.list_of(event, entry.list).await?.ok_or(AppError::NotFound("check-in list"))?;
         self.change_check_in(event, Command::ExitCheckIn { id, list }, origin).await
     }
 

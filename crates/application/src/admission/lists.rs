@@ -91,10 +91,17 @@ impl Tickets {
         event: EventId,
         named: Option<CheckInListId>,
     ) -> Result<Arc<CheckInList>, AppError> {
-        let id = named.unwrap_or(CheckInListId::default_of(event));
-        let known = self.lists(event).await?;
-        let found = known.iter().find(|list| list.id == id && !list.archived);
-        found.cloned().ok_or(AppError::NotFound("check-in list"))
+        let found = self.list_of(event, named.unwrap_or(CheckInListId::default_of(event))).await?;
+        found.filter(|list| !list.archived).ok_or(AppError::NotFound("check-in list"))
+    }
+
+    /// The list of this id, put away or not: whoever entered by it may leave, and be told of.
+    pub(super) async fn list_of(
+        &self,
+        event: EventId,
+        id: CheckInListId,
+    ) -> Result<Option<Arc<CheckInList>>, AppError> {
+        Ok(self.lists(event).await?.iter().find(|list| list.id == id).cloned())
     }
 
     /// All lists of the event, put away or not; as they were a second ago at the most.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use domain::admission::{CheckIn, CheckInList, CheckInRequest, OfflineScan, SKEW_WARNED, ScanResult, Validity};
 use domain::booking::Sale;
-use domain::{CheckInId, CheckInListId, EventId, Problems, Text, Timestamp};
+use domain::{CheckInId, CheckInListId, EventId, Problems, Timestamp};
 use futures::future::join_all;
 
 use super::door_log::{DoorCursor, DoorNews};
@@ -92,9 +92,8 @@ impl Tickets {
     /// twice, by the ids of the scans, they are taken over once.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for who does not stand at the door, [`AppError::NotFound`] for a
-    /// list that is none, gates that are none; [`AppError::RateLimited`] for who has told too many codes that are none. What
-    /// was taken over before an error stays so.
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for who does not stand at the door; [`AppError::RateLimited`] for
+    /// who has told too many codes that are none. A scan that cannot be taken over keeps no other from it.
     pub async fn sync_check_ins(
         &self,
         agent: &Agent,
@@ -114,7 +113,7 @@ impl Tickets {
             if count > 0 && count.is_multiple_of(VERIFIED_AT_ONCE) {
                 tokio::task::yield_now().await;
             }
-            looked.push(self.looked_at(agent, event, count, scan, skew).await?);
+            looked.push(self.looked_at(agent, event, scan, skew).await?);
         }
         let scans = join_all(looked.into_iter().map(|scan| self.synced(event, scan, origin))).await;
         let scans = scans.into_iter().collect::<Result<_, AppError>>()?;
@@ -125,20 +124,16 @@ impl Tickets {
         &self,
         agent: &Agent,
         event: EventId,
-        place: usize,
         scan: ToldScan,
         skew: TimeDelta,
     ) -> Result<Looked, AppError> {
         let ToldScan { id, code, list, gate, at } = scan;
-        let gate: Option<Text> = CheckInRequest::gate(gate.as_deref()).map_err(|wrong| {
-            let mut placed = Problems::default();
-            for problem in wrong.as_slice() {
-                placed.add(format!("scans[{place}].{}", problem.field), problem.code, problem.message.clone());
-            }
-            placed
-        })?;
+        // Nothing is decided by a gate: one that is none must not keep those who are inside from being told.
+        let gate = CheckInRequest::gate(gate.as_deref()).unwrap_or_default();
         let Some(claims) = self.verified(&code).await? else {
-            self.ports.catalog.guards().guessed_ticket(agent).await;
+            let guards = self.ports.catalog.guards();
+            guards.guessed_ticket(agent).await;
+            guards.has_guessed_tickets(agent).await?;
             return Ok(Looked::Refused(id, ScanResult::Invalid));
         };
         if claims.event != event {
@@ -146,8 +141,9 @@ impl Tickets {
         }
         // Also by a list that was put away meanwhile: whoever was let in is inside.
         let wanted = list.unwrap_or(CheckInListId::default_of(event));
-        let lists = self.lists(event).await?;
-        let list = lists.iter().find(|list| list.id == wanted).cloned().ok_or(AppError::NotFound("check-in list"))?;
+        let Some(list) = self.list_of(event, wanted).await? else {
+            return Ok(Looked::Refused(id, ScanResult::NotOnList));
+        };
         let (ticket, issue) = (claims.ticket, claims.issue);
         Ok(Looked::Taken(Box::new(OfflineScan { id, ticket, issue, list, gate, device_at: at, skew })))
     }

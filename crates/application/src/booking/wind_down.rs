@@ -41,7 +41,11 @@ impl JobHandler for WindDownCancelled {
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
         let mut more = false;
         for lane in self.reads.cancelled_lanes_with_stock(LANES_MAX).await? {
-            more |= self.wind_down(lane).await?;
+            // What is wrong with one event delays no other.
+            more |= self.wind_down(lane).await.unwrap_or_else(|error| {
+                tracing::warn!(event.id = %lane, %error, "A cancelled event is wound down later");
+                false
+            });
         }
         let pause = if more { TimeDelta::zero() } else { TimeDelta::seconds(2) };
         Ok(JobOutcome::Again { run_at: self.clock.now() + pause, payload: job.payload.clone() })

@@ -18,10 +18,14 @@ pub struct EventFigures {
     pub confirmed: u64,
     /// Bookings that were cancelled.
     pub cancelled: u64,
-    /// What providers took for bookings that are held or confirmed, and has not gone back.
+    /// Payments that are not decided: what they bring goes back as well.
+    pub open_payments: u64,
+    /// What providers took for bookings that are held or confirmed, has not gone back and is not at a bank.
     pub by_provider: i64,
     /// What the organizer took himself for them, and has not given back.
     pub by_hand: i64,
+    /// What banks ask back of any booking: it goes back to the buyer if they give it back.
+    pub disputed: i64,
     /// What belongs nowhere: open cases.
     pub unsettled: i64,
     /// Refunds, by where they stand.
@@ -55,9 +59,9 @@ pub struct Cancellation {
 pub enum CancellationState {
     /// The event is not cancelled: the figures say what a cancellation would be about.
     NotCancelled,
-    /// Bookings are being cancelled, or refunds are on their way.
+    /// Bookings are being cancelled, payments are under way, or refunds are on theirs.
     Running,
-    /// Nothing is booked any more, and no refund is on its way. What failed is an open case.
+    /// Nothing is booked any more, and nothing is on its way. What failed is an open case, and so is a dispute.
     Done,
 }
 
@@ -67,7 +71,9 @@ impl EventFigures {
             matches!(refunds.status, RefundStatus::Requested | RefundStatus::InTransit) && refunds.count > 0
         };
         match event {
-            EventStatus::Cancelled if self.pending + self.confirmed > 0 => CancellationState::Running,
+            EventStatus::Cancelled if self.pending + self.confirmed + self.open_payments > 0 => {
+                CancellationState::Running
+            }
             EventStatus::Cancelled if self.refunds.iter().any(on_its_way) => CancellationState::Running,
             EventStatus::Cancelled => CancellationState::Done,
             _ => CancellationState::NotCancelled,

@@ -15,6 +15,9 @@ use crate::{CheckInId, Text, TicketId, Timestamp};
 /// From this difference on the clock of a device is told to be wrong.
 pub const SKEW_WARNED: TimeDelta = TimeDelta::minutes(5);
 
+/// For so long a device keeps the scans that it has not told of.
+const KEPT_MAX: TimeDelta = TimeDelta::days(30);
+
 /// A scan that let somebody in without a network. The signature of its code holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OfflineScan {
@@ -46,10 +49,12 @@ pub struct Sync {
 }
 
 impl OfflineScan {
-    /// When it was made, by our clock: not after `now`.
+    /// When it was made, by our clock. What lies after `now`, or longer before it than a device keeps scans, is not
+    /// believed, and `now` stands for it: so it never goes before an entry that counts.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Timestamp {
-        self.device_at.checked_add_signed(self.skew).map_or(now, |at| at.min(now))
+        let at = self.device_at.checked_add_signed(self.skew);
+        at.filter(|at| (now - KEPT_MAX..=now).contains(at)).unwrap_or(now)
     }
 }
 
@@ -201,6 +206,10 @@ mod tests {
         assert_eq!(sync(&[], &scan(25, 8_000, 5_000)).entry.at, at(9_000), "nothing is scanned in the future");
         let never = OfflineScan { skew: TimeDelta::MAX, ..scan(26, 8_000, 0) };
         assert_eq!(sync(&[], &never).entry.at, at(9_000));
+        let lost = scan(27, -1_700_000_000, 0);
+        assert_eq!(sync(&[], &lost).entry.at, at(9_000), "a clock that knows nothing");
+        let genuine = sync(&[], &scan(28, 4_000, 0)).entry;
+        assert_eq!(sync(&[&genuine], &lost).superseded, None);
     }
 
     #[test]

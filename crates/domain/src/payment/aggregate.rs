@@ -154,6 +154,11 @@ impl Payment {
         self.dispute.as_ref().is_some_and(|dispute| dispute.status == DisputeStatus::Lost)
     }
 
+    /// What a bank has taken back beyond what was there: it had been refunded before.
+    pub(super) fn lost_beyond(&self) -> i64 {
+        self.dispute.as_ref().filter(|_| self.is_charged_back()).map_or(0, |lost| lost.amount - self.charged_back)
+    }
+
     fn at_bank(&self) -> i64 {
         self.dispute.as_ref().filter(|_| self.is_disputed()).map_or(0, |dispute| dispute.amount)
     }

@@ -1,13 +1,13 @@
 //! The buyer's bank asks money back. What came in is at the bank until it is decided; the tickets stay.
 //!
 //! While a dispute is open, its amount is missing from the provider's cash and stands among the open cases. Won, it is
-//! back. Lost, it is gone: what belonged nowhere goes first, then what paid the booking; what had been refunded before is a
+//! back, and goes back to the buyer where his booking was cancelled meanwhile. Lost, it is gone: what belonged nowhere goes first, then what paid the booking; what had been refunded before is a
 //! loss.
 
-use crate::booking::{FactKind, Refusal};
+use crate::booking::{BookingStatus, FactKind, Refusal};
 use crate::payment::ledger::{cash, transaction};
-use crate::payment::report::CAPTURED_MAX;
-use crate::payment::{Account, Books, FreshIds, Payment, PaymentStatus, Settlement};
+use crate::payment::report::{CAPTURED_MAX, requested};
+use crate::payment::{Account, Books, FreshIds, Payment, PaymentStatus, RefundReason, Settlement};
 use crate::{Money, PaymentId, Text};
 
 /// A dispute of a payment.
@@ -96,6 +96,17 @@ pub fn apply_dispute(
                 settled.entries.extend(transaction(fresh.transaction(), found, &moves, now));
             }
             settled.steps.push(settled.booking(books.booking).told(FactKind::PaymentDisputeWon(payment, amount), now));
+            let back = minor.min(changed.unsettled());
+            if is_open && books.booking.status == BookingStatus::Cancelled && back > 0 {
+                // The booking went while the money was at the bank.
+                let moves = [(Account::OpenCases, back), (Account::RefundsPayable, -back)];
+                settled.entries.extend(transaction(fresh.transaction(), found, &moves, now));
+                let refund = requested(found, back, RefundReason::Cancelled, fresh, now);
+                let fact = FactKind::RefundRequested(refund.id, refund.amount);
+                settled.steps.push(settled.booking(books.booking).told(fact, now));
+                changed.refunded += back;
+                settled.refunds.push(refund);
+            }
         }
         Lost => {
             let of_case = minor.min(found.unsettled());

@@ -28,7 +28,8 @@ pub enum RefundOutcome {
 }
 
 /// Money of a booking goes back, and the booking is cancelled in the same commit where that is wanted. What the
-/// organizer has taken himself he gives back himself, so that its refund is done. What is kept of a cancelled booking is its organizer's.
+/// organizer has taken himself he gives back himself, so that its refund is done. What is kept of a cancelled booking is
+/// its organizer's, but for what a bank has asked back: if the dispute is won, it goes back then.
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for an amount below 1 or above what is left; [`Refusal::InvalidState`] where nothing is left.
@@ -41,6 +42,7 @@ pub fn request_refund(
     let refundable: i64 = payments.iter().map(Payment::refundable).sum();
     let cancels = request.cancel_tickets && matches!(booking.status, BookingStatus::Pending | BookingStatus::Confirmed);
     let left = match request.amount {
+        None if cancels => return Ok(give_all_back(books, RefundReason::Requested, fresh)),
         None => refundable,
         Some(amount) if (1..=refundable).contains(&amount) => amount,
         Some(_) if refundable == 0 => return Err(Refusal::state("nothing is left to go back")),
@@ -67,8 +69,29 @@ pub fn cancel_with_event(books: &Books<'_>, fresh: &mut dyn FreshIds) -> Result<
     if !matches!(books.booking.status, BookingStatus::Pending | BookingStatus::Confirmed) {
         return Ok(None);
     }
-    let all = books.payments.iter().map(Payment::refundable).sum();
-    Ok(Some(give_back(books, all, true, RefundReason::Cancelled, fresh)))
+    Ok(Some(give_all_back(books, RefundReason::Cancelled, fresh)))
+}
+
+/// The booking is cancelled, and nothing of what was paid for it is kept. What is at a bank pays nothing any more: it is
+/// an open case until the dispute is decided.
+fn give_all_back(books: &Books<'_>, reason: RefundReason, fresh: &mut dyn FreshIds) -> Settlement {
+    let Books { payments, now, .. } = *books;
+    let all = payments.iter().map(Payment::refundable).sum();
+    let mut settled = give_back(books, all, true, reason, fresh);
+    for payment in payments {
+        let changed = settled.payments.iter().position(|changed| changed.id == payment.id);
+        let booked = changed.and_then(|place| settled.payments.get(place)).unwrap_or(payment).booked;
+        if booked == 0 {
+            continue;
+        }
+        let moves = [(Account::Sales, booked), (Account::OpenCases, -booked)];
+        settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
+        match changed.and_then(|place| settled.payments.get_mut(place)) {
+            Some(changed) => changed.booked = 0,
+            None => settled.payments.push(Payment { booked: 0, ..payment.at(payment.status, now) }),
+        }
+    }
+    settled
 }
 
 /// So much of what was paid goes back: what belongs nowhere first, then what was paid last.
@@ -169,10 +192,14 @@ pub fn apply_refund_report(
     let (changed, fact) = match outcome {
         RefundOutcome::InTransit => (found.at(RefundStatus::InTransit, now), FactKind::RefundInTransit(refund)),
         RefundOutcome::Failed(word) => {
-            let moves = [(Account::RefundsPayable, minor), (Account::OpenCases, -minor)];
+            // What stayed is there only as far as no bank has taken it: the loss of a dispute that was lost meanwhile is
+            // made good by it first.
+            let gone = minor.min(payment.lost_beyond());
+            let moves = [(Account::RefundsPayable, minor), (Account::OpenCases, gone - minor), (Account::Sales, -gone)];
             settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
             let after = payment.at(payment.status, now);
-            settled.payments.push(Payment { refunded: payment.refunded - minor, ..after });
+            let (refunded, charged_back) = (payment.refunded - minor, payment.charged_back + gone);
+            settled.payments.push(Payment { refunded, charged_back, ..after });
             let failed = Refund { failure: Some(word.clone()), ..found.at(RefundStatus::Failed, now) };
             (failed, FactKind::RefundFailed(refund, found.amount))
         }

@@ -106,6 +106,8 @@ struct Bought {
     booking: Booking,
     payments: Vec<Payment>,
     refunds: Vec<Refund>,
+    /// Whether nothing of its money is to be kept.
+    gone: bool,
 }
 
 /// One hall, and all that was ever booked and paid there.
@@ -131,7 +133,7 @@ impl Shop {
         let number = 10 + self.bought.len() as u128;
         let now = self.now();
         let booking = held(&mut self.sale, number, now)?;
-        self.bought.push(Bought { booking, payments: vec![], refunds: vec![] });
+        self.bought.push(Bought { booking, payments: vec![], refunds: vec![], gone: false });
         Some(self.bought.len() - 1)
     }
 
@@ -237,7 +239,9 @@ impl Shop {
         let mut fresh = std::mem::take(&mut self.fresh);
         let settled = cancel_with_event(&self.books(n), &mut fresh);
         self.fresh = fresh;
-        Ok(settled?.map(|settled| self.take(n, settled)).is_some())
+        let changed = settled?.map(|settled| self.take(n, settled)).is_some();
+        self.bought[n].gone |= changed;
+        Ok(changed)
     }
 
     fn refund_report(&mut self, n: usize, at: usize, outcome: &RefundOutcome) -> Result<bool, Refusal> {
@@ -273,9 +277,10 @@ impl Shop {
         }
         assert!(transactions.values().all(|sum| *sum == 0), "a transaction adds up to zero");
         let (mut pending, mut confirmed) = (0, 0);
-        for Bought { booking, payments, refunds } in &self.bought {
+        for Bought { booking, payments, refunds, gone } in &self.bought {
             for payment in payments {
                 self.check_payment(booking, payment, refunds);
+                assert!(!gone || payment.booked == 0, "nothing is kept of a cancelled event: {payment:?}");
             }
             assert!(payments.iter().filter(|payment| payment.is_open()).count() <= 1);
             assert!(payments.iter().map(|payment| payment.booked).sum::<i64>() <= booking.total.minor);
@@ -304,6 +309,7 @@ impl Shop {
         let cash = payment.captured - done - at_bank - lost;
         assert_eq!(self.sum(&[Account::ProviderCash, Account::ManualCash], payment.id), cash);
         assert!((0..=lost).contains(&payment.charged_back), "{payment:?}");
+        assert!(payment.free() <= cash.max(0), "what can go back is there: {payment:?}");
         assert_eq!(self.sum(&[Account::Sales], payment.id), lost - payment.charged_back - payment.booked);
         assert!(
             payment.refundable() <= (payment.captured - payment.refunded).max(0)
@@ -616,6 +622,48 @@ fn a_cancelled_event_gives_all_back_whatever_it_was_paid_by() {
     assert_eq!(shop.bought[by_hand].refunds[0].status, RefundStatus::Done);
     shop.succeed(paying, open, PRICE);
     assert_eq!(ends(&shop, paying), [(0, PRICE, 0)], "what comes in later goes back as well");
+    shop.check();
+}
+
+/// What is at a bank when its booking goes comes back to the buyer if the bank gives it back, and to nobody twice.
+#[test]
+fn money_at_a_bank_goes_back_when_it_is_won() {
+    for by_event in [true, false] {
+        let mut shop = Shop::new(9);
+        let [won, lost] = [(); 2].map(|()| paid(&mut shop));
+        for n in [won, lost] {
+            shop.dispute(n, 0, 1, DisputeStatus::Opened, PRICE).unwrap();
+        }
+        shop.cancel_event();
+        for n in [won, lost] {
+            if by_event {
+                assert!(shop.cancel_with_event(n).unwrap());
+            } else {
+                shop.refund(n, None, true).unwrap();
+            }
+            assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Cancelled, vec![(0, 0, PRICE)]));
+            assert!(shop.bought[n].refunds.is_empty(), "nothing is there to go back");
+        }
+        shop.dispute(won, 0, 1, DisputeStatus::Won, PRICE).unwrap();
+        assert_eq!(ends(&shop, won), [(0, PRICE, 0)]);
+        assert_eq!(shop.bought[won].refunds[0].reason, RefundReason::Cancelled);
+        shop.dispute(lost, 0, 1, DisputeStatus::Lost, PRICE).unwrap();
+        assert_eq!((ends(&shop, lost), shop.bought[lost].refunds.len()), (vec![(0, 0, 0)], 0));
+        shop.check();
+    }
+}
+
+/// A refund that fails because the bank has taken the money is no money that could go back again.
+#[test]
+fn a_refund_that_fails_after_a_lost_dispute_leaves_nothing() {
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    shop.refund(n, Some(60), true).unwrap();
+    shop.dispute(n, 0, 1, DisputeStatus::Opened, PRICE).unwrap();
+    shop.dispute(n, 0, 1, DisputeStatus::Lost, PRICE).unwrap();
+    let failed = RefundOutcome::Failed(Text::trusted("charge_disputed".to_owned()));
+    assert!(shop.refund_report(n, 0, &failed).unwrap());
+    assert_eq!((ends(&shop, n), shop.bought[n].payments[0].charged_back), (vec![(0, 0, 0)], PRICE));
     shop.check();
 }
 
