@@ -35,8 +35,8 @@ WHOLE_CASES ?= 20000
 fuzz: ## try what reads credentials and headers with a million hostile cases each (about an hour; CASES=…)
 	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --lib -- properties::
 	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test properties
-	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test credentials -- csrf
-	PROPTEST_CASES=$(WHOLE_CASES) cargo test --profile $(PROFILE) --workspace --test credentials -- no_forged
+	PROPTEST_CASES=$(CASES) cargo test --profile $(PROFILE) --workspace --test rest -- credentials::a_csrf_token
+	PROPTEST_CASES=$(WHOLE_CASES) cargo test --profile $(PROFILE) --workspace --test rest -- credentials::no_forged
 
 fuzz-api: ## let schemathesis look for answers that the contract does not know
 	@scripts/fuzz_api.sh

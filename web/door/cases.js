@@ -1,5 +1,5 @@
 // The cases of the verifier, for node and for browsers alike. They want a fixture that a running server has made (see
-// crates/testkit/tests/door_offline.rs): real codes, a real bundle, and what the server says to the same codes.
+// crates/testkit/tests/rest/door_offline.rs): real codes, a real bundle, and what the server says to the same codes.
 
 import { Door, DoorError, isSupported, parseCode } from "./verifier.js";
 

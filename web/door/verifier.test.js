@@ -1,4 +1,4 @@
-// node --test web/door/verifier.test.js, with the fixture of crates/testkit/tests/door_offline.rs in DOOR_FIXTURE.
+// node --test web/door/verifier.test.js, with the fixture of crates/testkit/tests/rest/door_offline.rs in DOOR_FIXTURE.
 
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

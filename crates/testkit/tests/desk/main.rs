@@ -1,0 +1,8 @@
+//! The desk over real databases, without REST.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
+
+mod payments;
+mod promo_codes;
+mod sale;
+mod tickets;

@@ -1,0 +1,179 @@
+//! The audit log over HTTP: whom it is shown, how it is filtered and exported, and what is noted besides changes.
+
+use axum::http::Method;
+use goticket_testkit::app::Caller;
+use goticket_testkit::databases::Engine;
+use goticket_testkit::world::{World, world};
+use serde_json::{Value, json};
+
+/// A world whose organizer has an event on sale that was booked thrice, where its audit log is, and the event.
+async fn sold(engine: Engine) -> (World, String, String) {
+    let world = world(engine).await;
+    let event = world.on_sale(0, 100).await;
+    let whose = world.organizer.get("/api/v1/organizers").await.expect(200);
+    let path = format!("/api/v1/organizers/{}/audit", whose["items"][0]["id"].as_str().unwrap());
+    for _ in 0..3 {
+        world.book(&event, 1).await;
+    }
+    (world, path, event)
+}
+
+async fn page(caller: &Caller, path: &str) -> (Vec<Value>, Option<String>) {
+    let page = caller.get(path).await.expect(200);
+    let next = page["nextCursor"].as_str().map(str::to_owned);
+    (page["items"].as_array().unwrap().clone(), next)
+}
+
+fn words<'a>(lines: &'a [Value], field: &str) -> Vec<&'a str> {
+    lines.iter().map(|line| line[field].as_str().unwrap()).collect()
+}
+
+async fn lines_are_shown_newest_first_sealed_or_not(engine: Engine) {
+    let (world, path, event) = sold(engine).await;
+    let owner = &world.organizer;
+    let (waiting, next) = page(owner, &path).await;
+    assert_eq!(next, None);
+    let bookings = ["booking.confirmed"; 3];
+    let all = [&bookings[..], &["event.published", "event.created", "organizer.created"]].concat();
+    assert_eq!(words(&waiting, "action"), all);
+    assert!(waiting.iter().all(|line| line["sealed"] == false && line["block"].is_null()), "{waiting:?}");
+    assert_eq!(waiting[0]["actorKind"], "user");
+    assert_eq!(waiting[0]["actorId"], json!(world.buyer.user()));
+    world.app.seal_audit().await;
+    world.book(&event, 1).await;
+    let (lines, _) = page(owner, &format!("{path}?limit=3")).await;
+    assert_eq!(words(&lines, "action"), ["booking.confirmed", "audit.read", "booking.confirmed"]);
+    assert_eq!(lines[1]["after"], json!({ "times": 1 }));
+    let sealed: Vec<bool> = lines.iter().map(|line| line["sealed"].as_bool().unwrap()).collect();
+    assert_eq!(sealed, [false, true, true]);
+
+    // Whichever pages one takes, all of it comes once, in one order.
+    let (whole, _) = page(owner, &format!("{path}?limit=100")).await;
+    assert_eq!(whole.len(), 8);
+    for limit in [1, 2, 3, 7, 8] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let (some, next) = page(owner, &format!("{path}?limit={limit}{cursor}")).await;
+            seen.extend(some);
+            let Some(next) = next else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(words(&seen, "id"), words(&whole, "id"), "{limit}");
+    }
+}
+
+async fn lines_are_filtered(engine: Engine) {
+    let (world, path, event) = sold(engine).await;
+    world.app.seal_audit().await;
+    let owner = &world.organizer;
+    let count = async |query: &str| page(owner, &format!("{path}?{query}")).await.0.len();
+    assert_eq!(count("action=booking.confirmed").await, 3);
+    assert_eq!(count("action=booking.").await, 3);
+    assert_eq!(count("action=booking").await, 0);
+    assert_eq!(count(&format!("object={event}")).await, 2);
+    assert_eq!(count(&format!("actor={}", world.buyer.user())).await, 3);
+    assert_eq!(count(&format!("actor={}", world.stranger.user())).await, 0);
+    assert_eq!(count("from=2020-01-01T00:00:00Z&to=2040-01-01T00:00:00Z&action=event.").await, 2);
+    assert_eq!(count("from=2040-01-01T00:00:00Z").await, 0);
+    assert_eq!(count("to=2020-01-01T00:00:00Z").await, 0);
+    for bad in ["limit=0", "limit=101", "action=Booking", "action=", "format=csv&limit=5001"] {
+        owner.get(&format!("{path}?{bad}")).await.problem(422, "validation_failed");
+    }
+    for bad in ["cursor=x", "actor=x", "format=xml", "from=yesterday", "actors=x"] {
+        owner.get(&format!("{path}?{bad}")).await.problem(400, "malformed_request");
+    }
+}
+
+async fn lines_are_exported(engine: Engine) {
+    let (world, path, _) = sold(engine).await;
+    world.app.seal_audit().await;
+    let owner = &world.organizer;
+    let csv = owner.send(Method::GET, &path, &[("accept", "text/csv")], None).await;
+    assert_eq!((csv.status.as_u16(), csv.header("content-type")), (200, Some("text/csv")));
+    assert_eq!(csv.header("cache-control"), Some("no-store"));
+    assert_eq!(csv.text.lines().count(), 7, "{}", csv.text);
+    assert!(csv.text.starts_with("id,at,actorKind,"), "{}", csv.text);
+    let mut at = format!("{path}?format=jsonl&limit=4&action=booking.");
+    let mut seen = 0;
+    loop {
+        let part = owner.get(&at).await;
+        assert_eq!((part.status.as_u16(), part.header("content-type")), (200, Some("application/jsonl")));
+        for line in part.text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["action"], "booking.confirmed");
+            seen += 1;
+        }
+        let Some(link) = part.header("link") else { break };
+        at = link.trim_start_matches('<').split_once('>').unwrap().0.to_owned();
+    }
+    assert_eq!(seen, 3);
+    world.app.seal_audit().await;
+    let (noted, _) = page(owner, &format!("{path}?action=audit.")).await;
+    assert_eq!(words(&noted, "action"), ["audit.exported"]);
+    assert_eq!(noted[0]["actorId"], json!(owner.user()));
+}
+
+async fn reads_and_refusals_are_noted(engine: Engine) {
+    let (world, path, event) = sold(engine).await;
+    let (owner, app) = (&world.organizer, &world.app);
+    for _ in 0..3 {
+        owner.get(&format!("/api/v1/events/{event}/bookings")).await.expect(200);
+        world.stranger.get(&path).await.problem(404, "not_found");
+        world.buyer.get("/api/v1/users").await.problem(403, "forbidden");
+    }
+    let wrong = json!({ "email": "buyer@example.com", "password": "wrong password" });
+    app.anybody().post("/api/v1/auth/login", &wrong).await.problem(401, "unauthenticated");
+    world.admin.get("/api/v1/users").await.expect(200);
+    app.seal_audit().await;
+    let (lines, _) = page(owner, &format!("{path}?action=bookings.listed")).await;
+    assert_eq!(lines.len(), 1, "the same of the same is one line");
+    assert_eq!((&lines[0]["after"], &lines[0]["objectId"]), (&json!({ "times": 3 }), &json!(event)));
+    assert_eq!(lines[0]["actorId"], json!(owner.user()));
+    let (platform, _) = page(&world.admin, "/api/v1/audit?limit=100").await;
+    let noted = |action: &str| platform.iter().filter(|line| line["action"] == action).count();
+    assert_eq!((noted("login.failed"), noted("access.refused"), noted("access.hidden")), (1, 1, 1));
+    assert_eq!(noted("users.listed"), 1);
+    let text = format!("{platform:?}");
+    assert!(!text.contains("wrong password") && !text.contains("buyer@example.com"), "{text}");
+}
+
+async fn the_log_of_the_platform_is_shown_to_admins(engine: Engine) {
+    let (world, path, event) = sold(engine).await;
+    let (app, admin) = (&world.app, &world.admin);
+    for caller in [&world.organizer, &world.buyer] {
+        caller.get("/api/v1/audit").await.problem(403, "forbidden");
+    }
+    app.anybody().get("/api/v1/audit").await.problem(401, "unauthenticated");
+    app.seal_audit().await;
+    let (lines, _) = page(admin, "/api/v1/audit?limit=100").await;
+    assert!(lines.iter().all(|line| line["sealed"] == true), "{lines:?}");
+    assert!(lines.iter().any(|line| line["action"] == "user.registered"), "{lines:?}");
+    assert!(lines.iter().all(|line| line["objectId"] != json!(event)), "what is an organizer's is in its own log");
+    // The same filters and forms as an organizer's, and its cursors.
+    let by_buyer = format!("/api/v1/audit?actor={}&action=access.refused", world.buyer.user());
+    assert_eq!(page(admin, &by_buyer).await.0.len(), 1);
+    let (first, next) = page(admin, "/api/v1/audit?limit=2").await;
+    let (second, _) = page(admin, &format!("/api/v1/audit?limit=2&cursor={}", next.unwrap())).await;
+    assert_eq!(words(&[first, second].concat(), "id"), words(&lines[..4], "id"));
+    let part = admin.get("/api/v1/audit?format=jsonl&limit=3").await;
+    assert_eq!((part.status.as_u16(), part.text.lines().count()), (200, 3));
+    let link = part.header("link").unwrap();
+    assert!(link.starts_with("</api/v1/audit?format=jsonl&limit=3&cursor="), "{link}");
+    let csv = admin.send(Method::GET, "/api/v1/audit", &[("accept", "text/csv")], None).await;
+    assert_eq!(csv.header("content-type"), Some("text/csv"));
+    admin.get("/api/v1/audit?action=Login").await.problem(422, "validation_failed");
+    // Reading it is noted in it, and in no organizer's.
+    app.seal_audit().await;
+    let (noted, _) = page(admin, "/api/v1/audit?action=audit.").await;
+    assert_eq!(words(&noted, "action"), ["audit.exported", "audit.read"]);
+    assert!(noted.iter().all(|line| line["actorId"] == json!(admin.user()) && line["objectKind"] == "platform"));
+    assert_eq!(page(admin, &format!("{path}?action=audit.")).await.0.len(), 0);
+}
+
+goticket_testkit::on_both_engines! {
+    lines_are_shown_newest_first_sealed_or_not,
+    lines_are_filtered,
+    lines_are_exported,
+    reads_and_refusals_are_noted,
+    the_log_of_the_platform_is_shown_to_admins,
+}

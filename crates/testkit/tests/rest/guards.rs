@@ -1,0 +1,293 @@
+//! Limits over REST: who asks too often is refused, and nobody else is.
+
+use application::guard::{LimitClass, LimitRates, Rate};
+use axum::http::Method;
+use chrono::TimeDelta;
+use domain::identity::Role;
+use goticket_testkit::app::{Caller, PASSWORD, Reply, Settings, TestApp};
+use goticket_testkit::databases::Engine;
+use goticket_testkit::world::{World, world_of};
+use serde_json::json;
+
+const HERE: &str = "192.0.2.1";
+const THERE: &str = "198.51.100.1";
+
+async fn start(rates: LimitRates) -> TestApp {
+    TestApp::start_with(Engine::Sqlite, Settings { limits: Some(rates), ..Settings::default() }).await
+}
+
+/// The people of a world with these limits, and all of them have signed in long ago.
+async fn guarded(rates: LimitRates) -> World {
+    let world = world_of(start(rates).await).await;
+    world.app.clock.step(TimeDelta::hours(1));
+    let World { app, .. } = world;
+    let [organizer, buyer, stranger, admin] = [
+        app.sign_in("organizer").await,
+        app.sign_in("buyer").await,
+        app.sign_in("stranger").await,
+        app.sign_in("admin").await,
+    ];
+    World { app, organizer, buyer, stranger, admin }
+}
+
+async fn login(from: &Caller, name: &str, password: &str) -> Reply {
+    let body = json!({ "email": format!("{name}@example.com"), "password": password });
+    from.post("/api/v1/auth/login", &body).await
+}
+
+async fn guess(from: &Caller, name: &str) -> Reply {
+    login(from, name, "not the password").await
+}
+
+fn limited(reply: &Reply, limit: &str) {
+    reply.problem(429, "rate_limited");
+    let secs: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!(secs > 0);
+    assert!(reply.header("ratelimit-policy").unwrap().starts_with(&format!("\"{limit}\";q=")), "{reply:?}");
+    assert_eq!(reply.header("ratelimit").unwrap(), format!("\"{limit}\";r=0;t={secs}"));
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_bounded_and_nobody_is_locked_out() {
+    let app = start(LimitRates::default()).await;
+    app.account("ana", Role::User).await;
+    let (home, elsewhere) = (app.anybody().from(HERE), app.anybody().from(THERE));
+    login(&home, "ana", PASSWORD).await.expect(200);
+    for _ in 0..5 {
+        guess(&elsewhere, "ana").await.problem(401, "unauthenticated");
+    }
+    limited(&guess(&elsewhere, "ana").await, "login");
+    limited(&login(&elsewhere, "ana", PASSWORD).await, "login");
+    // From where she is signed in, Ana has all her tries, though the account has none left for strangers.
+    guess(&home, "ana").await.problem(401, "unauthenticated");
+    login(&home, "ana", PASSWORD).await.expect(200);
+    for _ in 0..5 {
+        guess(&home, "ana").await.problem(401, "unauthenticated");
+    }
+    limited(&guess(&home, "ana").await, "login");
+    // Whoever comes from somewhere new has one try: enough for who knows the password.
+    let guesser = app.anybody().from("203.0.113.5");
+    guess(&guesser, "ana").await.problem(401, "unauthenticated");
+    limited(&guess(&guesser, "ana").await, "login_account");
+    login(&app.anybody().from("203.0.113.6"), "ana", PASSWORD).await.expect(200);
+    app.clock.step(TimeDelta::minutes(3));
+    login(&elsewhere, "ana", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_address_without_an_account_is_limited_alike() {
+    let app = start(LimitRates::default()).await;
+    for name in ["ana", "nobody"] {
+        if name == "ana" {
+            app.account(name, Role::User).await;
+            app.clock.step(TimeDelta::hours(1));
+        }
+        for host in 1..=5 {
+            guess(&app.anybody().from(&format!("203.0.113.{host}")), name).await.problem(401, "unauthenticated");
+        }
+        let late = app.anybody().from(&format!("198.51.100.{}", name.len()));
+        guess(&late, name).await.problem(401, "unauthenticated");
+        limited(&guess(&late, name).await, "login_account");
+    }
+}
+
+#[tokio::test]
+async fn a_network_lives_on_those_who_sign_in() {
+    let app = start(LimitRates::default()).await;
+    let office = app.anybody().from(HERE);
+    for at in 0..30 {
+        let name = format!("colleague-{at}");
+        app.account(&name, Role::User).await;
+        // Each mistypes his password once; one in so many has forgotten it.
+        guess(&office, &name).await.problem(401, "unauthenticated");
+        login(&office, &name, PASSWORD).await.expect(200);
+    }
+    let sprayer = app.anybody().from(THERE);
+    for at in 0..10 {
+        guess(&sprayer, &format!("colleague-{at}")).await.problem(401, "unauthenticated");
+    }
+    limited(&guess(&sprayer, "colleague-11").await, "login_network");
+    limited(&login(&sprayer, "colleague-12", PASSWORD).await, "login_network");
+    login(&office, "colleague-3", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn registrations_are_bounded() {
+    let app = start(LimitRates::default()).await;
+    let register = async |from: &str, name: &str| {
+        let body = json!({ "email": format!("{name}@example.com"), "password": PASSWORD });
+        app.anybody().from(from).post("/api/v1/auth/register", &body).await
+    };
+    register(HERE, "ana").await.expect(201);
+    for _ in 0..4 {
+        register(HERE, "ana").await.problem(409, "already_exists");
+    }
+    limited(&register(HERE, "ben").await, "register");
+    limited(&register(THERE, "ana").await, "register");
+    register(THERE, "ben").await.expect(201);
+    app.clock.step(TimeDelta::minutes(3));
+    register(HERE, "cleo").await.expect(201);
+}
+
+#[tokio::test]
+async fn mails_and_tokens_are_bounded() {
+    let app = start(LimitRates::default()).await;
+    app.account("ana", Role::User).await;
+    let forgot = async |from: &str, name: &str| {
+        let body = json!({ "email": format!("{name}@example.com") });
+        app.anybody().from(from).post("/api/v1/auth/password/forgot", &body).await
+    };
+    for name in ["ana", "nobody"] {
+        for _ in 0..5 {
+            forgot(HERE, name).await.expect(202);
+        }
+        limited(&forgot(HERE, name).await, "mails");
+        limited(&forgot(THERE, name).await, "mails");
+    }
+    let verify = async |from: &str| {
+        let body = json!({ "token": "x".repeat(43) });
+        app.anybody().from(from).post("/api/v1/auth/email/verify", &body).await
+    };
+    let third = "203.0.113.7";
+    for _ in 0..20 {
+        verify(third).await.problem(422, "validation_failed");
+    }
+    limited(&verify(third).await, "tokens");
+    verify(THERE).await.problem(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn use_is_bounded_by_account_and_told() {
+    let rates =
+        LimitRates::default().with(LimitClass::Reads, Rate::new(3, 60)).with(LimitClass::Writes, Rate::new(2, 60));
+    let World { app, organizer, buyer, .. } = guarded(rates).await;
+    let seen = buyer.get("/api/v1/auth/me").await;
+    assert_eq!(seen.header("ratelimit-policy"), Some("\"reads\";q=3;w=60"));
+    assert_eq!(seen.header("ratelimit"), Some("\"reads\";r=2;t=20"));
+    buyer.get("/api/v1/auth/me").await.expect(200);
+    buyer.get("/api/v1/auth/me").await.expect(200);
+    limited(&buyer.get("/api/v1/auth/me").await, "reads");
+    limited(&buyer.get("/api/v1/events").await, "reads");
+    organizer.get("/api/v1/auth/me").await.expect(200);
+    app.anybody().get("/api/v1/events").await.expect(200);
+    let made = buyer.act("/api/v1/auth/email/verification").await;
+    assert!(made.status.is_success() || made.status.is_client_error(), "{made:?}");
+    let write = async || organizer.post("/api/v1/organizers", &json!({ "name": "Kino" })).await;
+    assert_eq!(write().await.header("ratelimit"), Some("\"writes\";r=1;t=30"));
+    write().await;
+    limited(&write().await, "writes");
+    app.clock.step(TimeDelta::seconds(30));
+    assert_ne!(write().await.status.as_u16(), 429);
+}
+
+#[tokio::test]
+async fn bookings_and_what_is_held_are_bounded() {
+    let rates = LimitRates::default().with(LimitClass::Bookings, Rate::new(4, 60));
+    let world = guarded(rates.clone()).await;
+    let event = world.on_sale(2_500, 1_000).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    for _ in 0..4 {
+        world.buyer.post(&path, &json!({})).await.expect(201);
+    }
+    limited(&world.buyer.post(&path, &json!({})).await, "bookings");
+    world.stranger.post(&path, &json!({})).await.expect(201);
+
+    // Who holds twenty units has to wait until some could have lapsed; what was refused does not count.
+    let world = guarded(rates.with(LimitClass::Bookings, Rate::new(100, 60))).await;
+    let event = world.on_sale(2_500, 1_000).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    for _ in 0..3 {
+        world.buyer.post(&path, &json!({ "quantity": 11 })).await.problem(422, "limit_exceeded");
+    }
+    world.buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+    world.buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+    limited(&world.buyer.post(&path, &json!({})).await, "buyer_units");
+    world.stranger.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+    let other = world.on_sale(2_500, 1_000).await;
+    world.buyer.post(&format!("/api/v1/events/{other}/bookings"), &json!({})).await.expect(201);
+    world.app.clock.step(TimeDelta::minutes(14));
+    world.buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+}
+
+#[tokio::test]
+async fn no_network_empties_a_hall() {
+    let rates = LimitRates::default().with(LimitClass::NetworkUnits, Rate::new(25, 900));
+    let world = guarded(rates).await;
+    let event = world.on_sale(2_500, 1_000).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    let body = json!({ "quantity": 10 });
+    world.buyer.from("2001:db8:0:1::1").post(&path, &body).await.expect(201);
+    world.stranger.from("2001:db8:0:1::2").post(&path, &body).await.expect(201);
+    let one_more = world.admin.from("2001:db8:0:1:ffff::3");
+    limited(&one_more.post(&path, &body).await, "network_units");
+    one_more.post(&path, &json!({ "quantity": 5 })).await.expect(201);
+    world.admin.from("2001:db8:0:2::1").post(&path, &body).await.expect(201);
+    // What costs nothing is sold at once, and held by nobody.
+    let free = world.on_sale(0, 1_000).await;
+    for _ in 0..5 {
+        world.buyer.from(HERE).post(&format!("/api/v1/events/{free}/bookings"), &body).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn scanners_are_refused_before_anything_is_looked_up() {
+    let rates = LimitRates::default().with(LimitClass::Misses, Rate::new(10, 600));
+    let World { app, organizer, buyer, .. } = guarded(rates).await;
+    let (scanner, bystander) = (app.anybody().from(HERE), buyer.from(HERE));
+    for at in 0..4 {
+        scanner.get(&format!("/wp-admin/{at}.php")).await.problem(404, "not_found");
+    }
+    for at in 0..3 {
+        scanner.get(&format!("/api/v1/events/0198{at}000-0000-7000-8000-000000000000")).await.problem(404, "not_found");
+    }
+    scanner.send(Method::DELETE, "/api/v1/events", &[], None).await.problem(405, "method_not_allowed");
+    scanner.get("/api/v1/auth/me").await.problem(401, "unauthenticated");
+    app.bearer("rubbish").from(HERE).get("/api/v1/auth/me").await.problem(401, "unauthenticated");
+    for path in ["/", "/wp-admin", "/api/v1/events", "/api/v1/auth/me", "/docs/", "/openapi.json"] {
+        limited(&scanner.get(path).await, "misses");
+    }
+    limited(&app.bearer("rubbish").from(HERE).get("/api/v1/events").await, "misses");
+    // Who has signed in is not held responsible for others behind his address, until he knocks at such doors himself.
+    bystander.get("/api/v1/auth/me").await.expect(200);
+    app.anybody().from(THERE).get("/api/v1/events").await.expect(200);
+    let insider = organizer.from(HERE);
+    for _ in 0..10 {
+        insider.get("/api/v1/bookings/01980000-0000-7000-8000-000000000000").await.problem(404, "not_found");
+    }
+    limited(&insider.get("/api/v1/auth/me").await, "misses");
+    bystander.get("/api/v1/auth/me").await.expect(200);
+    for probe in ["/liveness", "/readiness", "/health"] {
+        assert_eq!(scanner.get(probe).await.status.as_u16(), 200, "{probe}");
+    }
+    app.database.database.close().await;
+    app.anybody().from(THERE).get("/api/v1/events").await.problem(503, "unavailable");
+    limited(&scanner.get("/api/v1/events/01980000-0000-7000-8000-000000000001").await, "misses");
+    limited(&login(&scanner, "buyer", PASSWORD).await, "misses");
+}
+
+#[tokio::test]
+async fn an_address_is_bounded_in_all() {
+    let app = start(LimitRates::default().with(LimitClass::Requests, Rate::new(3, 60))).await;
+    for address in [HERE, "::ffff:192.0.2.1", HERE] {
+        app.anybody().from(address).get("/api/v1/events").await.expect(200);
+    }
+    limited(&app.anybody().from("::ffff:192.0.2.1").get("/api/v1/events").await, "requests");
+    app.anybody().from(THERE).get("/api/v1/events").await.expect(200);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_has_his_own_limits() {
+    let mut settings = Settings::default();
+    settings.rest.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    settings.limits = Some(LimitRates::default().with(LimitClass::Requests, Rate::new(1, 60)));
+    let app = TestApp::start_with(Engine::Sqlite, settings).await;
+    let through = async |peer: &str, chain: &str| {
+        let headers = [("x-forwarded-for", chain)];
+        app.anybody().from(peer).send(Method::GET, "/api/v1/events", &headers, None).await
+    };
+    through("10.0.0.1", HERE).await.expect(200);
+    through("10.0.0.1", THERE).await.expect(200);
+    limited(&through("10.0.0.1", &format!("203.0.113.1, {HERE}")).await, "requests");
+    through("203.0.113.9", HERE).await.expect(200);
+    limited(&through("203.0.113.9", "203.0.113.10").await, "requests");
+}
