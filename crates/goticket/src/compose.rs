@@ -1,6 +1,7 @@
 //! The composition root: which adapter stands behind which port, and what runs beside requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapter_document::{PdfPrinter, PrinterLimits};
 use adapter_mail::SystemMailer;
@@ -9,7 +10,7 @@ use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, SystemClock, SystemIds, SystemRandom, TotpCodes,
 };
 use anyhow::Context;
-use api_rest::{AppState, Check, Component, Health, Services};
+use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
 use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
@@ -194,7 +195,8 @@ impl Application {
         };
         let tickets = Arc::new(Tickets::new(ports));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
-        let health = Arc::new(Health::new(components(&ground, &desk, settings)));
+        let health = Health::new(components(&ground, &desk, settings)).counting(vec![payment_cases(&payments)]);
+        let health = Arc::new(health);
         let breaker = Breaker::new("smtp", settings.smtp.breaker.settings(), Arc::clone(&ground.clock));
         let mailer: Arc<dyn Mailer> = Arc::new(SystemMailer::try_new(&settings.mailer()?)?.guarded_by(breaker));
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
@@ -358,6 +360,18 @@ fn components(ground: &Ground, desk: &Desk, settings: &Settings) -> Vec<Componen
         Component { name: "desk", needed: false, check: queue },
         Component { name: "jobs", needed: false, check: jobs },
     ]
+}
+
+/// How often open cases of payments are counted at most.
+const CASES_EVERY: Duration = Duration::from_secs(5);
+
+fn payment_cases(payments: &Arc<Payments>) -> Figure {
+    let payments = Arc::clone(payments);
+    let count: Count = Box::new(move || {
+        let payments = Arc::clone(&payments);
+        Box::pin(async move { payments.count_cases().await })
+    });
+    Figure::new("payment_cases", CASES_EVERY, count)
 }
 
 /// A thread for the desk, which lives as long as the process.

@@ -32,7 +32,9 @@ fn a_bare_machine_needs_no_setting() {
     }
     let key = server.dir.path().join("data/master.key");
     assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(server.get("/health").json()["status"], "up");
+    let health = server.get("/health").json();
+    assert_eq!((&health["status"], &health["figures"][0]["name"]), (&json!("up"), &json!("payment_cases")));
+    assert_eq!(health["figures"][0]["count"], 0);
 
     let server = Server::start_in(server.stop(), &[]);
     assert!(server.log().contains("is ready"), "it starts again on what the first start made");
@@ -47,6 +49,9 @@ fn metrics_are_on_the_operations_address_alone() {
         assert!(metrics.body.contains(name), "{name}: {}", metrics.body);
     }
     assert_eq!(server.get("/metrics").status, 404);
+    // What somebody should look at is read now and then, and not for who asks.
+    let text = || ask(server.ops, "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").body;
+    wait_for("a figure of payment cases", || text().lines().find(|line| *line == "payment_cases 0").map(drop));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use adapter_sql::Database;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom, TotpCodes,
 };
-use api_rest::{AppState, Component, Health, Peer, RestSettings, Services};
+use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services};
 use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
 use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
@@ -188,7 +188,7 @@ impl TestApp {
         };
         let tickets = Arc::new(Tickets::new(ticket_ports));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
-        let health = Arc::new(Health::new(vec![component(&port)]));
+        let health = Arc::new(Health::new(vec![component(&port)]).counting(vec![payment_cases(&payments)]));
         let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
         let (reads, witness) = (port.clone(), Arc::new(witness));
         let audit = Arc::new(AuditLog { reads, catalog: catalog.clone(), witness, sealer: sealer() });
@@ -448,6 +448,18 @@ fn component(port: &Arc<Database>) -> Component {
         ping
     };
     Component { name: "database", needed: true, check: Box::new(check) }
+}
+
+/// Counted anew for each who asks, so that tests need not wait.
+fn payment_cases(payments: &Arc<Payments>) -> Figure {
+    let payments = payments.clone();
+    let count = move || {
+        let payments = payments.clone();
+        let counted: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(async move { payments.count_cases().await });
+        counted
+    };
+    Figure::new("payment_cases", Duration::ZERO, Box::new(count))
 }
 
 /// Somebody who sends requests.

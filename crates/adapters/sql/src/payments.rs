@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use application::payment::{EventFigures, PaymentStore};
+use application::payment::{CaseTerms, EventFigures, PaymentStore};
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::payment::{Payment, Refund};
+use domain::payment::{MANUAL, Payment, Refund};
 use domain::{BookingId, EventId, OrganizerId, PaymentId, RefundId, Timestamp};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 use uuid::Uuid;
 
 use crate::connect::Database;
@@ -83,35 +85,61 @@ impl PaymentStore for Database {
         self.figures_of(event).await
     }
 
-    /// Four sorts of cases by an index each, put together here.
     async fn payment_cases(
         &self,
         organizer: OrganizerId,
-        stuck_since: Timestamp,
+        terms: &CaseTerms,
         before: Option<PaymentId>,
         rows: u64,
     ) -> Result<Vec<Payment>, StoreError> {
-        let mut theirs = payment::Entity::find().filter(payment::Column::OrganizerId.eq(organizer.uuid()));
-        if let Some(before) = before {
-            theirs = theirs.filter(payment::Column::Id.lt(before.uuid()));
+        let mut found = Vec::new();
+        for sort in sorts_of_cases(terms, Some(organizer)) {
+            let behind = before.map(|before| payment::Column::Id.lt(before.uuid()));
+            let page = sort.filter(Condition::all().add_option(behind));
+            let page = page.order_by_desc(payment::Column::Id).limit(rows).all(self.reads()).await;
+            found.append(&mut page.map_err(orm)?);
         }
-        let theirs = theirs.order_by_desc(payment::Column::Id).limit(rows);
-        let unsettled = theirs.clone().filter(Expr::cust(UNSETTLED)).filter(Expr::cust(IS_THERE));
-        let unsettled = unsettled.all(self.reads()).await.map_err(orm)?;
-        let disputed = theirs.clone().filter(Expr::cust(DISPUTED)).filter(Expr::cust(STANDS));
-        let disputed = disputed.all(self.reads()).await.map_err(orm)?;
-        let stuck = theirs.clone().filter(Expr::cust(OPEN));
-        let stuck = stuck.filter(payment::Column::CreatedAt.lt(micros(stuck_since))).all(self.reads()).await;
-        let waiting = refund::Entity::find().select_only().column(refund::Column::PaymentId);
-        let waiting = waiting.filter(Expr::cust(OPEN)).filter(refund::Column::OrganizerId.eq(organizer.uuid()));
-        let waiting = waiting.filter(refund::Column::CreatedAt.lt(micros(stuck_since)));
-        let waiting = theirs.filter(payment::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(waiting)));
-        let waiting = waiting.all(self.reads()).await.map_err(orm)?;
-        let mut found: Vec<_> =
-            unsettled.into_iter().chain(disputed).chain(stuck.map_err(orm)?).chain(waiting).collect();
         found.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
         found.dedup_by_key(|row| row.id);
         found.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
         found.into_iter().map(mapping::payment).collect()
     }
+
+    async fn count_payment_cases(&self, terms: &CaseTerms) -> Result<u64, StoreError> {
+        let ids = |sort: Select<payment::Entity>| sort.select_only().column(payment::Column::Id).into_query();
+        let mut sorts = sorts_of_cases(terms, None).into_iter().map(ids);
+        let mut cases = sorts.next().unwrap_or_default();
+        cases.unions(sorts.map(|sort: SelectStatement| (UnionType::Distinct, sort)));
+        let count = Query::select().expr_as(Expr::cust("count(*)"), "cases").from_subquery(cases, "found").to_owned();
+        let row = self.reads().query_one(&count).await.map_err(orm)?;
+        let count: Option<i64> = row.map(|row| row.try_get("", "cases")).transpose().map_err(orm)?;
+        Ok(count.unwrap_or_default().unsigned_abs())
+    }
+}
+
+/// The sorts of cases, of which each has an index of its own: they are put together, since one question with `OR` between
+/// them would read all payments.
+fn sorts_of_cases(terms: &CaseTerms, organizer: Option<OrganizerId>) -> [Select<payment::Entity>; 4] {
+    let theirs = organizer.map(|organizer| payment::Column::OrganizerId.eq(organizer.uuid()));
+    let theirs = payment::Entity::find().filter(Condition::all().add_option(theirs));
+    let served = || terms.providers.iter().copied().chain([MANUAL]);
+    let is_gone = payment::Column::Provider.is_not_in(served());
+    let since = micros(terms.stuck_since);
+    let unsettled = theirs.clone().filter(Expr::cust(UNSETTLED)).filter(Expr::cust(IS_THERE));
+    let disputed = theirs.clone().filter(Expr::cust(DISPUTED)).filter(Expr::cust(STANDS));
+    let stuck = theirs.clone().filter(Expr::cust(OPEN));
+    let stuck = stuck.filter(payment::Column::CreatedAt.lt(since).or(is_gone.clone()));
+    let mut waiting = refund::Entity::find().select_only().column(refund::Column::PaymentId).filter(Expr::cust(OPEN));
+    if let Some(organizer) = organizer {
+        waiting = waiting.filter(refund::Column::OrganizerId.eq(organizer.uuid()));
+    }
+    let is_old = Query::select()
+        .column(refund::Column::PaymentId)
+        .from(refund::Entity)
+        .and_where(Expr::cust(OPEN))
+        .and_where(Expr::col(refund::Column::CreatedAt).lt(since))
+        .to_owned();
+    let waiting = theirs.filter(payment::Column::Id.in_subquery(waiting.into_query()));
+    let waiting = waiting.filter(is_gone.or(payment::Column::Id.in_subquery(is_old)));
+    [unsettled, disputed, stuck, waiting]
 }

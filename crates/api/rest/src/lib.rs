@@ -67,7 +67,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 pub use extract::body::BodyLimits;
 pub use extract::client::Peer;
 pub use forwarded::{Network, NoNetwork};
-pub use operation::{Check, Component, Health, MetricsText};
+pub use operation::{Check, Component, Count, Figure, Health, MetricsText};
 pub use state::{AppState, RestSettings, Services};
 
 use middleware::{Meters, SecurityHeaders, Settings, Surround};

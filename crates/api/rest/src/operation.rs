@@ -47,10 +47,47 @@ pub struct Component {
     pub check: Check,
 }
 
+/// Counts something; a second of silence counts as not known.
+pub type Count = Box<dyn Fn() -> BoxFuture<'static, Result<u64, AppError>> + Send + Sync>;
+
+/// A number that operators should see, and that says nothing about whether the instance works.
+pub struct Figure {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// It is not counted more often than that.
+    pub every: Duration,
+    /// Counts.
+    pub count: Count,
+    /// The last count, and when that was.
+    last: Mutex<Option<(Instant, Option<u64>)>>,
+}
+
+impl Figure {
+    /// Of this name, counted when somebody asks, however many do, and not more often than `every`.
+    #[must_use]
+    pub fn new(name: &'static str, every: Duration, count: Count) -> Self {
+        Self { name, every, count, last: Mutex::new(None) }
+    }
+
+    async fn body(&self) -> FigureBody {
+        let mut last = self.last.lock().await;
+        let known = last.filter(|(at, _)| at.elapsed() < self.every);
+        let count = match known {
+            Some((_, count)) => count,
+            None => tokio::time::timeout(SILENCE_MAX, (self.count)()).await.ok().and_then(Result::ok),
+        };
+        if known.is_none() {
+            *last = Some((Instant::now(), count));
+        }
+        FigureBody { name: self.name, count }
+    }
+}
+
 /// What readiness and health look at. However many ask at once, each component is asked once, and not more often than
 /// twice a second: the routes are open to everybody.
 pub struct Health {
     components: Vec<Component>,
+    figures: Vec<Figure>,
     draining: AtomicBool,
     last: Mutex<Option<(Instant, Vec<Finding>)>>,
 }
@@ -69,7 +106,13 @@ impl Health {
     /// Of these components.
     #[must_use]
     pub fn new(components: Vec<Component>) -> Self {
-        Self { components, draining: AtomicBool::new(false), last: Mutex::new(None) }
+        Self { components, figures: Vec::new(), draining: AtomicBool::new(false), last: Mutex::new(None) }
+    }
+
+    /// It shows these besides.
+    #[must_use]
+    pub fn counting(self, figures: Vec<Figure>) -> Self {
+        Self { figures, ..self }
     }
 
     /// From now on the instance is not ready: it finishes what it has begun, and stops.
@@ -83,6 +126,13 @@ impl Health {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// With its figures, which nobody but people needs.
+    async fn whole_report(&self) -> HealthBody {
+        let report = self.report().await;
+        let figures = join_all(self.figures.iter().map(Figure::body)).await;
+        HealthBody { figures, ..report }
+    }
+
     async fn report(&self) -> HealthBody {
         let findings = self.findings().await;
         let rows = self.components.iter().zip(findings);
@@ -94,7 +144,7 @@ impl Health {
             (false, true) => StatusWord::Degraded,
             (false, false) => StatusWord::Up,
         };
-        HealthBody { status, draining: self.is_draining(), components }
+        HealthBody { status, draining: self.is_draining(), components, figures: Vec::new() }
     }
 
     async fn findings(&self) -> Vec<Finding> {
@@ -128,6 +178,20 @@ pub(crate) struct HealthBody {
     draining: bool,
     /// The components.
     components: Vec<ComponentBody>,
+    /// What somebody should know of; none of it makes the instance less healthy.
+    figures: Vec<FigureBody>,
+}
+
+/// A number that operators should see.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Figure)]
+pub(crate) struct FigureBody {
+    /// Its name. `payment_cases`: open cases of payments, of all organizers.
+    #[schema(example = "payment_cases")]
+    name: &'static str,
+    /// How many, as of some seconds ago at the most; null where it could not be counted.
+    #[schema(required, example = 3)]
+    count: Option<u64>,
 }
 
 /// How a component is.
@@ -213,7 +277,7 @@ async fn readiness(State(state): State<AppState>) -> Result<Answer<ProbeBody>, P
     security(()),
 )]
 async fn health(State(state): State<AppState>) -> impl IntoResponse {
-    let report = state.health().report().await;
+    let report = state.health().whole_report().await;
     let status = if report.status == StatusWord::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Answer(report))
 }
@@ -258,6 +322,26 @@ mod tests {
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         health.drain();
         assert_eq!(serde_json::to_value(health.report().await).unwrap()["status"], "down", "draining counts at once");
+    }
+
+    #[tokio::test]
+    async fn figures_are_counted_now_and_then_and_make_nothing_unhealthy() {
+        let asked: Arc<AtomicU32> = Arc::default();
+        let counter = Arc::clone(&asked);
+        let count: Count = Box::new(move || {
+            let before = counter.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move { if before == 0 { Ok(7) } else { Err(AppError::busy()) } })
+        });
+        let often: Count = Box::new(|| Box::pin(async { Err(AppError::busy()) }));
+        let figures =
+            vec![Figure::new("cases", Duration::from_secs(3_600), count), Figure::new("lost", Duration::ZERO, often)];
+        let health = Health::new(vec![component("database", true, true, &Arc::default())]).counting(figures);
+        join_all((0..50).map(|_| health.whole_report())).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        let report = serde_json::to_value(health.whole_report().await).unwrap();
+        assert_eq!(report["status"], "up");
+        assert_eq!(report["figures"][0], serde_json::json!({ "name": "cases", "count": 7 }));
+        assert_eq!(report["figures"][1], serde_json::json!({ "name": "lost", "count": null }));
     }
 
     #[tokio::test(start_paused = true)]

@@ -361,6 +361,8 @@ pub(crate) enum CaseKindBody {
     PaymentStuck,
     /// One of its refunds has been under way for ten minutes.
     RefundStuck,
+    /// It, or one of its refunds, is open at a provider that is not set up any more: nobody asks it.
+    ProviderGone,
     /// The buyer's bank asks the money back, and nothing is decided.
     Disputed,
     /// The buyer's bank has taken the money back, and the tickets still stand.
@@ -373,6 +375,7 @@ impl From<PaymentCase> for PaymentCaseBody {
             CaseKind::Unsettled => CaseKindBody::Unsettled,
             CaseKind::PaymentStuck => CaseKindBody::PaymentStuck,
             CaseKind::RefundStuck => CaseKindBody::RefundStuck,
+            CaseKind::ProviderGone => CaseKindBody::ProviderGone,
             CaseKind::Disputed => CaseKindBody::Disputed,
             CaseKind::ChargedBack => CaseKindBody::ChargedBack,
         };
@@ -394,7 +397,8 @@ pub(crate) struct CasesQuery {
 
 /// Lists open payment cases
 ///
-/// Money that belongs nowhere yet, and what has been stuck for ten minutes, newest first. For its members.
+/// Money that belongs nowhere yet, what has been stuck for ten minutes or is open at a provider that is not set up any
+/// more, and what banks ask back; newest first. For its members. `/health` tells how many all organizers have.
 #[utoipa::path(
     get, path = "/organizers/{organizerId}/payment-cases", operation_id = "listPaymentCases", tag = "Payment",
     params(("organizerId" = Uuid, Path, description = "The organizer."), CasesQuery),

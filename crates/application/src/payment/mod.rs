@@ -27,4 +27,4 @@ pub use ports::{
     RefundOrder, RefundState, WebhookError,
 };
 pub(crate) use snapshot::{read_refunds, read_started, refunds, started};
-pub use store::{PaymentStore, ProviderEventKey};
+pub use store::{CaseTerms, PaymentStore, ProviderEventKey};

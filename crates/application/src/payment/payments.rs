@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use domain::booking::Booking;
 use domain::payment::{
-    ChargeOutcome, ChargeReport, DisputeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment,
+    ChargeOutcome, ChargeReport, DisputeReport, MANUAL, Payment, Refund, RefundOutcome, RefundRequest, StartPayment,
 };
 use domain::{BookingId, Limit, OrganizerId, PaymentId, Problems, RefundId, Text};
 
@@ -19,7 +19,8 @@ use crate::jobs::JobStore;
 use crate::origin::Origin;
 use crate::page::{Page, probe};
 use crate::payment::{
-    Charge, ChargeStatus, Charged, PaymentProvider, PaymentStore, ProviderError, ProviderEventKey, RefundState,
+    CaseTerms, Charge, ChargeStatus, Charged, PaymentProvider, PaymentStore, ProviderError, ProviderEventKey,
+    RefundState,
 };
 
 /// After so long something that is not decided is a case for people.
@@ -44,6 +45,11 @@ impl Providers {
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<dyn PaymentProvider>> {
         self.0.iter().find(|provider| provider.name() == name)
+    }
+
+    /// The words of all of them.
+    fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|provider| provider.name()).collect()
     }
 
     fn taking(&self, method: &str) -> Option<&Arc<dyn PaymentProvider>> {
@@ -114,6 +120,8 @@ pub enum CaseKind {
     PaymentStuck,
     /// One of its refunds has been under way for long.
     RefundStuck,
+    /// It, or one of its refunds, is open at a provider that this installation does not use any more.
+    ProviderGone,
     /// A bank asks it back.
     Disputed,
     /// A bank has taken it back, and the tickets still stand.
@@ -300,9 +308,22 @@ impl Payments {
     ) -> Result<Page<PaymentCase>, AppError> {
         let subject = Subject::organizer(organizer);
         self.ports.catalog.access().require(agent, Operation::SeePaymentCases, &subject, "organizer").await?;
-        let stuck_since = self.ports.clock.now() - STUCK_AFTER;
-        let found = self.ports.store.payment_cases(organizer, stuck_since, before, probe(limit)).await?;
-        Ok(Page::of(found.into_iter().map(PaymentCase::of).collect(), limit))
+        let terms = self.case_terms();
+        let found = self.ports.store.payment_cases(organizer, &terms, before, probe(limit)).await?;
+        Ok(Page::of(found.into_iter().map(|payment| PaymentCase::of(payment, &terms)).collect(), limit))
+    }
+
+    /// How many payments of all organizers somebody should look at: a figure for operators, that names nobody. It costs a
+    /// look at all that is open, so that it is to be asked every some seconds and not for each request.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn count_cases(&self) -> Result<u64, AppError> {
+        Ok(self.ports.store.count_payment_cases(&self.case_terms()).await?)
+    }
+
+    fn case_terms(&self) -> CaseTerms {
+        CaseTerms { stuck_since: self.ports.clock.now() - STUCK_AFTER, providers: self.ports.providers.names() }
     }
 
     async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<BookingParties, AppError> {
@@ -330,13 +351,16 @@ impl Started {
 }
 
 impl PaymentCase {
-    fn of(payment: Payment) -> Self {
+    fn of(payment: Payment, terms: &CaseTerms) -> Self {
+        let provider = payment.provider.as_str();
+        let is_served = provider == MANUAL || terms.providers.contains(&provider);
         let kind = match &payment {
             it if it.is_disputed() => CaseKind::Disputed,
             it if it.unsettled() > 0 => CaseKind::Unsettled,
-            it if it.is_open() => CaseKind::PaymentStuck,
+            it if it.is_open() && is_served => CaseKind::PaymentStuck,
             it if it.is_charged_back() => CaseKind::ChargedBack,
-            _ => CaseKind::RefundStuck,
+            _ if is_served => CaseKind::RefundStuck,
+            _ => CaseKind::ProviderGone,
         };
         Self { payment, kind }
     }

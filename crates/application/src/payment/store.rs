@@ -16,6 +16,15 @@ pub struct ProviderEventKey {
     pub event: String,
 }
 
+/// What makes a payment or a refund that is not decided a case for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaseTerms {
+    /// It is stuck when it has been open since before then.
+    pub stuck_since: Timestamp,
+    /// Whom this process can ask. What is open at another provider nobody goes on with, however young it is.
+    pub providers: Vec<&'static str>,
+}
+
 /// Payments and refunds outside of the desk. All of them only read: the lane of their event alone changes them.
 #[async_trait]
 pub trait PaymentStore: Send + Sync {
@@ -46,12 +55,16 @@ pub trait PaymentStore: Send + Sync {
     async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError>;
 
     /// Payments of an organizer that somebody should look at, newest first, behind `before`: money that belongs nowhere,
-    /// what has been open since `stuck_since`, what is disputed, and what was charged back while its booking is confirmed.
+    /// what is open and stuck by these terms, what is disputed, and what was charged back while its booking is confirmed.
     async fn payment_cases(
         &self,
         organizer: OrganizerId,
-        stuck_since: Timestamp,
+        terms: &CaseTerms,
         before: Option<PaymentId>,
         rows: u64,
     ) -> Result<Vec<Payment>, StoreError>;
+
+    /// How many [`payment_cases`](Self::payment_cases) all organizers have. It reads what is not decided and what is
+    /// disputed, whatever was sold, and is not for every request.
+    async fn count_payment_cases(&self, terms: &CaseTerms) -> Result<u64, StoreError>;
 }

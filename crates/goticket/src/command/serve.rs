@@ -291,7 +291,11 @@ impl Running {
 async fn gauges(application: &Application) {
     let watchers = metrics::gauge!("availability_watchers");
     let jobs = ["waiting", "running", "parked", "undelivered"].map(|state| metrics::gauge!("jobs", "state" => state));
+    let cases = metrics::gauge!("payment_cases");
     loop {
+        if let Ok(count) = application.payments.count_cases().await {
+            cases.set(count as f64);
+        }
         watchers.set(application.availability.watchers() as f64);
         if let Ok(counts) = application.ground.database.counts(application.ground.clock.now()).await {
             let counts = [counts.waiting, counts.running, counts.parked, counts.undelivered];

@@ -1,7 +1,7 @@
 //! Payments, refunds and their ledger.
 
 use application::booking::{BookingChange, LaneChanges, LaneStore, LaneWait, ProviderEventRow};
-use application::payment::{PaymentStore, ProviderEventKey};
+use application::payment::{CaseTerms, PaymentStore, ProviderEventKey};
 use application::store::StoreError;
 use application::verify::Verifier;
 use chrono::TimeDelta;
@@ -230,14 +230,24 @@ pub async fn cases_are_found(db: TestDatabase) {
     let back = settled.payments[0].clone();
     settle(&db, &sale, &confirmed, std::slice::from_ref(&paid), settled).await.unwrap();
     let (_, foreign) = paying(&db, &other).await;
+    let terms = |since| CaseTerms { stuck_since: at(since), providers: vec!["sandbox"] };
     let cases = async |since, before, rows| {
-        db.database.payment_cases(sale.event.organizer, at(since), before, rows).await.unwrap()
+        db.database.payment_cases(sale.event.organizer, &terms(since), before, rows).await.unwrap()
     };
+    let counted = async |terms: CaseTerms| db.database.count_payment_cases(&terms).await.unwrap();
     assert_eq!(cases(-600, None, 10).await, std::slice::from_ref(&short));
     assert_eq!(cases(600, None, 10).await, [back.clone(), stuck.clone(), short.clone()]);
     assert_eq!(cases(600, None, 2).await, [back.clone(), stuck.clone()]);
-    assert_eq!(cases(600, Some(stuck.id), 2).await, [short]);
-    assert_eq!(db.database.payment_cases(other.event.organizer, at(600), None, 10).await.unwrap(), [foreign]);
+    assert_eq!(cases(600, Some(stuck.id), 2).await, std::slice::from_ref(&short));
+    let foreign_cases = db.database.payment_cases(other.event.organizer, &terms(600), None, 10).await.unwrap();
+    assert_eq!(foreign_cases, [foreign]);
+    // All organizers' together, each payment once; young ones that nobody can go on with are among them.
+    assert_eq!((counted(terms(-600)).await, counted(terms(600)).await), (1, 4));
+    let gone = CaseTerms { stuck_since: at(-600), providers: vec!["stripe"] };
+    assert_eq!(counted(gone.clone()).await, 4);
+    let theirs = db.database.payment_cases(sale.event.organizer, &gone, None, 10).await.unwrap();
+    assert_eq!(theirs, [back.clone(), stuck.clone(), short.clone()]);
+    assert_eq!(counted(CaseTerms { providers: Vec::new(), ..gone }).await, 4);
     let open = db.database.open_refunds(None, 10).await.unwrap();
     let [(refund, of)] = open.as_slice() else { panic!("one refund is open: {open:?}") };
     assert_eq!((refund.payment, of), (back.id, &back));

@@ -134,9 +134,37 @@ async fn too_little_is_a_case_and_too_much_goes_back(#[case] engine: Engine) {
     let found = till.world.organizer.get(&cases).await.expect(200).clone();
     assert_eq!((&found["items"][0]["kind"], found["items"].as_array().unwrap().len()), (&json!("unsettled"), 1));
     assert_eq!(till.world.stranger.get(&cases).await.status, 404);
+    let figures = async || {
+        let health = till.world.app.anybody().get("/health").await.expect(200).clone();
+        assert_eq!(health["status"], "up", "a case makes nothing unhealthy");
+        health["figures"].clone()
+    };
+    assert_eq!(figures().await, json!([{ "name": "payment_cases", "count": 1 }]));
     // What is missing is asked for, and both pay.
     assert_eq!(till.pay(&short, "card_ok").await.expect(201)["amount"], 1_500);
     assert_eq!(till.status(&short).await, "confirmed");
+    assert_eq!(till.world.organizer.get(&cases).await.expect(200)["items"], json!([]));
+    assert_eq!(figures().await, json!([{ "name": "payment_cases", "count": 0 }]));
+    till.close().await;
+}
+
+/// The provider was changed while a payment was open: nobody asks after it, and somebody should know at once.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_open_at_a_provider_that_is_gone_is_a_case(#[case] engine: Engine) {
+    let till = till(engine).await;
+    till.sandbox.behave(SILENT);
+    let (booking, _) = till.held(2_500, 10).await;
+    till.pay(&booking, "checkout").await.expect(201);
+    let organizers = till.world.organizer.get("/api/v1/organizers").await.expect(200).clone();
+    let cases = format!("/api/v1/organizers/{}/payment-cases", organizers["items"][0]["id"].as_str().unwrap());
+    assert_eq!(till.world.organizer.get(&cases).await.expect(200)["items"], json!([]));
+    till.world.app.database.tamper("UPDATE payments SET provider = 'piggy_bank'").await;
+    let found = till.world.organizer.get(&cases).await.expect(200).clone();
+    assert_eq!((&found["items"][0]["kind"], found["items"].as_array().unwrap().len()), (&json!("provider_gone"), 1));
+    till.world.app.database.tamper("UPDATE payments SET provider = 'sandbox'").await;
     assert_eq!(till.world.organizer.get(&cases).await.expect(200)["items"], json!([]));
     till.close().await;
 }
