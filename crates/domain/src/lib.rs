@@ -16,6 +16,8 @@ pub mod identity;
 pub mod payment;
 pub mod pricing;
 
+#[cfg(test)]
+mod fixture;
 mod ids;
 mod language;
 mod money;

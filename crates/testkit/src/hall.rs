@@ -43,18 +43,7 @@ pub struct Hall {
 /// A ticket type of this price and capacity.
 #[must_use]
 pub fn ticket_type(price: i64, capacity: Option<i64>) -> NewTicketType {
-    NewTicketType {
-        name: "Standing".into(),
-        price,
-        capacity,
-        pool_ids: vec![],
-        min_per_booking: None,
-        max_per_booking: None,
-        max_per_buyer: None,
-        sales_start_at: None,
-        sales_end_at: None,
-        hidden: false,
-    }
+    NewTicketType { name: "Standing".into(), price, capacity, ..NewTicketType::default() }
 }
 
 impl Hall {

@@ -200,18 +200,8 @@ async fn make_sale(database: &Database) -> Outcome<Sale> {
     };
     let event = Event::try_new(EventId::new(id()), organizer.id, &event, id().as_u128() as u64, now)
         .map_err(|problems| format!("{problems:?}"))?;
-    let standing = NewTicketType {
-        name: "Standing".into(),
-        price: 2500,
-        capacity: Some(100_000_000),
-        pool_ids: Vec::new(),
-        min_per_booking: None,
-        max_per_booking: None,
-        max_per_buyer: None,
-        sales_start_at: None,
-        sales_end_at: None,
-        hidden: false,
-    };
+    let standing =
+        NewTicketType { name: "Standing".into(), price: 2500, capacity: Some(100_000_000), ..NewTicketType::default() };
     let sale = Sale { event, ticket_types: Vec::new(), pools: Vec::<Pool>::new() };
     let sale = sale.with_ticket_type(TicketTypeId::new(id()), PoolId::new(id()), &standing, "")?;
     let account = Account { user: User::new(owner, email, None, Role::Organizer, now), password: None };

@@ -146,18 +146,7 @@ pub(crate) struct NewTicketTypeBody {
 impl NewTicketTypeBody {
     /// The only ticket type of an event that is made in short.
     pub(crate) fn general_admission(price: i64, capacity: Option<i64>) -> NewTicketType {
-        NewTicketType {
-            name: "General admission".to_owned(),
-            price,
-            capacity,
-            pool_ids: Vec::new(),
-            min_per_booking: None,
-            max_per_booking: None,
-            max_per_buyer: None,
-            sales_start_at: None,
-            sales_end_at: None,
-            hidden: false,
-        }
+        NewTicketType { name: "General admission".to_owned(), price, capacity, ..NewTicketType::default() }
     }
 }
 

@@ -423,13 +423,10 @@ mod tests {
             name: "Standing".into(),
             price: 2500,
             capacity: Some(10),
-            pool_ids: vec![],
-            min_per_booking: None,
-            max_per_booking: None,
             max_per_buyer: Some(20),
-            sales_start_at: None,
             sales_end_at: Some(at(80_000)),
             hidden: true,
+            ..NewTicketType::default()
         };
         let nil = Uuid::nil();
         let event = Event::try_new(EventId::new(nil), OrganizerId::new(nil), &new, 1, at(0)).unwrap();

@@ -285,26 +285,14 @@ pub fn undo_check_in(sale: &Sale, check_in: &CheckIn, now: Timestamp) -> Result<
 pub(super) mod tests {
     use super::*;
     use crate::admission::ListTerms;
-    use crate::admission::fixture::{at, draft, id};
     use crate::booking::Sale;
-    use crate::catalog::{NewTicketType, StatusChange};
+    use crate::catalog::StatusChange;
+    use crate::fixture::{at, draft_of, id, ticket_type};
     use crate::{BookingId, PoolId};
 
     /// It begins in a day and an hour, and ends an hour later.
     pub(in super::super) fn sale() -> Sale {
-        let new_type = NewTicketType {
-            name: "Standing".into(),
-            price: 0,
-            capacity: None,
-            pool_ids: vec![],
-            min_per_booking: None,
-            max_per_booking: None,
-            max_per_buyer: None,
-            sales_start_at: None,
-            sales_end_at: None,
-            hidden: false,
-        };
-        let sale = draft(90_000, 93_600);
+        let (sale, new_type) = (draft_of(90_000, 93_600), ticket_type(0, None));
         let sale = sale.with_ticket_type(TicketTypeId::new(id(4)), PoolId::new(id(5)), &new_type, "").unwrap();
         Sale { event: sale.event.stepped(StatusChange::Publish, at(0)).unwrap().unwrap(), ..sale }
     }

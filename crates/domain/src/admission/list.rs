@@ -182,14 +182,14 @@ impl ListTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::fixture::{at, draft, id};
+    use crate::fixture::{at, draft_of, id};
 
     fn named(name: &str) -> ListEdit {
         ListEdit { name: Some(name.into()), ..ListEdit::default() }
     }
 
     fn new(edit: &ListEdit) -> Result<CheckInList, Problems> {
-        CheckInList::try_new(CheckInListId::new(id(8)), &draft(1_000, 2_000), edit, at(0))
+        CheckInList::try_new(CheckInListId::new(id(8)), &draft_of(1_000, 2_000), edit, at(0))
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_change_counts_and_what_changes_nothing_does_not() {
-        let (sale, list) = (draft(1_000, 2_000), new(&named("Hall")).unwrap());
+        let (sale, list) = (draft_of(1_000, 2_000), new(&named("Hall")).unwrap());
         assert_eq!(list.edited(&sale, &named("Hall"), at(9)), Ok(list.clone()));
         let edit = ListEdit { entry: Some(EntryRule::ReEntry), until: Some(Some(at(50))), ..ListEdit::default() };
         let after = list.edited(&sale, &edit, at(9)).unwrap();
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_list_that_is_there_from_the_start_stays_as_it_is() {
-        let sale = draft(1_000, 2_000);
+        let sale = draft_of(1_000, 2_000);
         let refused = CheckInList::default_of(sale.event.id).edited(&sale, &named("Main door"), at(9));
         assert!(matches!(refused, Err(Refusal::InvalidState(_))), "{refused:?}");
     }

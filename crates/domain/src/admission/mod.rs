@@ -14,8 +14,6 @@
 mod base45;
 mod code;
 mod door;
-#[cfg(test)]
-mod fixture;
 mod list;
 mod offline;
 mod ticket;

@@ -132,8 +132,8 @@ fn overlaps_earlier(last: &CheckIn, entry: &CheckIn, counting: &[&CheckIn]) -> b
 mod tests {
     use super::*;
     use crate::admission::door::tests::{on, sale, ticket};
-    use crate::admission::fixture::{at, id};
     use crate::admission::{ListTerms, check_in, exit_check_in};
+    use crate::fixture::{at, id};
     use crate::{CheckInListId, EventId};
 
     fn scan(number: u128, device_at: i64, skew: i64) -> OfflineScan {

@@ -184,13 +184,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::admission::fixture::{at, draft, id};
     use crate::booking::{BookingItem, Buyer, Channel, Reference};
     use crate::catalog::StatusChange;
+    use crate::fixture::{at, draft_of, id};
     use crate::{Currency, Money, OrganizerId, UserId};
 
     fn sale() -> Sale {
-        draft(1_000, 2_000)
+        draft_of(1_000, 2_000)
     }
 
     fn attendee(of: u128, name: &str) -> Attendee {

@@ -63,7 +63,7 @@ impl TicketTypeStatus {
 }
 
 /// A new ticket type as it was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct NewTicketType {
     /// Name.
     pub name: String,

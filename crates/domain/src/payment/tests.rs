@@ -9,45 +9,15 @@ use crate::booking::{
     BookingItem, BookingStatus, Buyer, Canceller, Channel, HoldTerms, Reference, Refusal, SaleChange, StockMove,
     Verdict, cancel, change_sale, expire,
 };
-use crate::catalog::{Event, NewEvent, NewTicketType, StatusChange};
-use crate::{BookingId, Currency, EventId, Money, OrganizerId, PaymentId, PoolId, Text, TicketTypeId, UserId};
+use crate::catalog::StatusChange;
+use crate::fixture::{self, at};
+use crate::{BookingId, Currency, Money, PaymentId, Text, UserId};
 
 const PRICE: i64 = 100;
 
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-}
-
-/// On sale, with one type and holds of 15 minutes.
+/// On sale, with one type.
 fn on_sale(price: i64, capacity: Option<i64>) -> Sale {
-    let event = NewEvent {
-        name: "Concert".into(),
-        description: None,
-        venue: None,
-        timezone: "UTC".into(),
-        currency: "PLN".into(),
-        start_at: at(86_400),
-        end_at: at(90_000),
-        hold_seconds: 900,
-        pricing: None,
-    };
-    let standing = NewTicketType {
-        name: "Standing".into(),
-        price,
-        capacity,
-        pool_ids: vec![],
-        min_per_booking: None,
-        max_per_booking: None,
-        max_per_buyer: None,
-        sales_start_at: None,
-        sales_end_at: None,
-        hidden: false,
-    };
-    let id = Uuid::from_u128;
-    let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &event, 1, at(0)).unwrap();
-    let draft = Sale { event, ticket_types: vec![], pools: vec![] };
-    let draft = draft.with_ticket_type(TicketTypeId::new(id(3)), PoolId::new(id(4)), &standing, "").unwrap();
-    change_sale(&draft, &SaleChange::Step(StatusChange::Publish), None, at(0)).unwrap()
+    fixture::on_sale(&[fixture::ticket_type(price, capacity)])
 }
 
 /// Holds one unit, and takes the stock; none, where there is none.

@@ -180,18 +180,7 @@ fn programme() -> Vec<Show> {
 }
 
 fn ticket(name: &str, price: i64, capacity: Option<i64>) -> NewTicketType {
-    NewTicketType {
-        name: name.to_owned(),
-        price,
-        capacity,
-        pool_ids: Vec::new(),
-        min_per_booking: None,
-        max_per_booking: None,
-        max_per_buyer: None,
-        sales_start_at: None,
-        sales_end_at: None,
-        hidden: false,
-    }
+    NewTicketType { name: name.to_owned(), price, capacity, ..NewTicketType::default() }
 }
 
 /// Acts as the demo's organizer, through the same use cases as everybody.

@@ -92,12 +92,9 @@ pub fn ticket_type(name: &str, capacity: Option<i64>, pool_ids: Vec<PoolId>) -> 
         price: 2500,
         capacity,
         pool_ids,
-        min_per_booking: None,
-        max_per_booking: None,
         max_per_buyer: Some(4),
         sales_start_at: Some(at(-60)),
-        sales_end_at: None,
-        hidden: false,
+        ..NewTicketType::default()
     }
 }
 
