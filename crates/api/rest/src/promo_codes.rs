@@ -1,9 +1,10 @@
-//! `/events/{eventId}/promo-codes`: what makes tickets cheaper for who knows it.
+//! `/events/{eventId}/promo-codes`: what makes tickets cheaper, or opens hidden ones, for who knows it.
 
 use axum::Json as Answer;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::booking::{Discount, PromoCode, PromoEdit};
+use domain::pricing::Rate;
 use domain::{EventId, PromoCodeId, TicketTypeId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,11 +12,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::context::Context;
 use crate::created::Created;
-use crate::extract::{Acting, Ids, Json, Params};
+use crate::extract::{Acting, EventPath, Ids, Json, Keyed, Params, Visitor};
+use crate::openapi::{EventName, IdempotencyKeyHeader};
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
 use crate::state::AppState;
+use crate::ticket_types::TicketTypeBody;
 use crate::{patch, time};
 
 /// The routes under `/api/v1`.
@@ -23,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(create_promo_code, list_promo_codes))
         .routes(routes!(get_promo_code, edit_promo_code))
+        .routes(routes!(open_ticket_types))
 }
 
 /// A promo code.
@@ -45,6 +50,8 @@ pub(crate) struct PromoCodeBody {
     amount: Option<i64>,
     /// Of which ticket types; empty: of all.
     ticket_type_ids: Vec<Uuid>,
+    /// Which hidden ticket types it opens: they are sold with such a code and not otherwise.
+    opens_ticket_type_ids: Vec<Uuid>,
     /// The most bookings with it; null is no limit.
     #[schema(required, minimum = 1, example = 100)]
     max_uses: Option<u32>,
@@ -76,16 +83,13 @@ pub(crate) struct PromoCodeBody {
 
 impl From<PromoCode> for PromoCodeBody {
     fn from(code: PromoCode) -> Self {
-        let (rate, amount) = match code.terms.discount {
-            Discount::Share(rate) => (Some(rate.millionths()), None),
-            Discount::Amount(amount) => (None, Some(amount)),
-        };
         Self {
             id: code.id.uuid(),
             code: code.code.as_str().to_owned(),
-            rate,
-            amount,
+            rate: code.terms.discount.and_then(Discount::rate).map(Rate::millionths),
+            amount: code.terms.discount.and_then(Discount::amount),
             ticket_type_ids: code.terms.ticket_types.iter().map(|id| id.uuid()).collect(),
+            opens_ticket_type_ids: code.terms.opens.iter().map(|id| id.uuid()).collect(),
             max_uses: code.terms.max_uses,
             max_per_buyer: code.terms.max_per_buyer,
             budget: code.terms.budget,
@@ -100,7 +104,7 @@ impl From<PromoCode> for PromoCodeBody {
     }
 }
 
-/// A new promo code: a `rate` or an `amount`.
+/// A new promo code: a `rate` or an `amount`, or ticket types that it opens, or both.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = CreatePromoCode, example = json!({ "code": "EARLY-10", "rate": 100_000, "maxUses": 100 }))]
@@ -117,6 +121,9 @@ pub(crate) struct CreatePromoCodeBody {
     /// Of which ticket types; left out or empty: of all.
     #[schema(max_items = 100)]
     ticket_type_ids: Option<Vec<Uuid>>,
+    /// Which hidden ticket types it opens: from now on they are sold with such a code and not otherwise.
+    #[schema(max_items = 100)]
+    opens_ticket_type_ids: Option<Vec<Uuid>>,
     /// The most bookings with it.
     #[schema(minimum = 1, maximum = 1_000_000_000, example = 100)]
     max_uses: Option<i64>,
@@ -138,10 +145,11 @@ pub(crate) struct CreatePromoCodeBody {
 
 /// Makes a promo code
 ///
-/// It belongs to the event. A text that the event has already is refused, also where that code is put away.
+/// It belongs to the event. A text that the event has already is refused, also where that code is put away. What it opens
+/// is sold with a code alone from then on (`codeRequired` of the ticket type).
 #[utoipa::path(
     post, path = "/events/{eventId}/promo-codes", operation_id = "createPromoCode", tag = "Booking",
-    params(("eventId" = Uuid, Path, description = "The event.")),
+    params(("eventId" = Uuid, Path, description = "The event."), IdempotencyKeyHeader),
     request_body = CreatePromoCodeBody,
     responses((status = 201, description = "The code.", body = PromoCodeBody)),
     security(("bearer" = [])),
@@ -153,13 +161,15 @@ async fn create_promo_code(
     State(state): State<AppState>,
     acting: Acting,
     ids: Ids<1>,
-    Json(wish): Json<CreatePromoCodeBody>,
+    wish: Keyed<CreatePromoCodeBody>,
 ) -> Result<Created<PromoCodeBody>, Problem> {
     let (Acting { agent, origin }, Ids([event])) = (acting, ids);
+    let (key, wish) = (wish.key(&agent), wish.value);
     let new = PromoEdit {
         rate: Some(wish.rate),
         amount: Some(wish.amount),
         ticket_types: wish.ticket_type_ids.map(ticket_types),
+        opens: wish.opens_ticket_type_ids.map(ticket_types),
         max_uses: Some(wish.max_uses),
         max_per_buyer: Some(wish.max_per_buyer),
         budget: Some(wish.budget),
@@ -168,9 +178,52 @@ async fn create_promo_code(
         archived: None,
     };
     let bookings = state.bookings();
-    let made = bookings.create_promo_code(&agent, EventId::new(event), wish.code.as_deref(), new, origin).await?;
-    let location = format!("/api/v1/events/{event}/promo-codes/{}", made.id);
-    Ok(Created::at(location, made.into(), false))
+    let made = bookings.create_promo_code(&agent, EventId::new(event), wish.code.as_deref(), new, key, origin).await?;
+    let location = format!("/api/v1/events/{event}/promo-codes/{}", made.value.id);
+    Ok(Created::at(location, made.value.into(), made.replayed))
+}
+
+/// What opens hidden ticket types.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = OpenTicketTypes)]
+pub(crate) struct OpenTicketTypesBody {
+    /// The code, in upper or lower case.
+    #[schema(max_length = 80, example = "FRIENDS-2030")]
+    promo_code: String,
+}
+
+/// Hidden ticket types that are open to who knows the code.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OpenedTicketTypes)]
+pub(crate) struct OpenedTicketTypesBody {
+    /// All of them; none where the code makes tickets cheaper and opens nothing.
+    items: Vec<TicketTypeBody>,
+}
+
+/// Shows which hidden ticket types a promo code opens
+///
+/// The code is not used by it. For everybody who sees the event; stale by a second at the most.
+#[utoipa::path(
+    post, path = "/events/{eventId}/opened-ticket-types", operation_id = "openTicketTypes", tag = "Booking",
+    params(("eventId" = EventName, Path, description = "The id of the event, or its slug.")),
+    request_body = OpenTicketTypesBody,
+    responses((status = 200, description = "The ticket types.", body = OpenedTicketTypesBody)),
+    security((), ("bearer" = [])),
+    extensions(("x-problems" = json!(["not_found", "validation_failed"]))),
+)]
+async fn open_ticket_types(
+    State(state): State<AppState>,
+    context: Context,
+    visitor: Visitor,
+    event: EventPath,
+    Json(wish): Json<OpenTicketTypesBody>,
+) -> Result<Answer<OpenedTicketTypesBody>, Problem> {
+    let (bookings, address) = (state.bookings(), context.origin().address);
+    let (seen, opened) = bookings.open_ticket_types(&visitor.agent, &event.0, &wish.promo_code, address).await?;
+    let opened = opened.into_iter().filter_map(|id| seen.sale.ticket_type(id));
+    Ok(Answer(OpenedTicketTypesBody { items: opened.map(|known| TicketTypeBody::of(&seen.sale, known)).collect() }))
 }
 
 fn ticket_types(ids: Vec<Uuid>) -> Vec<TicketTypeId> {
@@ -251,6 +304,10 @@ pub(crate) struct EditPromoCodeBody {
     #[serde(default, deserialize_with = "patch::settable")]
     #[schema(nullable = false, max_items = 100)]
     ticket_type_ids: Option<Vec<Uuid>>,
+    /// Which hidden ticket types it opens. What it opens no more needs a code all the same, until the type is changed.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, max_items = 100)]
+    opens_ticket_type_ids: Option<Vec<Uuid>>,
     /// The most bookings with it, not below `used`.
     #[serde(default, deserialize_with = "patch::clearable")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000, example = 100)]
@@ -302,6 +359,7 @@ async fn edit_promo_code(
         rate: wish.rate,
         amount: wish.amount,
         ticket_types: wish.ticket_type_ids.map(ticket_types),
+        opens: wish.opens_ticket_type_ids.map(ticket_types),
         max_uses: wish.max_uses,
         max_per_buyer: wish.max_per_buyer,
         budget: wish.budget,

@@ -67,6 +67,8 @@ pub(crate) struct TicketTypeBody {
     status: TicketTypeStatusBody,
     /// Not listed for the public; sold to who knows its id.
     hidden: bool,
+    /// Sold with a promo code that opens it and not otherwise.
+    code_required: bool,
     /// The shared pools that a unit needs room in as well.
     pool_ids: Vec<Uuid>,
 }
@@ -100,6 +102,7 @@ impl TicketTypeBody {
                 TicketTypeStatus::Archived => TicketTypeStatusBody::Archived,
             },
             hidden: ticket_type.hidden,
+            code_required: ticket_type.code_required,
             pool_ids: ticket_type.shared_pools.iter().map(|pool| pool.uuid()).collect(),
         }
     }
@@ -141,6 +144,9 @@ pub(crate) struct NewTicketTypeBody {
     /// Not listed for the public; sold to who knows its id.
     #[serde(default)]
     hidden: bool,
+    /// Sold with a promo code that opens it and not otherwise; only hidden ones are. The first such code sets it, too.
+    #[serde(default)]
+    code_required: bool,
 }
 
 impl NewTicketTypeBody {
@@ -163,6 +169,7 @@ impl From<NewTicketTypeBody> for NewTicketType {
             sales_start_at: body.sales_start_at,
             sales_end_at: body.sales_end_at,
             hidden: body.hidden,
+            code_required: body.code_required,
         }
     }
 }
@@ -289,6 +296,10 @@ pub(crate) struct EditTicketTypeBody {
     #[serde(default, deserialize_with = "patch::settable")]
     #[schema(nullable = false)]
     hidden: Option<bool>,
+    /// Sold with a promo code that opens it and not otherwise; what is shown again needs none any more.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false)]
+    code_required: Option<bool>,
     /// `archived` takes it off sale, `active` takes that back.
     #[serde(default, deserialize_with = "patch::settable")]
     #[schema(nullable = false)]
@@ -308,6 +319,7 @@ impl From<EditTicketTypeBody> for TicketTypeEdit {
             sales_start_at: body.sales_start_at,
             sales_end_at: body.sales_end_at,
             hidden: body.hidden,
+            code_required: body.code_required,
             archived: body.status.map(|status| matches!(status, TicketTypeStatusBody::Archived)),
         }
     }

@@ -21,7 +21,7 @@ use crate::page::{Page, probe};
 /// Bookings.
 pub struct Bookings {
     pub(super) ports: BookingPorts,
-    in_flight: InFlight,
+    pub(super) in_flight: InFlight,
 }
 
 /// What bookings need from outside.
@@ -272,7 +272,7 @@ fn promo_word(typed: &str) -> Result<PromoWord, AppError> {
 }
 
 /// Whether a code was named that there is not.
-fn is_unknown_code<T>(answer: &Result<T, AppError>) -> bool {
+pub(super) fn is_unknown_code<T>(answer: &Result<T, AppError>) -> bool {
     let Err(AppError::Refused(Refusal::Invalid(problems))) = answer else { return false };
     *problems == unknown_promo_code()
 }

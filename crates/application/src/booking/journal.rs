@@ -6,6 +6,7 @@
 use domain::Timestamp;
 use domain::booking::{BookingStatus, Buyer, Decided, Discount, FactKind, PromoCode, Sale};
 use domain::catalog::{Event, EventStatus};
+use domain::pricing::Rate;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -200,6 +201,7 @@ struct PromoCodeState<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     amount: Option<i64>,
     ticket_type_ids: Vec<Uuid>,
+    opens_ticket_type_ids: Vec<Uuid>,
     max_uses: Option<u32>,
     max_per_buyer: Option<u32>,
     budget: Option<i64>,
@@ -210,14 +212,11 @@ struct PromoCodeState<'a> {
 
 fn promo_code_state(code: &PromoCode) -> PromoCodeState<'_> {
     let terms = &code.terms;
-    let (rate, amount) = match terms.discount {
-        Discount::Share(rate) => (Some(rate.millionths()), None),
-        Discount::Amount(amount) => (None, Some(amount)),
-    };
     PromoCodeState {
-        rate,
-        amount,
+        rate: terms.discount.and_then(Discount::rate).map(Rate::millionths),
+        amount: terms.discount.and_then(Discount::amount),
         ticket_type_ids: terms.ticket_types.iter().map(|id| id.uuid()).collect(),
+        opens_ticket_type_ids: terms.opens.iter().map(|id| id.uuid()).collect(),
         max_uses: terms.max_uses,
         max_per_buyer: terms.max_per_buyer,
         budget: terms.budget,

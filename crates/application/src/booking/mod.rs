@@ -7,6 +7,7 @@ mod journal;
 mod ports;
 mod prices;
 mod promo_codes;
+mod promo_snapshot;
 mod snapshot;
 mod sweep;
 mod wind_down;

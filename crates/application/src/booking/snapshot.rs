@@ -217,6 +217,8 @@ struct TicketTypeV1 {
     sales_start_at: Option<Timestamp>,
     sales_end_at: Option<Timestamp>,
     hidden: bool,
+    #[serde(default)]
+    code_required: bool,
     status: String,
     position: u32,
 }
@@ -248,6 +250,7 @@ pub(crate) fn sale(sale: &Sale) -> String {
         sales_start_at: known.sales_start_at,
         sales_end_at: known.sales_end_at,
         hidden: known.hidden,
+        code_required: known.code_required,
         status: known.status.as_str().to_owned(),
         position: known.position,
     };
@@ -339,6 +342,7 @@ fn read_type(event: EventId, kept: TicketTypeV1) -> Result<TicketType, AppError>
         sales_start_at: kept.sales_start_at,
         sales_end_at: kept.sales_end_at,
         hidden: kept.hidden,
+        code_required: kept.code_required,
         status: TicketTypeStatus::parse(&kept.status).ok_or_else(|| unreadable("an unknown status"))?,
         position: kept.position,
     })
@@ -426,6 +430,7 @@ mod tests {
             max_per_buyer: Some(20),
             sales_end_at: Some(at(80_000)),
             hidden: true,
+            code_required: true,
             ..NewTicketType::default()
         };
         let nil = Uuid::nil();
@@ -460,7 +465,9 @@ mod tests {
             expected_total: None,
             promo_code: None,
         };
-        let mut before = hold(&a_sale(), &Holdings::new(), &request, TimeDelta::hours(2), at(0)).unwrap().booking;
+        let mut sale = a_sale();
+        sale.ticket_types[0].code_required = false;
+        let mut before = hold(&sale, &Holdings::new(), &request, TimeDelta::hours(2), at(0)).unwrap().booking;
         before.items.iter_mut().for_each(|item| item.pools.clear());
         let code = PromoWord::parse("code", "early-10").unwrap();
         before.promo = Some(PromoUse { id: PromoCodeId::new(Uuid::from_u128(7)), code, discount: 5 });

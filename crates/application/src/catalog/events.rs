@@ -146,6 +146,11 @@ impl Catalog {
         Ok(())
     }
 
+    /// What is shown of the event is read anew: a command that is none of the catalog's has changed it.
+    pub(crate) async fn forget(&self, event: EventId) {
+        self.pages.gone(event).await;
+    }
+
     /// The id of an event, without a look at who asks.
     pub(crate) async fn resolve(&self, event: &EventRef) -> Result<EventId, AppError> {
         match event {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::booking::{
     Attendee, Booking, BookingFact, BookingItem, BookingStatus, Buyer, Channel, Decided, FactKind, HoldTerms,
-    PromoFound, PromoUse, PromoWord, Reference, Refusal, Sale, StockMove, unknown_promo_code,
+    PromoCode, PromoFound, PromoUse, PromoWord, Reference, Refusal, Sale, StockMove, unknown_promo_code,
 };
 use crate::catalog::TicketType;
 use crate::pricing::{Line, PricePart, Pricing, Sum, sum};
@@ -172,9 +172,11 @@ fn priced(
 ) -> Result<Quote, Refusal> {
     let units = resolve(sale, units)?;
     let mut items = Vec::with_capacity(units.len());
+    let mut needs_code = Vec::new();
     for Units { ticket_type, quantity } in units {
         let found = sale.on_sale(ticket_type, now)?;
         check_limits(found, quantity, holdings)?;
+        needs_code.extend(found.code_required.then_some(found));
         items.push(price(found, quantity));
     }
     let too_large = || Problems::one("items", "out_of_range", "the total is too large");
@@ -184,6 +186,9 @@ fn priced(
         Promo { found: None, .. } => return Err(unknown_promo_code().into()),
         Promo { found: Some(found), .. } => Some((found, found.code.discounts(&items, found.of_buyer, now)?)),
     };
+    for ticket_type in needs_code {
+        PromoCode::check_access(discounts.as_ref().map(|(found, _)| found.code), ticket_type)?;
+    }
     let (total, price_parts) = match (sale.event.pricing(), &discounts) {
         (None, None) => {
             let add = |total: Money, item: &BookingItem| {

@@ -1,8 +1,9 @@
-//! Promo codes: what makes tickets of one event cheaper for who knows the code.
+//! Promo codes: what makes tickets of one event cheaper, or opens hidden ones, for who knows the code.
 
 use std::fmt;
 
 use crate::booking::{BookingItem, BookingStatus, Buyer, Reference, Sale};
+use crate::catalog::TicketType;
 use crate::pricing::Rate;
 use crate::{EventId, Problems, PromoCodeId, TicketTypeId, Timestamp};
 
@@ -34,10 +35,12 @@ pub struct PromoCode {
 /// What a code does, and for whom and how long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PromoTerms {
-    /// How much cheaper each ticket is.
-    pub discount: Discount,
+    /// How much cheaper each ticket is; none where it opens ticket types and does no more.
+    pub discount: Option<Discount>,
     /// Of which types; an empty list means any.
     pub ticket_types: Vec<TicketTypeId>,
+    /// Which hidden types it opens: they are sold with such a code and not otherwise.
+    pub opens: Vec<TicketTypeId>,
     /// The most bookings with it.
     pub max_uses: Option<u32>,
     /// The most bookings of one buyer with it.
@@ -92,6 +95,8 @@ pub struct PromoEdit {
     pub amount: Option<Option<i64>>,
     /// Types.
     pub ticket_types: Option<Vec<TicketTypeId>>,
+    /// Hidden types.
+    pub opens: Option<Vec<TicketTypeId>>,
     /// Bookings.
     pub max_uses: Option<Option<i64>>,
     /// Bookings of one buyer.
@@ -108,6 +113,26 @@ pub struct PromoEdit {
 
 /// The most that any amount of a code may be.
 const AMOUNT_MAX: i64 = 1_000_000_000_000;
+
+impl Discount {
+    /// The share, where it is one.
+    #[must_use]
+    pub const fn rate(self) -> Option<Rate> {
+        match self {
+            Self::Share(rate) => Some(rate),
+            Self::Amount(_) => None,
+        }
+    }
+
+    /// The minor units, where it is so many.
+    #[must_use]
+    pub const fn amount(self) -> Option<i64> {
+        match self {
+            Self::Share(_) => None,
+            Self::Amount(amount) => Some(amount),
+        }
+    }
+}
 
 impl PromoWord {
     const CHARS: std::ops::RangeInclusive<usize> = 4..=40;
@@ -201,11 +226,11 @@ impl PromoCode {
         Ok(Self { terms, archived, version: self.version + 1, updated_at: now, ..self.clone() })
     }
 
-    /// What it takes off each of these items, if it is of use for this buyer at this moment.
+    /// Whether one more booking of this buyer may use it at this moment, whatever is in it.
     ///
     /// # Errors
     /// What keeps it from being of use. Whoever guesses learns of no code that is not of use yet, or was put away.
-    pub fn discounts(&self, items: &[BookingItem], of_buyer: u32, now: Timestamp) -> Result<Vec<i64>, Problems> {
+    pub fn check_usable(&self, of_buyer: u32, now: Timestamp) -> Result<(), Problems> {
         let refuse = |code, message: &str| Err(Problems::one("promoCode", code, message));
         let terms = &self.terms;
         if self.archived || terms.starts_at.is_some_and(|start| now < start) {
@@ -220,12 +245,23 @@ impl PromoCode {
         if terms.max_per_buyer.is_some_and(|most| of_buyer >= most) {
             return refuse("limit_exceeded", "has been used by you as often as it can be");
         }
+        Ok(())
+    }
+
+    /// What it takes off each of these items, if it is of use for this buyer at this moment.
+    ///
+    /// # Errors
+    /// Those of [`check_usable`](Self::check_usable), and what keeps it from being of use for these items.
+    pub fn discounts(&self, items: &[BookingItem], of_buyer: u32, now: Timestamp) -> Result<Vec<i64>, Problems> {
+        self.check_usable(of_buyer, now)?;
+        let refuse = |code, message: &str| Err(Problems::one("promoCode", code, message));
+        let terms = &self.terms;
         let discounts = items.iter().map(|item| self.discount(item)).collect::<Option<Vec<i64>>>();
         let total = discounts.as_deref().and_then(|of| of.iter().try_fold(0_i64, |sum, one| sum.checked_add(*one)));
         let (Some(discounts), Some(total)) = (discounts, total) else {
             return Err(Problems::one("items", "out_of_range", "the total is too large"));
         };
-        if !items.iter().any(|item| self.is_for(item)) {
+        if !items.iter().any(|item| self.is_for(item) || self.opens(item.ticket_type)) {
             return refuse("not_applicable", "is of no use for these tickets");
         }
         if terms.budget.is_some_and(|most| total > most.saturating_sub(self.spent)) {
@@ -234,15 +270,52 @@ impl PromoCode {
         Ok(discounts)
     }
 
+    /// Whether it opens this type.
+    #[must_use]
+    pub fn opens(&self, ticket_type: TicketTypeId) -> bool {
+        self.terms.opens.contains(&ticket_type)
+    }
+
+    /// The sale once the types that the code opens are sold with a code alone. That a code is put away, or opens them no
+    /// more, does not open them to everybody: only a change of the type does.
+    #[must_use]
+    pub fn guarding(&self, sale: &Sale, now: Timestamp) -> Sale {
+        let guards = |known: &TicketType| known.hidden && self.opens(known.id);
+        if sale.ticket_types.iter().all(|known| known.code_required || !guards(known)) {
+            return sale.clone();
+        }
+        let guarded = |known: &TicketType| {
+            let code_required = known.code_required || guards(known);
+            TicketType { code_required, ..known.clone() }
+        };
+        let ticket_types = sale.ticket_types.iter().map(guarded).collect();
+        Sale { event: sale.event.clone().touched(now), ticket_types, pools: sale.pools.clone() }
+    }
+
+    /// Refuses units that are sold with a code alone to who names none that opens them.
+    ///
+    /// # Errors
+    /// `required` without any code, `not_applicable` with one that does not.
+    pub(super) fn check_access(code: Option<&Self>, ticket_type: &TicketType) -> Result<(), Problems> {
+        let refuse = |code, message: String| Err(Problems::one("promoCode", code, message));
+        match code {
+            _ if !ticket_type.code_required => Ok(()),
+            Some(code) if code.opens(ticket_type.id) => Ok(()),
+            Some(_) => refuse("not_applicable", format!("does not open {}", ticket_type.name)),
+            None => refuse("required", format!("must be given: {} is sold with a code alone", ticket_type.name)),
+        }
+    }
+
     fn is_for(&self, item: &BookingItem) -> bool {
-        self.terms.ticket_types.is_empty() || self.terms.ticket_types.contains(&item.ticket_type)
+        let of = &self.terms.ticket_types;
+        self.terms.discount.is_some() && (of.is_empty() || of.contains(&item.ticket_type))
     }
 
     fn discount(&self, item: &BookingItem) -> Option<i64> {
         if !self.is_for(item) {
             return Some(0);
         }
-        let of_one = match self.terms.discount {
+        let of_one = match self.terms.discount? {
             Discount::Share(rate) => rate.of(item.unit_price).ok()?,
             Discount::Amount(amount) => amount.min(item.unit_price),
         };
@@ -287,13 +360,18 @@ pub fn unknown_promo_code() -> Problems {
 
 fn terms(sale: &Sale, before: Option<&PromoTerms>, edit: &PromoEdit) -> Result<PromoTerms, Problems> {
     let mut problems = Problems::default();
-    let discount = problems.take(discount(before.map(|terms| terms.discount), edit));
+    let discount = problems.take(discount(before.and_then(|terms| terms.discount), edit));
     let ticket_types = edit.ticket_types.clone().or_else(|| before.map(|terms| terms.ticket_types.clone()));
     let mut ticket_types = ticket_types.unwrap_or_default();
     ticket_types.sort_unstable();
     ticket_types.dedup();
     if ticket_types.iter().any(|id| sale.ticket_type(*id).is_none()) {
         problems.add("ticketTypeIds", "unknown", "must name ticket types of this event");
+    }
+    let opens = opened(&mut problems, sale, before, edit);
+    let has_effect = discount.as_ref().is_none_or(Option::is_some) || !opens.is_empty();
+    if !has_effect {
+        problems.add("rate", "required", "a code has a rate, an amount, or ticket types that it opens");
     }
     let max_uses = limit(&mut problems, "maxUses", edit.max_uses, before.and_then(|terms| terms.max_uses));
     let of_buyer = before.and_then(|terms| terms.max_per_buyer);
@@ -310,22 +388,41 @@ fn terms(sale: &Sale, before: Option<&PromoTerms>, edit: &PromoEdit) -> Result<P
         problems.add("endsAt", "not_after_start", "must lie after startsAt");
     }
     let (Some(discount), true) = (discount, problems.is_empty()) else { return Err(problems) };
-    Ok(PromoTerms { discount, ticket_types, max_uses, max_per_buyer, budget, starts_at, ends_at })
+    Ok(PromoTerms { discount, ticket_types, opens, max_uses, max_per_buyer, budget, starts_at, ends_at })
 }
 
-fn discount(before: Option<Discount>, edit: &PromoEdit) -> Result<Discount, Problems> {
+/// The hidden types that the code opens. One that has been shown since stays named, and is of no effect.
+fn opened(problems: &mut Problems, sale: &Sale, before: Option<&PromoTerms>, edit: &PromoEdit) -> Vec<TicketTypeId> {
+    let Some(asked) = &edit.opens else { return before.map(|terms| terms.opens.clone()).unwrap_or_default() };
+    let mut opens = asked.clone();
+    opens.sort_unstable();
+    opens.dedup();
+    for id in &opens {
+        match sale.ticket_type(*id) {
+            None => problems.add("opensTicketTypeIds", "unknown", "must name ticket types of this event"),
+            Some(known) if !known.hidden => {
+                problems.add("opensTicketTypeIds", "not_hidden", format!("{} is not hidden", known.name));
+            }
+            Some(_) => continue,
+        }
+        break;
+    }
+    opens
+}
+
+fn discount(before: Option<Discount>, edit: &PromoEdit) -> Result<Option<Discount>, Problems> {
     let known = match before {
         Some(Discount::Share(rate)) => (Some(i64::from(rate.millionths())), None),
         Some(Discount::Amount(amount)) => (None, Some(amount)),
         None => (None, None),
     };
     match (edit.rate.unwrap_or(known.0), edit.amount.unwrap_or(known.1)) {
-        (Some(rate), None) if rate > 0 => Ok(Discount::Share(Rate::parse("rate", rate)?)),
+        (Some(rate), None) if rate > 0 => Ok(Some(Discount::Share(Rate::parse("rate", rate)?))),
         (Some(_), None) => Err(Problems::one("rate", "out_of_range", "must be between 1 and 1000000")),
-        (None, Some(amount)) if (1..=AMOUNT_MAX).contains(&amount) => Ok(Discount::Amount(amount)),
+        (None, Some(amount)) if (1..=AMOUNT_MAX).contains(&amount) => Ok(Some(Discount::Amount(amount))),
         (None, Some(_)) => Err(Problems::one("amount", "out_of_range", format!("must be between 1 and {AMOUNT_MAX}"))),
         (Some(_), Some(_)) => Err(Problems::one("amount", "ambiguous", "must not be given with a rate")),
-        (None, None) => Err(Problems::one("rate", "required", "a code has a rate or an amount")),
+        (None, None) => Ok(None),
     }
 }
 

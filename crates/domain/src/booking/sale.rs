@@ -73,11 +73,19 @@ impl Sale {
         self.ticket_types.iter().find(|known| known.id == id)
     }
 
-    /// The only type that is not archived, if there is just one.
+    /// The only type that is not archived, if there is just one; those that need a code do not count beside others.
     #[must_use]
     pub fn only_type(&self) -> Option<&TicketType> {
-        let mut active = self.ticket_types.iter().filter(|known| known.status == TicketTypeStatus::Active);
-        active.next().filter(|_| active.next().is_none())
+        let active = || self.ticket_types.iter().filter(|known| known.status == TicketTypeStatus::Active);
+        let mut open = active().filter(|known| !known.code_required);
+        match (open.next(), open.next()) {
+            (Some(only), None) => Some(only),
+            (Some(_), Some(_)) => None,
+            (None, _) => {
+                let mut all = active();
+                all.next().filter(|_| all.next().is_none())
+            }
+        }
     }
 
     /// The pool of this id.

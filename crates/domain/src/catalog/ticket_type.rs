@@ -30,6 +30,8 @@ pub struct TicketType {
     pub sales_end_at: Option<Timestamp>,
     /// Not listed for the public (it is sold to who knows its id).
     pub hidden: bool,
+    /// Sold with a promo code that opens it and not otherwise; only what is hidden is.
+    pub code_required: bool,
     /// Active, or archived.
     pub status: TicketTypeStatus,
     /// Its place in lists.
@@ -85,6 +87,8 @@ pub struct NewTicketType {
     pub sales_end_at: Option<Timestamp>,
     /// Default: shown.
     pub hidden: bool,
+    /// Default: sold without.
+    pub code_required: bool,
 }
 
 /// A change as it was asked for: `None` leaves a field as it is, and `Some(None)` empties it.
@@ -108,8 +112,10 @@ pub struct TicketTypeEdit {
     pub sales_start_at: Option<Option<Timestamp>>,
     /// End of sales.
     pub sales_end_at: Option<Option<Timestamp>>,
-    /// Not listed.
+    /// Not listed; what is listed needs no code.
     pub hidden: Option<bool>,
+    /// Sold with a code alone.
+    pub code_required: Option<bool>,
     /// `Some(true)` archives, `Some(false)` takes it back.
     pub archived: Option<bool>,
 }
@@ -164,6 +170,7 @@ impl TicketType {
             sales_start_at: new.sales_start_at,
             sales_end_at: new.sales_end_at,
             hidden: new.hidden,
+            code_required: new.code_required,
             status: TicketTypeStatus::Active,
             position,
         };
@@ -199,6 +206,7 @@ impl TicketType {
         next.sales_start_at = edit.sales_start_at.unwrap_or(next.sales_start_at);
         next.sales_end_at = edit.sales_end_at.unwrap_or(next.sales_end_at);
         next.hidden = edit.hidden.unwrap_or(next.hidden);
+        next.code_required = edit.code_required.unwrap_or(next.code_required && next.hidden);
         next.status = match edit.archived {
             Some(true) => TicketTypeStatus::Archived,
             Some(false) => TicketTypeStatus::Active,
@@ -249,6 +257,9 @@ impl TicketType {
         {
             problems.add(format!("{prefix}salesEndAt"), "not_after_start", "must lie after salesStartAt");
         }
+        if self.code_required && !self.hidden {
+            problems.add(format!("{prefix}codeRequired"), "not_hidden", "only hidden ticket types need a code");
+        }
         if self.shared_pools.len() > SHARED_POOLS_MAX {
             problems.add(format!("{prefix}poolIds"), "too_many", format!("must name at most {SHARED_POOLS_MAX} pools"));
         }
@@ -289,18 +300,7 @@ mod tests {
     use uuid::Uuid;
 
     fn new() -> NewTicketType {
-        NewTicketType {
-            name: "Standing".into(),
-            price: 2500,
-            capacity: Some(100),
-            pool_ids: vec![],
-            min_per_booking: None,
-            max_per_booking: None,
-            max_per_buyer: None,
-            sales_start_at: None,
-            sales_end_at: None,
-            hidden: false,
-        }
+        crate::fixture::ticket_type(2500, Some(100))
     }
 
     fn parse(new: &NewTicketType) -> Result<TicketType, Problems> {
@@ -325,5 +325,18 @@ mod tests {
         assert_eq!(code(NewTicketType { max_per_booking: Some(1 << 40), ..new() }).code, "out_of_range");
         let crossed = NewTicketType { min_per_booking: Some(5), max_per_booking: Some(4), ..new() };
         assert_eq!(code(crossed).code, "above_maximum");
+        let shown = NewTicketType { code_required: true, ..new() };
+        assert_eq!(code(shown).field, "ticketTypes[0].codeRequired");
+    }
+
+    #[test]
+    fn what_is_shown_again_needs_no_code_any_more() {
+        let guarded = parse(&NewTicketType { hidden: true, code_required: true, ..new() }).unwrap();
+        let shown = guarded.edited(&TicketTypeEdit { hidden: Some(false), ..TicketTypeEdit::default() }).unwrap();
+        assert_eq!((shown.hidden, shown.code_required), (false, false));
+        let both = TicketTypeEdit { hidden: Some(false), code_required: Some(true), ..TicketTypeEdit::default() };
+        assert!(guarded.edited(&both).is_err());
+        let open = guarded.edited(&TicketTypeEdit { code_required: Some(false), ..TicketTypeEdit::default() }).unwrap();
+        assert!(open.hidden && !open.code_required);
     }
 }

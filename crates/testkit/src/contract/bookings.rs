@@ -3,7 +3,7 @@
 use application::booking::{BookingFilter, BookingParties, BookingReads, LaneChanges, LaneStore, LaneWait, PromoCount};
 use application::store::Store;
 use application::verify::Verifier;
-use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoEdit, PromoUse, PromoWord};
+use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoEdit, PromoTerms, PromoUse, PromoWord};
 use domain::catalog::EventStatus;
 use domain::identity::Role;
 use domain::pricing::{Line, NewFee, NewPricing, Payer, Per, Pricing, Rounding, Sum, sum};
@@ -51,7 +51,8 @@ pub async fn parts_of_prices_are_kept(db: TestDatabase) {
         ..NewPricing::default()
     });
     let word = PromoWord::parse("code", "One-Less").unwrap();
-    let one_less = PromoEdit { amount: Some(Some(1)), max_uses: Some(Some(2)), ..PromoEdit::default() };
+    let (amount, max_uses) = (Some(Some(1)), Some(Some(2)));
+    let one_less = PromoEdit { amount, max_uses, ..PromoEdit::default() };
     let code = PromoCode::try_new(PromoCodeId::new(id()), &sale, word, &one_less, now()).unwrap();
     let priced = |quantity| {
         let booking = booking(&sale, buyer(), quantity, Some(at(900)));
@@ -64,11 +65,22 @@ pub async fn parts_of_prices_are_kept(db: TestDatabase) {
     };
     let bookings = [priced(1), priced(3), booking(&sale, buyer(), 2, Some(at(900)))];
     let promo_counts = vec![PromoCount { id: code.id, used: 2, spent: 2 }];
-    let new_promo_codes = vec![code.clone()];
+    // One that opens ticket types and takes nothing off, and one that does both.
+    let opening = |text: &str, discount| PromoCode {
+        id: PromoCodeId::new(id()),
+        code: PromoWord::parse("code", text).unwrap(),
+        terms: PromoTerms { discount, opens: vec![sale.ticket_types[0].id], ..code.terms.clone() },
+        ..code.clone()
+    };
+    let opens = [opening("Opens", None), opening("Opens-For-Less", code.terms.discount)];
+    let new_promo_codes = [&[code.clone()][..], &opens].concat();
     let changes = LaneChanges { new_promo_codes, promo_counts, ..holds(&sale, &bookings) };
     write(&db.database, &changes).await.unwrap();
     let kept = db.database.promo_code(sale.event.id, code.id).await.unwrap();
     assert_eq!(kept, Some(PromoCode { used: 2, spent: 2, ..code.clone() }));
+    for code in opens {
+        assert_eq!(db.database.promo_code(sale.event.id, code.id).await.unwrap(), Some(code));
+    }
     for booking in &bookings {
         assert_eq!(db.database.booking(booking.id).await.unwrap().as_ref(), Some(booking));
     }

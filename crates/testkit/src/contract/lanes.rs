@@ -279,6 +279,7 @@ pub async fn terms_are_changed_and_added(db: TestDatabase) {
     after.ticket_types[0].shared_pools = vec![balcony];
     after.ticket_types[0].status = TicketTypeStatus::Archived;
     after.ticket_types[0].max_per_buyer = None;
+    (after.ticket_types[0].hidden, after.ticket_types[0].code_required) = (true, true);
     let changes = LaneChanges {
         lanes: vec![mark(&before)],
         events: vec![after.event.clone()],

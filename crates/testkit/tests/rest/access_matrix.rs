@@ -114,6 +114,7 @@ me                  401    200   200   200     200     200     200   200     200
 pauseEvent          401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 printTicket         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 publishEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+openTicketTypes     422    422   422   422     422     422     422   422     422   401     401     422    422     422    422     422
 quote               200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 readiness           200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 receiveWebhook      404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
@@ -231,6 +232,7 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "syncCheckIns" => json!({ "sentAt": "2027-01-15T08:00:00Z", "scans": [] }),
         "createCheckInList" => json!({ "name": "Backstage" }),
         "createPromoCode" => json!({ "rate": 100_000 }),
+        "openTicketTypes" => json!({ "promoCode": "none-such" }),
         "deleteAccount" => json!({ "password": wrong }),
         "refundBooking" => json!({}),
         "startPayment" => json!({ "method": "none" }),
@@ -328,7 +330,7 @@ impl Scene {
             let pool = owner.post(&format!("{path}/pools"), &json!({ "name": "Hall" })).await.expect(201);
             ids.insert("poolId", text(&pool["id"]));
         }
-        let on_sale = ["cancelEvent", "holdTickets", "pauseEvent", "quote", "resumeEvent"];
+        let on_sale = ["cancelEvent", "holdTickets", "openTicketTypes", "pauseEvent", "quote", "resumeEvent"];
         let at_the_door = operation.ends_with("CheckIn");
         if at_the_door {
             // So soon that its doors are open.

@@ -9,7 +9,12 @@ use goticket_testkit::on_both_engines;
 use goticket_testkit::world::{World, world, world_of};
 use serde_json::{Value, json};
 
-on_both_engines!(a_code_makes_tickets_cheaper, codes_are_kept_and_changed);
+on_both_engines!(
+    a_code_makes_tickets_cheaper,
+    codes_are_kept_and_changed,
+    a_code_opens_hidden_types,
+    a_code_is_made_once_for_one_key
+);
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
@@ -145,6 +150,111 @@ async fn codes_are_kept_and_changed(engine: Engine) {
     world.organizer.patch(&there, &json!({ "archived": false })).await.problem(404, "not_found");
     world.stranger.get(&path).await.problem(404, "not_found");
     world.buyer.get(&codes).await.problem(404, "not_found");
+    world.app.stop().await;
+}
+
+async fn a_code_opens_hidden_types(engine: Engine) {
+    let world = world(engine).await;
+    let event = on_sale(&world, 1_000).await;
+    let types = format!("{event}/ticket-types");
+    let new = |name: &str| json!({ "name": name, "price": 4_000, "capacity": 5, "hidden": true });
+    let friends = world.organizer.post(&types, &new("Friends")).await.expect(201);
+    let press = world.organizer.post(&types, &new("Press")).await.expect(201);
+    assert_eq!(friends["codeRequired"], false);
+    let of = |kind: &Value| json!({ "items": [{ "ticketTypeId": kind["id"], "quantity": 2 }] });
+    let (quote, bookings) = (format!("{event}/quote"), format!("{event}/bookings"));
+    world.buyer.post(&bookings, &of(&friends)).await.expect(201);
+
+    // The first code that opens a type closes it to everybody else.
+    let (codes, opening) = (format!("{event}/promo-codes"), format!("{event}/opened-ticket-types"));
+    let version = world.organizer.get(&event).await.expect(200)["version"].as_u64().unwrap();
+    let new = json!({ "code": "FRIENDS", "opensTicketTypeIds": [friends["id"]], "maxUses": 2 });
+    let made = world.organizer.post(&codes, &new).await.expect(201);
+    assert_eq!((made.get("rate"), made.get("amount"), &made["opensTicketTypeIds"][0]), (None, None, &friends["id"]));
+    let inside = world.organizer.get(&event).await.expect(200);
+    assert_eq!(inside["version"], version + 1);
+    let guarded = |event: &Value| -> Vec<bool> {
+        event["ticketTypes"].as_array().unwrap().iter().map(|it| it["codeRequired"].as_bool().unwrap()).collect()
+    };
+    assert_eq!(guarded(&inside), [false, true, false]);
+    for path in [&quote, &bookings] {
+        let refused = world.buyer.post(path, &of(&friends)).await.problem(422, "validation_failed").clone();
+        assert_eq!(
+            (&refused["errors"][0]["field"], &refused["errors"][0]["code"]),
+            (&json!("promoCode"), &json!("required"))
+        );
+    }
+    assert_eq!(world.buyer.post(&quote, &of(&press)).await.expect(200)["total"], 8_000, "no code guards this one");
+    assert_eq!(
+        world.buyer.post(&bookings, &json!({})).await.problem(422, "validation_failed")["errors"][0]["field"],
+        "items"
+    );
+
+    // Who knows the code sees what it opens, and books it; others see nothing of it.
+    for caller in [&world.app.anybody(), &world.buyer] {
+        let opened = caller.post(&opening, &json!({ "promoCode": "friends" })).await.expect(200);
+        assert_eq!((opened["items"].as_array().unwrap().len(), &opened["items"][0]["id"]), (1, &friends["id"]));
+        assert_eq!((&opened["items"][0]["available"], &opened["items"][0]["price"]), (&json!(3), &json!(4_000)));
+        assert!(!caller.get(&event).await.expect(200).to_string().contains("Friends"));
+        let available = caller.get(&format!("{event}/availability")).await.expect(200);
+        assert_eq!(available["ticketTypes"].as_array().unwrap().len(), 1);
+    }
+    assert_eq!(wrong_code(&world.buyer, &opening, json!({}), "NONE-SUCH").await, "unknown");
+    let with = |kind: &Value| {
+        let mut wish = of(kind);
+        wish["promoCode"] = json!("Friends");
+        wish
+    };
+    assert_eq!(world.buyer.post(&quote, &with(&friends)).await.expect(200)["total"], 8_000);
+    let booking = world.buyer.post(&bookings, &with(&friends)).await.expect(201);
+    assert_eq!((&booking["total"], &booking["promoCode"]), (&json!(8_000), &json!("FRIENDS")));
+    let kept = world.buyer.get(&format!("/api/v1/bookings/{}", text(&booking["id"]))).await.expect(200);
+    assert_eq!(kept, booking);
+    assert_eq!(wrong_code(&world.buyer, &quote, of(&press), "FRIENDS").await, "not_applicable");
+    let cheaper = world.organizer.post(&codes, &json!({ "code": "CHEAPER", "rate": 500_000 })).await.expect(201);
+    assert_eq!(cheaper["opensTicketTypeIds"], json!([]));
+    assert_eq!(wrong_code(&world.buyer, &quote, of(&friends), "CHEAPER").await, "not_applicable");
+    let path = format!("{codes}/{}", text(&made["id"]));
+    assert_eq!(world.organizer.get(&path).await.expect(200)["used"], 1);
+
+    // That it is put away opens the type to nobody; the organizer may.
+    world.organizer.patch(&path, &json!({ "archived": true })).await.expect(200);
+    assert_eq!(wrong_code(&world.buyer, &opening, json!({}), "FRIENDS").await, "unknown");
+    world.buyer.post(&quote, &of(&friends)).await.problem(422, "validation_failed");
+    let kind = format!("{types}/{}", text(&friends["id"]));
+    let open = world.organizer.patch(&kind, &json!({ "codeRequired": false })).await.expect(200);
+    assert_eq!((&open["codeRequired"], &open["hidden"]), (&json!(false), &json!(true)));
+    world.buyer.post(&quote, &of(&friends)).await.expect(200);
+    let shown = json!({ "hidden": false, "codeRequired": true });
+    let wrong = world.organizer.patch(&kind, &shown).await.problem(422, "validation_failed").clone();
+    assert_eq!(
+        (&wrong["errors"][0]["field"], &wrong["errors"][0]["code"]),
+        (&json!("codeRequired"), &json!("not_hidden"))
+    );
+    world.app.stop().await;
+}
+
+async fn a_code_is_made_once_for_one_key(engine: Engine) {
+    let world = world(engine).await;
+    let event = on_sale(&world, 1_000).await;
+    let codes = format!("{event}/promo-codes");
+    let make = async |wish: &Value| {
+        world.organizer.send(Method::POST, &codes, &[("idempotency-key", "code-1")], Some(wish.to_string())).await
+    };
+    let wish = json!({ "rate": 100_000, "maxUses": 5, "startsAt": "2020-01-01T00:00:00Z" });
+    let first = make(&wish).await;
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let location = first.header("location").unwrap().to_owned();
+    let made = first.expect(201);
+    world.buyer.post(&format!("{event}/bookings"), &json!({ "promoCode": made["code"] })).await.expect(201);
+    let again = make(&wish).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("location"), Some(location.as_str()));
+    assert_eq!(again.expect(201), made, "as it was answered first, though it is used by now");
+    assert_eq!(world.organizer.get(&location).await.expect(200)["used"], 1);
+    let listed = world.organizer.get(&codes).await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    make(&json!({ "rate": 100_001 })).await.problem(422, "idempotency_conflict");
     world.app.stop().await;
 }
 

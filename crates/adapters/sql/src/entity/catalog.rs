@@ -118,6 +118,7 @@ pub(crate) mod ticket_type {
         pub(crate) status: String,
         pub(crate) position: i32,
         pub(crate) name: String,
+        pub(crate) code_required: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -25,6 +25,7 @@ pub(crate) mod promo_code {
         pub(crate) version: i32,
         pub(crate) created_at: i64,
         pub(crate) updated_at: i64,
+        pub(crate) opens: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

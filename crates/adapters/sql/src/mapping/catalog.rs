@@ -234,6 +234,7 @@ fn ticket_type(row: ticket_type::Model, mut shared_pools: Vec<PoolId>) -> Result
         sales_start_at: instant_if(row.sales_start_at)?,
         sales_end_at: instant_if(row.sales_end_at)?,
         hidden: row.hidden,
+        code_required: row.code_required,
         status: TicketTypeStatus::parse(&row.status).ok_or_else(|| bad_row("status of a type", &row.status))?,
         position: count(row.position)?,
     })
@@ -255,6 +256,7 @@ pub(crate) fn ticket_type_row(ticket_type: &TicketType) -> ticket_type::Model {
         status: ticket_type.status.as_str().to_owned(),
         position: integer(ticket_type.position),
         name: ticket_type.name.as_str().to_owned(),
+        code_required: ticket_type.code_required,
     }
 }
 

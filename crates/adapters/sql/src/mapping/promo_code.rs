@@ -14,16 +14,15 @@ use crate::error::bad_row;
 pub(crate) fn promo_code(row: promo_code::Model) -> Result<PromoCode, StoreError> {
     let rate = |millionths: i32| u32::try_from(millionths).ok().and_then(Rate::of_millionths);
     let discount = match (row.rate, row.amount) {
-        (Some(millionths), None) => rate(millionths).map(Discount::Share),
-        (None, Some(amount)) => Some(Discount::Amount(amount)),
-        _ => None,
+        (Some(millionths), None) => rate(millionths).map(|rate| Some(Discount::Share(rate))),
+        (None, Some(amount)) => Some(Some(Discount::Amount(amount))),
+        (None, None) => Some(None),
+        (Some(_), Some(_)) => None,
     };
-    let discount = discount.ok_or_else(|| bad_row("discount of a promo code", row.id))?;
-    let ticket_type = |text: &str| Uuid::parse_str(text).map(TicketTypeId::new);
-    let ticket_types = row.ticket_types.split_whitespace().map(ticket_type).collect::<Result<_, _>>();
     let terms = PromoTerms {
-        discount,
-        ticket_types: ticket_types.map_err(|_| bad_row("ticket types of a promo code", row.id))?,
+        discount: discount.ok_or_else(|| bad_row("discount of a promo code", row.id))?,
+        ticket_types: ticket_types(&row.ticket_types, row.id)?,
+        opens: ticket_types(&row.opens, row.id)?,
         max_uses: row.max_uses.map(count).transpose()?,
         max_per_buyer: row.max_per_buyer.map(count).transpose()?,
         budget: row.budget,
@@ -44,21 +43,25 @@ pub(crate) fn promo_code(row: promo_code::Model) -> Result<PromoCode, StoreError
     })
 }
 
+fn ticket_types(text: &str, code: Uuid) -> Result<Vec<TicketTypeId>, StoreError> {
+    let ticket_type = |id: &str| Uuid::parse_str(id).map(TicketTypeId::new);
+    let ids = text.split_whitespace().map(ticket_type).collect::<Result<_, _>>();
+    ids.map_err(|_| bad_row("ticket types of a promo code", code))
+}
+
 /// The row of a code as it is before anybody uses it: uses are counted apart.
 pub(crate) fn promo_code_row(code: &PromoCode) -> promo_code::Model {
     let terms = &code.terms;
-    let (rate, amount) = match terms.discount {
-        Discount::Share(rate) => (Some(integer(rate.millionths())), None),
-        Discount::Amount(amount) => (None, Some(amount)),
+    let ids = |types: &[TicketTypeId]| {
+        types.iter().map(|id| id.uuid().simple().to_string()).collect::<Vec<String>>().join(" ")
     };
-    let ticket_types: Vec<String> = terms.ticket_types.iter().map(|id| id.uuid().simple().to_string()).collect();
     promo_code::Model {
         id: code.id.uuid(),
         event_id: code.event.uuid(),
         code: code.code.as_str().to_owned(),
-        rate,
-        amount,
-        ticket_types: ticket_types.join(" "),
+        rate: terms.discount.and_then(Discount::rate).map(|rate| integer(rate.millionths())),
+        amount: terms.discount.and_then(Discount::amount),
+        ticket_types: ids(&terms.ticket_types),
         max_uses: terms.max_uses.map(integer),
         max_per_buyer: terms.max_per_buyer.map(integer),
         budget: terms.budget,
@@ -70,5 +73,6 @@ pub(crate) fn promo_code_row(code: &PromoCode) -> promo_code::Model {
         version: integer(code.version),
         created_at: micros(code.created_at),
         updated_at: micros(code.updated_at),
+        opens: ids(&terms.opens),
     }
 }

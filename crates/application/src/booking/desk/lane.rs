@@ -23,6 +23,7 @@ use super::diff;
 use super::promo_codes::PromoCodes;
 use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
+use crate::booking::promo_snapshot::{self, read_promo_code};
 use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
@@ -222,6 +223,7 @@ impl LaneWork {
                 .and_then(|snapshot| match &submission.command {
                     Command::StartPayment { .. } => Ok(Outcome::KnownPayment(payment::read_started(snapshot)?)),
                     Command::Refund { .. } => Ok(Outcome::KnownRefunds(payment::read_refunds(snapshot)?)),
+                    Command::AddPromoCode { .. } => Ok(Outcome::PromoCode(Box::new(read_promo_code(snapshot)?))),
                     Command::CheckIn(_) => Ok(Outcome::Scan(Box::new(read_scan(snapshot)?))),
                     Command::Change { .. } => {
                         let sale = snapshot::read_sale(snapshot)?;
@@ -238,6 +240,7 @@ impl LaneWork {
             let snapshot = match &outcome {
                 Outcome::Booking(booking) => snapshot::booking(booking),
                 Outcome::Sale(seen) => snapshot::sale(&seen.sale),
+                Outcome::PromoCode(code) => promo_snapshot::promo_code(code),
                 Outcome::Scan(scan) => match admission::scan(scan) {
                     Some(snapshot) => snapshot,
                     None => return Answer::fresh(outcome),
@@ -251,7 +254,6 @@ impl LaneWork {
                 | Outcome::KnownPayment(_)
                 | Outcome::KnownRefunds(_)
                 | Outcome::Expired(_)
-                | Outcome::PromoCode(_)
                 | Outcome::Deleted => {
                     return Answer::fresh(outcome);
                 }
@@ -644,6 +646,7 @@ impl LaneWork {
         // From now on whoever loads bookings of the event looks for what their prices are made of.
         self.sale.event.terms.pricing.get_or_insert_default();
         self.journal_promo_code(None, &code, origin, rules);
+        self.guard(&code, origin, rules);
         self.promo_codes.add(code.clone());
         Ok(Outcome::PromoCode(Box::new(code)))
     }
@@ -660,9 +663,19 @@ impl LaneWork {
         let after = before.edited(&self.sale, edit, self.now).map_err(Refusal::from)?;
         if after.version != before.version {
             self.journal_promo_code(Some(&before), &after, origin, rules);
+            self.guard(&after, origin, rules);
             self.promo_codes.change(after.clone());
         }
         Ok(Outcome::PromoCode(Box::new(after)))
+    }
+
+    /// What the code opens is sold with a code alone from now on.
+    fn guard(&mut self, code: &PromoCode, origin: &Origin, rules: &Rules<'_>) {
+        let after = code.guarding(&self.sale, self.now);
+        if after.event.version != self.sale.event.version {
+            self.journal_sale(&after, SaleFact::Updated, origin, rules);
+            self.sale = after;
+        }
     }
 
     fn journal_promo_code(

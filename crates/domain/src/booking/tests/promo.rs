@@ -69,6 +69,70 @@ fn a_code_is_of_use_within_its_bounds_alone() {
     assert_eq!((booking.total.minor, booking.promo.unwrap().discount), (900, 100));
 }
 
+/// What becomes of one unit of each of these types with this code, or with none.
+fn with(sale: &Sale, code: Option<&PromoCode>, types: &[u128]) -> Result<i64, &'static str> {
+    let units: Vec<(u128, u32)> = types.iter().map(|n| (*n, 1)).collect();
+    let promo = code.map(|code| Some(PromoFound { code, of_buyer: 0 }));
+    match quote(sale, &request(1, &units).units, promo, None, at(0)) {
+        Ok(quote) => Ok(quote.total.minor),
+        Err(Refusal::Invalid(problems)) => Err(problems.as_slice()[0].code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_code_opens_hidden_types_and_nobody_else_gets_in() {
+    let hidden = |price| NewTicketType { hidden: true, ..ticket_type(price, Some(10)) };
+    let sale = on_sale(&[ticket_type(100, None), hidden(200), hidden(400)]);
+    assert_eq!(with(&sale, None, &[2]), Ok(200), "no code guards it: who knows its id gets it");
+    let opening =
+        |types: &[u128]| PromoEdit { opens: Some(types.iter().map(|n| type_id(*n)).collect()), ..PromoEdit::default() };
+    let access = code(&sale, &opening(&[2]));
+    let guarded = access.guarding(&sale, at(5));
+    assert_eq!((guarded.event.version, guarded.event.updated_at), (sale.event.version + 1, at(5)));
+    assert_eq!(access.guarding(&guarded, at(6)), guarded, "once");
+    assert_eq!(with(&guarded, None, &[2]), Err("required"));
+    assert_eq!(with(&guarded, None, &[3]), Ok(400));
+    assert_eq!(with(&guarded, Some(&access), &[2]), Ok(200), "no price effect");
+    assert_eq!(with(&guarded, Some(&access), &[1, 2, 3]), Ok(700));
+    assert_eq!(with(&guarded, Some(&access), &[1]), Err("not_applicable"), "it is of no use there");
+    let cheaper = code(&guarded, &share(500_000));
+    assert_eq!(with(&guarded, Some(&cheaper), &[2]), Err("not_applicable"), "it makes cheaper, and opens nothing");
+    let both = code(
+        &guarded,
+        &PromoEdit { ticket_types: Some(vec![type_id(2)]), opens: opening(&[2]).opens, ..share(500_000) },
+    );
+    assert_eq!(with(&guarded, Some(&both), &[1, 2]), Ok(200));
+    let away = PromoCode { archived: true, ..access.clone() };
+    assert_eq!(with(&guarded, Some(&away), &[2]), Err("unknown"));
+    let used_up = PromoCode { used: 1, ..code(&guarded, &PromoEdit { max_uses: Some(Some(1)), ..opening(&[2]) }) };
+    assert_eq!(with(&guarded, Some(&used_up), &[2]), Err("used_up"));
+    // Where `{}` means the only type, what needs a code is not in the way.
+    let alone = on_sale(&[ticket_type(100, None), NewTicketType { code_required: true, ..hidden(5) }]);
+    assert_eq!(alone.only_type().map(|only| only.id), Some(type_id(1)));
+    let nothing_else = on_sale(&[NewTicketType { code_required: true, ..hidden(5) }]);
+    assert_eq!(nothing_else.only_type().map(|only| only.id), Some(type_id(1)));
+}
+
+#[test]
+fn a_code_opens_what_is_hidden_and_has_some_effect() {
+    let sale = on_sale(&[ticket_type(100, None), NewTicketType { hidden: true, ..ticket_type(200, None) }]);
+    let id = PromoCodeId::new(Uuid::nil());
+    let why = |new: &PromoEdit| {
+        let wrong = PromoCode::try_new(id, &sale, word(), new, at(0)).unwrap_err();
+        (wrong.as_slice()[0].field.clone(), wrong.as_slice()[0].code)
+    };
+    let opens = |n: u128| PromoEdit { opens: Some(vec![type_id(n)]), ..PromoEdit::default() };
+    assert_eq!(why(&PromoEdit::default()), ("rate".into(), "required"));
+    assert_eq!(why(&opens(1)), ("opensTicketTypeIds".into(), "not_hidden"));
+    assert_eq!(why(&opens(9)), ("opensTicketTypeIds".into(), "unknown"));
+    let access = code(&sale, &opens(2));
+    let nothing_left = PromoEdit { opens: Some(vec![]), ..PromoEdit::default() };
+    assert_eq!(access.edited(&sale, &nothing_left, at(1)).unwrap_err().as_slice()[0].code, "required");
+    let cheaper = PromoEdit { rate: Some(Some(1_000)), ..nothing_left };
+    assert_eq!(access.edited(&sale, &cheaper, at(1)).unwrap().version, 2);
+}
+
 #[test]
 fn codes_are_read_as_people_type_them() {
     for typed in ["early-10", " EARLY-10 ", "Early-10"] {
