@@ -57,6 +57,7 @@ pub trait UnitOfWork:
     + Journal
     + KeptAnswers
     + crate::jobs::JobQueue
+    + crate::booking::NoticeRepository
     + crate::privacy::GuestRepository
     + Send
 {

@@ -13,7 +13,7 @@ use anyhow::Context;
 use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
 use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
-use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, WindDownCancelled};
+use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, TellBuyers, WindDownCancelled};
 use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
@@ -131,6 +131,8 @@ pub struct Application {
     pub availability: Arc<Availability>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
+    /// Puts mails in.
+    mails: Arc<Mails>,
     /// Sends them.
     send_mail: Arc<SendMail>,
     /// The audit log for people.
@@ -150,6 +152,7 @@ impl Application {
     /// If there is no master key, or it does not fit the database.
     pub async fn start(ground: Ground, settings: &Settings, providers: Providers) -> anyhow::Result<Self> {
         let sealer = sealer(settings)?;
+        let mails = Arc::new(Mails::new(Arc::clone(&sealer), Arc::clone(&ground.ids), &settings.http.public_url()));
         let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer)).await?);
         let database = Arc::new(ground.database.clone());
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
@@ -222,7 +225,14 @@ impl Application {
             clock: Arc::clone(&clock),
         });
         let audit_kept_for = settings.privacy.retention.audit.delta();
-        let send_mail = Arc::new(SendMail { mailer, sealer, clock, ids, tries_max: settings.mail.tries_max });
+        let send_mail = Arc::new(SendMail {
+            mailer,
+            enclosures: tickets.clone(),
+            sealer,
+            clock,
+            ids,
+            tries_max: settings.mail.tries_max,
+        });
         Ok(Self {
             ground,
             identity,
@@ -233,6 +243,7 @@ impl Application {
             tickets,
             availability,
             health,
+            mails,
             send_mail,
             audit_log,
             audit,
@@ -299,6 +310,17 @@ impl Application {
         let sweep = SweepLapsed { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let wind_down =
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
+        let tell = TellBuyers {
+            store: database.clone(),
+            notices: database.clone(),
+            bookings: database.clone(),
+            tickets: database.clone(),
+            events: database.clone(),
+            accounts: database.clone(),
+            mails: Arc::clone(&self.mails),
+            desk: self.desk.clone(),
+            clock: Arc::clone(clock),
+        };
         let housekeeping = Housekeeping {
             jobs: database.clone(),
             retained: database.clone(),
@@ -316,6 +338,7 @@ impl Application {
         vec![
             Arc::new(sweep),
             Arc::new(wind_down),
+            Arc::new(tell),
             Arc::new(housekeeping),
             Arc::new(forget),
             Arc::new(SealAudit { ports: audit }),

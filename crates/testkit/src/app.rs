@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,7 +18,9 @@ use adapter_system::{
 use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services};
 use application::admission::{TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
-use application::booking::{Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings};
+use application::booking::{
+    Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings, NoticeReads, TellBuyers,
+};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
 use application::guard::{Guards, LimitRates};
@@ -25,7 +28,7 @@ use application::identity::{
     Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer, SignInProvider,
 };
 use application::jobs::{Housekeeping, JobHandler, KeptFor, Worker};
-use application::mail::{Mails, SendMail};
+use application::mail::{Enclosures, Mails, SendMail};
 use application::origin::Origin;
 use application::payment::{PaymentPorts, PaymentProvider, Payments, Providers};
 use application::privacy::{ErasePorts, ForgetAttendees, GuestErasures};
@@ -37,6 +40,7 @@ use chrono::TimeDelta;
 use domain::EmailAddress;
 use domain::identity::Role;
 use futures::{StreamExt, stream};
+use mail_parser::MimeHeaders as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -149,12 +153,11 @@ impl TestApp {
         let identity = Identity::start(ports, settings.identity).await;
         let identity = Arc::new(identity.expect("identity starts"));
         let post = SmtpServer::start().await;
-        let worker = worker(&port, &shared_clock, &ids, &identity, &post);
         let desk = Desk::open(port.clone(), shared_clock.clone(), ids.clone(), settings.desk);
         let catalog_ports = CatalogPorts {
             store: port.clone(),
             reads: port.clone(),
-            clock: shared_clock,
+            clock: shared_clock.clone(),
             ids: ids.clone(),
             identity: identity.clone(),
             desk: desk.clone(),
@@ -187,6 +190,7 @@ impl TestApp {
             ids: ids.clone(),
         };
         let tickets = Arc::new(Tickets::new(ticket_ports));
+        let worker = worker(&port, &shared_clock, &ids, &identity, (&post, tickets.clone()));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let health = Arc::new(Health::new(vec![component(&port)]).counting(vec![payment_cases(&payments)]));
         let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
@@ -346,8 +350,31 @@ impl TestApp {
         }
     }
 
+    /// Makes mails of what people are to be told of their bookings.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn tell_buyers(&self) {
+        let port = Arc::new(self.database.database.clone());
+        let tell = TellBuyers {
+            store: port.clone(),
+            notices: port.clone(),
+            bookings: port.clone(),
+            tickets: port.clone(),
+            events: port.clone(),
+            accounts: port.clone(),
+            mails: Arc::new(mails(&self.ids)),
+            desk: self.desk.clone(),
+            clock: Arc::new(self.clock.clone()),
+        };
+        while port.oldest_notices().await.expect("an answer").is_some() {
+            crate::contract::audit::run(&tell).await;
+        }
+    }
+
     /// Does the work that waits, and gives all mails that have come to this address, the oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<TestMail> {
+        self.tell_buyers().await;
         while self.worker.work_once().await {}
         let mine = |mail: &ReceivedMail| mail.to.iter().any(|to| to == address);
         self.post.mails().iter().filter(|mail| mine(mail)).map(TestMail::read).collect()
@@ -374,7 +401,7 @@ impl TestApp {
 }
 
 /// A mail as its reader sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TestMail {
     /// Its subject.
     pub subject: String,
@@ -382,6 +409,15 @@ pub struct TestMail {
     pub text: String,
     /// The token of its link.
     pub token: Option<String>,
+    /// What is enclosed, with its names.
+    pub enclosed: Vec<(String, Vec<u8>)>,
+}
+
+impl fmt::Debug for TestMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: Vec<_> = self.enclosed.iter().map(|(name, bytes)| (name, bytes.len())).collect();
+        write!(f, "{:?} {:?} {files:?}", self.subject, self.text)
+    }
 }
 
 impl TestMail {
@@ -389,7 +425,11 @@ impl TestMail {
         let message = mail_parser::MessageParser::default().parse(&mail.data).expect("a mail");
         let text = message.body_text(0).expect("a text form").into_owned();
         let token = text.split_once("#token=").map(|(_, rest)| rest.split_whitespace().next().unwrap_or("").to_owned());
-        Self { subject: message.subject().unwrap_or_default().to_owned(), text, token }
+        let file = |part: &mail_parser::MessagePart<'_>| {
+            (part.attachment_name().unwrap_or_default().to_owned(), part.contents().to_vec())
+        };
+        let enclosed = message.attachments().map(file).collect();
+        Self { subject: message.subject().unwrap_or_default().to_owned(), text, token, enclosed }
     }
 }
 
@@ -398,19 +438,28 @@ fn worker(
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
     identity: &Arc<Identity>,
-    post: &SmtpServer,
+    (post, enclosures): (&SmtpServer, Arc<dyn Enclosures>),
 ) -> Worker {
     let url = format!("smtp://{}?tls=none", post.address());
     let smtp = SmtpSettings::parse(&url, Duration::from_secs(5)).expect("the URL of the test's server");
     let settings = MailSettings { from: "shop@example.com".to_owned(), destination: Destination::Smtp(smtp) };
     let mailer = SystemMailer::try_new(&settings).expect("a mailer");
-    let (clock_of_mails, ids_of_mails) = (clock.clone(), ids.clone());
-    let send =
-        SendMail { mailer: Arc::new(mailer), sealer: sealer(), clock: clock_of_mails, ids: ids_of_mails, tries_max: 3 };
+    let send = SendMail {
+        mailer: Arc::new(mailer),
+        enclosures,
+        sealer: sealer(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        tries_max: 3,
+    };
     let resets = MailPasswordResets { identity: identity.clone() };
     let erase = EraseAudit { seals: port.clone(), clock: clock.clone() };
     let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(send), Arc::new(resets), Arc::new(erase)];
     Worker::new(port.clone(), clock.clone(), ids.clone(), handlers)
+}
+
+fn mails(ids: &Arc<dyn Ids>) -> Mails {
+    Mails::new(sealer(), ids.clone(), "https://tickets.example.com")
 }
 
 fn sealer() -> Arc<dyn Sealer> {
@@ -434,7 +483,7 @@ fn identity_ports(
         sealer: sealer(),
         random: Arc::new(SystemRandom),
         guards: Guards::off(),
-        mails: Arc::new(Mails::new(sealer(), ids.clone(), "https://tickets.example.com")),
+        mails: Arc::new(mails(ids)),
         providers: Vec::new(),
     }
 }

@@ -57,14 +57,14 @@ impl PdfPrinter {
 
 #[async_trait]
 impl TicketPrinter for PdfPrinter {
-    async fn print(&self, sheet: TicketSheet) -> Result<Vec<u8>, PrintError> {
+    async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, PrintError> {
         let failed = |error| PrintError::Failed(Box::new(error));
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PrintError::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|error| PrintError::Failed(error.into()))?;
         let typeface = Arc::clone(&self.typeface);
         // It keeps turn and place until it is done, even if nobody waits for it any more.
         let task = tokio::task::spawn_blocking(move || {
-            let document = sheet::print(&sheet, &typeface);
+            let document = sheet::print(&sheets, &typeface);
             drop((turn, place));
             document
         });

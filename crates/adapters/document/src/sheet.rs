@@ -59,31 +59,41 @@ const fn measures(paper: Paper) -> Measures {
 /// Blank modules around a QR code (ISO/IEC 18004).
 const QUIET: usize = 4;
 
-pub(crate) fn print(sheet: &TicketSheet, typeface: &Typeface) -> Result<Vec<u8>, SheetError> {
-    print_by(sheet, typeface, Configuration::default())
+/// A page for each sheet. The language of the first is that of the document.
+pub(crate) fn print(sheets: &[TicketSheet], typeface: &Typeface) -> Result<Vec<u8>, SheetError> {
+    print_by(sheets, typeface, Configuration::default())
 }
 
-fn print_by(sheet: &TicketSheet, typeface: &Typeface, rules: Configuration) -> Result<Vec<u8>, SheetError> {
-    let (words, measures) = (words(sheet.language), measures(sheet.paper));
+fn print_by(sheets: &[TicketSheet], typeface: &Typeface, rules: Configuration) -> Result<Vec<u8>, SheetError> {
     let mut document = Document::new_with(SerializeSettings { configuration: rules, ..SerializeSettings::default() });
-    let title = typeface.writable(&format!("{}: {}", words.ticket, sheet.event.name));
-    // No date, so that the same sheet has the same bytes.
-    document.set_metadata(Metadata::new().title(title.clone()).language(sheet.language.as_str().to_owned()));
+    let title =
+        |sheet: &TicketSheet| typeface.writable(&format!("{}: {}", words(sheet.language).ticket, sheet.event.name));
+    if let Some(sheet) = sheets.first() {
+        // No date, so that the same sheets have the same bytes.
+        document.set_metadata(Metadata::new().title(title(sheet)).language(sheet.language.as_str().to_owned()));
+    }
+    let (mut tree, mut outline) = (TagTree::new(), Outline::new());
+    for (number, sheet) in sheets.iter().enumerate() {
+        for group in print_page(&mut document, sheet, typeface)? {
+            tree.push(group);
+        }
+        outline.push_child(OutlineNode::new(title(sheet), XyzDestination::new(number, Point::from_xy(0.0, 0.0))));
+    }
+    document.set_tag_tree(tree);
+    document.set_outline(outline);
+    document.finish().map_err(SheetError::Document)
+}
+
+fn print_page(document: &mut Document, sheet: &TicketSheet, typeface: &Typeface) -> Result<Vec<TagGroup>, SheetError> {
+    let measures = measures(sheet.paper);
     let settings = PageSettings::from_wh(measures.width, measures.height).ok_or(SheetError::Size)?;
     let mut page = document.start_page_with(settings);
     let mut surface = page.surface();
-    let (y, tags) = (measures.margin, Vec::new());
-    let mut pen = Pen { surface: &mut surface, typeface, measures: &measures, y, tags };
-    let written = pen.write_sheet(sheet, words).map(|()| pen.tags);
+    let mut pen = Pen { surface: &mut surface, typeface, measures: &measures, y: measures.margin, tags: Vec::new() };
+    let written = pen.write_sheet(sheet, words(sheet.language)).map(|()| pen.tags);
     surface.finish();
     page.finish();
-    let mut tree = TagTree::new();
-    written?.into_iter().for_each(|group| tree.push(group));
-    document.set_tag_tree(tree);
-    let mut outline = Outline::new();
-    outline.push_child(OutlineNode::new(title, XyzDestination::new(0, Point::from_xy(0.0, 0.0))));
-    document.set_outline(outline);
-    document.finish().map_err(SheetError::Document)
+    written
 }
 
 /// Writes from the top downwards.
@@ -238,7 +248,7 @@ mod tests {
         let rules = ConfigurationBuilder::new().with_accessibility_validator(Accessibility::UA1).finish().unwrap();
         for language in Language::ALL {
             for paper in [Paper::A4, Paper::Phone] {
-                let document = print_by(&sheet(language, paper), &typeface(), rules).unwrap();
+                let document = print_by(&[sheet(language, paper)], &typeface(), rules).unwrap();
                 assert!(document.starts_with(b"%PDF-"), "{language:?} {paper:?}");
             }
         }
@@ -247,11 +257,21 @@ mod tests {
     #[test]
     fn the_same_sheet_has_the_same_bytes() {
         let sheet = sheet(Language::Polish, Paper::A4);
-        let document = print(&sheet, &typeface()).unwrap();
-        assert_eq!(document, print(&sheet, &typeface()).unwrap());
+        let document = print(std::slice::from_ref(&sheet), &typeface()).unwrap();
+        assert_eq!(document, print(std::slice::from_ref(&sheet), &typeface()).unwrap());
         assert!(document.len() < 60_000, "the font is cut to what is used: {}", document.len());
         let other = TicketSheet { unit: 2, ..sheet };
-        assert_ne!(document, print(&other, &typeface()).unwrap());
+        assert_ne!(document, print(std::slice::from_ref(&other), &typeface()).unwrap());
+    }
+
+    #[test]
+    fn each_sheet_has_its_page() {
+        let rules = ConfigurationBuilder::new().with_accessibility_validator(Accessibility::UA1).finish().unwrap();
+        let sheets = [1, 2, 3].map(|unit| TicketSheet { unit, ..sheet(Language::English, Paper::A4) });
+        assert!(print_by(&sheets, &typeface(), rules).is_ok());
+        let document = print(&sheets, &typeface()).unwrap();
+        assert!(String::from_utf8_lossy(&document).contains("/Count 3"), "pages");
+        assert!(document.len() < 100_000, "they share their font: {}", document.len());
     }
 
     /// Long, of mixed directions, without glyphs, or with what other programs would take for commands.
@@ -271,11 +291,11 @@ mod tests {
                 sheet.event.name = Text::trusted(name.clone());
                 sheet.event.venue = Some(Text::trusted(name.clone()));
                 (sheet.attendee, sheet.ticket_type) = (Some(name.clone()), name.clone());
-                let document = print(&sheet, &typeface()).unwrap();
+                let document = print(std::slice::from_ref(&sheet), &typeface()).unwrap();
                 let text = String::from_utf8_lossy(&document);
                 assert!(!text.contains("/JavaScript") && !text.contains("/URI"), "{name:.40}");
                 assert!(text.contains("/Count 1"), "one page");
-                assert!(print_by(&sheet, &typeface(), rules).is_ok(), "{name:.40}");
+                assert!(print_by(std::slice::from_ref(&sheet), &typeface(), rules).is_ok(), "{name:.40}");
             }
         }
     }

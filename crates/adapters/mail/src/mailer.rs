@@ -1,7 +1,7 @@
 //! The port, fulfilled.
 
 use application::breaker::Breaker;
-use application::mail::{DeliveryError, Mail, Mailer};
+use application::mail::{DeliveryError, Enclosure, Mail, Mailer};
 use async_trait::async_trait;
 
 use crate::folder::Folder;
@@ -70,9 +70,9 @@ impl SystemMailer {
 
 #[async_trait]
 impl Mailer for SystemMailer {
-    async fn deliver(&self, mail: &Mail) -> Result<(), DeliveryError> {
+    async fn deliver(&self, mail: &Mail, enclosures: Vec<Enclosure>) -> Result<(), DeliveryError> {
         let rendered = self.renderer.render(mail)?;
-        let message = self.sender.message(mail, rendered)?;
+        let message = self.sender.message(mail, rendered, enclosures)?;
         match &self.way {
             Way::Folder(folder) => folder.put(mail, &message).await,
             Way::Smtp(smtp) => smtp.send(&message).await,

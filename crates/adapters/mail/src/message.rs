@@ -2,10 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use application::mail::{DeliveryError, Mail};
+use application::mail::{DeliveryError, Enclosure, Mail};
 use lettre::Message;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::{Attachment, Mailbox, MultiPart};
 
 use crate::mailer::MailSetupError;
 use crate::render::Rendered;
@@ -49,6 +49,20 @@ impl Header for ContentLanguage {
     }
 }
 
+/// The words, and the files behind them.
+fn enclosing(words: MultiPart, enclosures: Vec<Enclosure>) -> Result<MultiPart, DeliveryError> {
+    if enclosures.is_empty() {
+        return Ok(words);
+    }
+    enclosures.into_iter().try_fold(
+        MultiPart::mixed().multipart(words),
+        |mail, Enclosure { name, media_type, bytes }| {
+            let no_type = |_| DeliveryError::Refused("what is enclosed has no valid type".to_owned());
+            Ok(mail.singlepart(Attachment::new(name).body(bytes, media_type.parse().map_err(no_type)?)))
+        },
+    )
+}
+
 impl Sender {
     pub(crate) fn parse(from: &str) -> Result<Self, MailSetupError> {
         from.parse().map(Self).map_err(|_| MailSetupError::Sender)
@@ -58,7 +72,12 @@ impl Sender {
     ///
     /// # Errors
     /// [`DeliveryError::Refused`] for an address that no mail can be sent to.
-    pub(crate) fn message(&self, mail: &Mail, rendered: Rendered) -> Result<Message, DeliveryError> {
+    pub(crate) fn message(
+        &self,
+        mail: &Mail,
+        rendered: Rendered,
+        enclosures: Vec<Enclosure>,
+    ) -> Result<Message, DeliveryError> {
         let refused = |reason: &str| DeliveryError::Refused(reason.to_owned());
         let to = mail.to.as_str().parse().map_err(|_| refused("no mail can be sent to the address"))?;
         let micros = u64::try_from(mail.at.timestamp_micros()).unwrap_or_default();
@@ -70,7 +89,7 @@ impl Sender {
             .date(UNIX_EPOCH + Duration::from_micros(micros))
             .header(AutoSubmitted)
             .header(ContentLanguage(mail.language.as_str().to_owned()))
-            .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html))
+            .multipart(enclosing(MultiPart::alternative_plain_html(rendered.text, rendered.html), enclosures)?)
             .map_err(|_| refused("the mail has no valid form"))
     }
 }

@@ -39,16 +39,18 @@ const BUTTON: (&str, &str) = ("button.html", include_str!("../templates/button.h
 
 const TEMPLATES: &[(&str, &str)] = templates! {
     "en": [
-        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use",
-        "identity_linked", "identity_unlinked", "layout",
-        "organizer_invitation", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
-        "second_factor_blocked", "second_factor_removed", "second_factor_set_up", "verify_email",
+        "account_deleted", "booking_cancelled", "confirm_new_email", "confirm_old_email", "email_changed",
+        "email_in_use", "event_cancelled", "identity_linked", "identity_unlinked", "layout",
+        "organizer_invitation", "paid_back", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
+        "second_factor_blocked", "second_factor_removed", "second_factor_set_up",
+        "ticket_transferred", "tickets", "verify_email",
     ],
     "pl": [
-        "account_deleted", "confirm_new_email", "confirm_old_email", "email_changed", "email_in_use",
-        "identity_linked", "identity_unlinked", "layout",
-        "organizer_invitation", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
-        "second_factor_blocked", "second_factor_removed", "second_factor_set_up", "verify_email",
+        "account_deleted", "booking_cancelled", "confirm_new_email", "confirm_old_email", "email_changed",
+        "email_in_use", "event_cancelled", "identity_linked", "identity_unlinked", "layout",
+        "organizer_invitation", "paid_back", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
+        "second_factor_blocked", "second_factor_removed", "second_factor_set_up",
+        "ticket_transferred", "tickets", "verify_email",
     ],
 };
 
@@ -140,7 +142,7 @@ mod tests {
         let content = MailContent::OrganizerInvitation { organizer: "Kino".into(), link: "https://h/#t".into() };
         let (id, at) = (Uuid::nil(), Timestamp::UNIX_EPOCH);
         let to = EmailAddress::trusted("ana@example.com".into());
-        let mail = Mail { id, to, language: Language::English, content, at, not_after: at };
+        let mail = Mail { id, to, language: Language::English, content, encloses: None, at, not_after: at };
         let rendered = Renderer::new().try_render(&mail).unwrap();
         assert_eq!(rendered.subject, "Invitation to work for Kino");
         assert!(rendered.text.starts_with("Hello,\n\nKino sells"), "{}", rendered.text);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::breaker::{Breaker, BreakerSettings};
-use application::mail::{DeliveryError, Mail, MailContent, Mailer};
+use application::mail::{DeliveryError, Enclosure, Mail, MailContent, Mailer};
 use domain::{EmailAddress, Language, Timestamp};
 use goticket_adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use mail_parser::{MessageParser, MimeHeaders};
@@ -37,7 +37,29 @@ fn contents(name: &str) -> Vec<MailContent> {
         MailContent::RecoveryCodeUsed { when: when.clone(), left: "9".to_owned() },
         MailContent::RecoveryCodesRenewed { when: when.clone() },
         MailContent::EmailChanged { when: when.clone() },
-        MailContent::AccountDeleted { when },
+        MailContent::AccountDeleted { when: when.clone() },
+        MailContent::Tickets {
+            event: name.to_owned(),
+            when: when.clone(),
+            venue: "Hala Stulecia".into(),
+            reference: "K7QW2M".into(),
+            units: 3,
+            total: "75.00 PLN".into(),
+        },
+        MailContent::TicketTransferred { event: name.to_owned(), when: when.clone(), venue: "Hala".into() },
+        MailContent::BookingCancelled {
+            event: name.to_owned(),
+            when: when.clone(),
+            reference: "K7QW2M".into(),
+            paid_back: "75.00 PLN".into(),
+        },
+        MailContent::EventCancelled {
+            event: name.to_owned(),
+            when,
+            reference: "K7QW2M".into(),
+            paid_back: "75.00 PLN".into(),
+        },
+        MailContent::PaidBack { event: name.to_owned(), reference: "K7QW2M".into(), amount: "5.00 PLN".into() },
     ];
     for content in &all {
         values(content);
@@ -54,6 +76,7 @@ fn mail(language: Language, content: MailContent) -> Mail {
         to: EmailAddress::parse("email", "ana@example.com").unwrap(),
         language,
         content,
+        encloses: None,
         at,
         not_after: at + Duration::from_secs(3_600),
     }
@@ -103,13 +126,13 @@ async fn a_mail_that_the_server_cannot_take_says_nothing_about_the_server() {
     let to = EmailAddress::parse("email", "zażółć@example.com").unwrap();
     for _ in 0..2 {
         let odd = Mail { to: to.clone(), ..invitation("Kino") };
-        assert!(matches!(mailer.deliver(&odd).await, Err(DeliveryError::Temporary(_))));
-        mailer.deliver(&invitation("Kino")).await.unwrap();
+        assert!(matches!(mailer.deliver(&odd, Vec::new()).await, Err(DeliveryError::Temporary(_))));
+        mailer.deliver(&invitation("Kino"), Vec::new()).await.unwrap();
     }
     server.fall_silent(true);
-    assert!(mailer.deliver(&invitation("Kino")).await.is_err());
+    assert!(mailer.deliver(&invitation("Kino"), Vec::new()).await.is_err());
     server.fall_silent(false);
-    assert!(mailer.deliver(&invitation("Kino")).await.is_err(), "and silence does");
+    assert!(mailer.deliver(&invitation("Kino"), Vec::new()).await.is_err(), "and silence does");
 }
 
 #[tokio::test]
@@ -118,7 +141,7 @@ async fn every_mail_arrives_as_text_and_html_in_every_language() {
     let mailer = plain(&server);
     for language in Language::ALL {
         for content in contents("Kino Łódź") {
-            mailer.deliver(&mail(language, content.clone())).await.unwrap();
+            mailer.deliver(&mail(language, content.clone()), Vec::new()).await.unwrap();
             let received = server.mails().pop().unwrap();
             assert_eq!(
                 (received.from.as_str(), &*received.to),
@@ -170,11 +193,70 @@ fn values(content: &MailContent) -> Vec<&str> {
             vec![provider, when]
         }
         MailContent::EmailInUse {} => Vec::new(),
+        MailContent::Tickets { event, when, venue, reference, units: 3, total } => {
+            vec![event, when, venue, reference, "3", total]
+        }
+        MailContent::Tickets { .. } => panic!("three of them"),
+        MailContent::TicketTransferred { event, when, venue } => vec![event, when, venue],
+        MailContent::BookingCancelled { event, when, reference, paid_back }
+        | MailContent::EventCancelled { event, when, reference, paid_back } => vec![event, when, reference, paid_back],
+        MailContent::PaidBack { event, reference, amount } => vec![event, reference, amount],
     }
 }
 
 fn unescaped(html: &str) -> String {
     html.replace("&#x2f;", "/").replace("&#x3d;", "=")
+}
+
+/// What is nothing leaves no line of its own.
+#[tokio::test]
+async fn what_there_is_not_is_not_told() {
+    let server = SmtpServer::start().await;
+    let mailer = plain(&server);
+    let of = || ("Gala".to_owned(), "2027-01-15 08:00 (UTC)".to_owned(), "K7QW2M".to_owned());
+    for language in Language::ALL {
+        let ((event, when, reference), none) = (of(), String::new());
+        let tickets =
+            MailContent::Tickets { event, when, venue: none.clone(), reference, units: 1, total: none.clone() };
+        let (event, when, reference) = of();
+        let cancelled = MailContent::EventCancelled { event, when, reference, paid_back: none };
+        for (content, words) in
+            [(tickets, ["Where", "Total", "Gdzie", "Razem"]), (cancelled, ["give back", "Zwracamy", "PLN", "EUR"])]
+        {
+            mailer.deliver(&mail(language, content), Vec::new()).await.unwrap();
+            let read = read(&server.mails().pop().unwrap());
+            for word in words {
+                assert!(!read.text.contains(word) && !read.html.contains(word), "{word}: {}", read.text);
+            }
+            assert!(!read.text.contains("\n\n\n"), "{}", read.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_enclosed_arrives_as_it_was() {
+    let server = SmtpServer::start().await;
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let file = |name: &str, media_type, bytes| Enclosure { name: name.to_owned(), media_type, bytes };
+    let calendar = "BEGIN:VCALENDAR\r\nSUMMARY:Zażółć\r\n.\r\nEND:VCALENDAR\r\n".as_bytes().to_vec();
+    let files = vec![
+        file("tickets-K7QW2M.pdf", "application/pdf", bytes.clone()),
+        file("event.ics", "text/calendar; charset=utf-8", calendar.clone()),
+    ];
+    plain(&server).deliver(&invitation("Hall"), files).await.unwrap();
+    let received = server.mails().pop().unwrap();
+    let message = MessageParser::default().parse(&received.data).unwrap();
+    assert!(message.content_type().is_some_and(|it| it.subtype() == Some("mixed")));
+    assert_eq!((message.text_body_count(), message.html_body_count()), (1, 1));
+    let names: Vec<_> = message.attachments().map(|part| part.attachment_name().unwrap()).collect();
+    assert_eq!(names, ["tickets-K7QW2M.pdf", "event.ics"]);
+    let contents: Vec<_> = message.attachments().map(|part| part.contents().to_vec()).collect();
+    assert_eq!(contents, [bytes, calendar]);
+    let types: Vec<_> = message.attachments().map(|part| part.content_type().unwrap().subtype().unwrap()).collect();
+    assert_eq!(types, ["pdf", "calendar"]);
+    let wrong = file("x", "no type", Vec::new());
+    let refused = plain(&server).deliver(&invitation("Hall"), vec![wrong]).await.unwrap_err();
+    assert!(matches!(refused, DeliveryError::Refused(_)), "{refused}");
 }
 
 #[tokio::test]
@@ -190,7 +272,7 @@ async fn hostile_names_are_harmless() {
         ("\" onclick=\"steal()", "\" onclick=\"steal()"),
         (".\r\n.\r\nQUIT", ". . QUIT"),
     ] {
-        mailer.deliver(&invitation(name)).await.unwrap();
+        mailer.deliver(&invitation(name), Vec::new()).await.unwrap();
         let received = server.mails().pop().unwrap();
         assert_eq!(received.to, ["ana@example.com"]);
         let read = read(&received);
@@ -209,7 +291,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let read = runtime.block_on(async {
             let server = SmtpServer::start().await;
-            plain(&server).deliver(&invitation(&name)).await.unwrap();
+            plain(&server).deliver(&invitation(&name), Vec::new()).await.unwrap();
             read(&server.mails().pop().unwrap())
         });
         let mut headers = read.headers;
@@ -224,12 +306,12 @@ async fn what_the_server_says_decides_whether_it_is_tried_again() {
     let server = SmtpServer::start().await;
     let mailer = plain(&server);
     server.answer_next("550 <ana@example.com> unknown");
-    let refused = mailer.deliver(&invitation("Hall")).await.unwrap_err();
+    let refused = mailer.deliver(&invitation("Hall"), Vec::new()).await.unwrap_err();
     assert_eq!(refused, DeliveryError::Refused("the SMTP server refused it with 550".to_owned()));
     server.answer_next("451 <ana@example.com> later");
-    let put_off = mailer.deliver(&invitation("Hall")).await.unwrap_err();
+    let put_off = mailer.deliver(&invitation("Hall"), Vec::new()).await.unwrap_err();
     assert_eq!(put_off, DeliveryError::Temporary("the SMTP server put it off with 451".to_owned()));
-    mailer.deliver(&invitation("Hall")).await.unwrap();
+    mailer.deliver(&invitation("Hall"), Vec::new()).await.unwrap();
     assert_eq!(server.mails().len(), 1);
 }
 
@@ -239,14 +321,14 @@ async fn a_server_that_is_silent_or_away_costs_a_bounded_time() {
     let mailer = plain(&server);
     server.fall_silent(true);
     let began = std::time::Instant::now();
-    let error = mailer.deliver(&invitation("Hall")).await.unwrap_err();
+    let error = mailer.deliver(&invitation("Hall"), Vec::new()).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Temporary(_)), "{error}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let away = super_mailer(&format!("smtp://{nobody}?tls=none"));
-    assert!(matches!(away.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+    assert!(matches!(away.deliver(&invitation("Hall"), Vec::new()).await, Err(DeliveryError::Temporary(_))));
     server.fall_silent(false);
-    mailer.deliver(&invitation("Hall")).await.unwrap();
+    mailer.deliver(&invitation("Hall"), Vec::new()).await.unwrap();
 }
 
 fn super_mailer(url: &str) -> SystemMailer {
@@ -278,18 +360,18 @@ async fn tls_begins_at_once_or_on_demand_and_the_login_goes_over_it() {
         let (server, root) = tls_server(start).await;
         let port = server.address().port();
         let right = mailer(&format!("{scheme}://shop:hunter2@localhost:{port}"), Some(root.clone()));
-        right.deliver(&invitation("Hall")).await.unwrap();
+        right.deliver(&invitation("Hall"), Vec::new()).await.unwrap();
         let received = server.mails().pop().unwrap();
         assert!(received.over_tls, "{start:?}");
         assert_eq!(received.login, Some(("shop".to_owned(), "hunter2".to_owned())));
         let wrong = mailer(&format!("{scheme}://shop:wrong@localhost:{port}"), Some(root.clone()));
-        let error = wrong.deliver(&invitation("Hall")).await.unwrap_err();
+        let error = wrong.deliver(&invitation("Hall"), Vec::new()).await.unwrap_err();
         let told = "the SMTP server does not accept our login (535)".to_owned();
         assert_eq!(error, DeliveryError::Temporary(told), "it is set up wrongly, and that can be mended");
         let stranger = mailer(&format!("{scheme}://shop:hunter2@localhost:{port}"), None);
-        assert!(matches!(stranger.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+        assert!(matches!(stranger.deliver(&invitation("Hall"), Vec::new()).await, Err(DeliveryError::Temporary(_))));
         let other_name = mailer(&format!("{scheme}://shop:hunter2@127.0.0.1:{port}"), Some(root));
-        assert!(matches!(other_name.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+        assert!(matches!(other_name.deliver(&invitation("Hall"), Vec::new()).await, Err(DeliveryError::Temporary(_))));
         assert_eq!(server.mails().len(), 1);
     }
 }
@@ -298,7 +380,7 @@ async fn tls_begins_at_once_or_on_demand_and_the_login_goes_over_it() {
 async fn nothing_is_said_to_a_server_that_does_not_start_tls() {
     let server = SmtpServer::start().await;
     let demanding = mailer(&format!("smtp://shop:hunter2@localhost:{}", server.address().port()), None);
-    assert!(matches!(demanding.deliver(&invitation("Hall")).await, Err(DeliveryError::Temporary(_))));
+    assert!(matches!(demanding.deliver(&invitation("Hall"), Vec::new()).await, Err(DeliveryError::Temporary(_))));
     assert!(server.mails().is_empty());
 }
 
@@ -310,7 +392,7 @@ async fn without_a_server_mails_are_files_for_their_owner_alone() {
         MailSettings { from: "no-reply@localhost".to_owned(), destination: Destination::Folder(folder.clone()) };
     let mailer = SystemMailer::try_new(&settings).unwrap();
     for _ in 0..2 {
-        mailer.deliver(&invitation("Hall")).await.unwrap();
+        mailer.deliver(&invitation("Hall"), Vec::new()).await.unwrap();
     }
     let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "the same mail twice is one file: {files:?}");

@@ -38,6 +38,7 @@ mod jobs;
 mod lane;
 mod mapping;
 mod migration;
+mod notices;
 mod payments;
 mod postgres;
 mod retention;

@@ -9,6 +9,7 @@ mod door_log;
 mod journal;
 mod keys;
 mod lists;
+mod mailed;
 mod offline;
 mod ports;
 mod printing;

@@ -54,9 +54,9 @@ pub enum PrintError {
 /// Makes documents.
 #[async_trait]
 pub trait TicketPrinter: Send + Sync {
-    /// The sheet as a PDF: the same bytes for the same sheet.
+    /// The sheets, a page each, as a PDF: the same bytes for the same sheets.
     ///
     /// # Errors
     /// [`PrintError`].
-    async fn print(&self, sheet: TicketSheet) -> Result<Vec<u8>, PrintError>;
+    async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, PrintError>;
 }

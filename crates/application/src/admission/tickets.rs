@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::admission::{CheckInList, CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
 use domain::booking::{Attendee, Booking};
+use domain::catalog::EventTerms;
 use domain::{BookingId, EventId, Language, TicketId, Timestamp};
 use moka::future::Cache;
 
@@ -122,21 +123,13 @@ impl Tickets {
     ) -> Result<Vec<u8>, AppError> {
         let (ticket, booking) = self.seen(agent, id).await?;
         let issued = self.one(ticket, &booking).await?;
-        let code = issued.code.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
+        let code = issued.code.clone().ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
         let seen = self.ports.events.sale(booking.event).await?.ok_or(AppError::NotFound("event"))?;
-        let of_type = booking.items.iter().find(|item| item.ticket_type == issued.ticket.ticket_type);
-        let sheet = TicketSheet {
-            language,
-            paper,
-            event: seen.sale.event.terms.clone(),
-            ticket_type: of_type.map(|item| item.name.as_str().to_owned()).unwrap_or_default(),
-            attendee: issued.attendee.and_then(|attendee| attendee.name).map(|name| name.as_str().to_owned()),
-            reference: booking.reference.to_string(),
-            unit: issued.ticket.unit,
-            units: booking.units(),
-            code,
-        };
-        self.ports.printer.print(sheet).await.map_err(|error| match error {
+        self.print(vec![sheet(issued, code, &booking, &seen.sale.event.terms, (language, paper))]).await
+    }
+
+    pub(super) async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, AppError> {
+        self.ports.printer.print(sheets).await.map_err(|error| match error {
             PrintError::Busy => AppError::busy(),
             PrintError::Failed(cause) => {
                 tracing::error!("A ticket cannot be printed: {cause}");
@@ -223,7 +216,7 @@ impl Tickets {
         self.issued(vec![ticket], booking).await?.pop().ok_or(AppError::Internal)
     }
 
-    async fn issued(&self, tickets: Vec<Ticket>, booking: &Booking) -> Result<Vec<IssuedTicket>, AppError> {
+    pub(super) async fn issued(&self, tickets: Vec<Ticket>, booking: &Booking) -> Result<Vec<IssuedTicket>, AppError> {
         let with_code = tickets.iter().any(|ticket| ticket.status == TicketStatus::Valid);
         let signing = if with_code { Some(self.signing(booking.event).await?) } else { None };
         let ids: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).collect();
@@ -253,5 +246,27 @@ impl Tickets {
     async fn signing(&self, event: EventId) -> Result<(Arc<EventKeys>, Validity), AppError> {
         let seen = self.ports.events.sale(event).await?.ok_or(AppError::NotFound("event"))?;
         Ok((self.keys(event).await?, Validity::of(&seen.sale.event.terms)))
+    }
+}
+
+/// What stands on the sheet of a ticket that lets in.
+pub(super) fn sheet(
+    issued: IssuedTicket,
+    code: CodeText,
+    booking: &Booking,
+    terms: &EventTerms,
+    (language, paper): (Language, Paper),
+) -> TicketSheet {
+    let of_type = booking.items.iter().find(|item| item.ticket_type == issued.ticket.ticket_type);
+    TicketSheet {
+        language,
+        paper,
+        event: terms.clone(),
+        ticket_type: of_type.map(|item| item.name.as_str().to_owned()).unwrap_or_default(),
+        attendee: issued.attendee.and_then(|attendee| attendee.name).map(|name| name.as_str().to_owned()),
+        reference: booking.reference.to_string(),
+        unit: issued.ticket.unit,
+        units: booking.units(),
+        code,
     }
 }

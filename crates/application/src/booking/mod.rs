@@ -4,6 +4,7 @@ mod availability;
 mod bookings;
 mod desk;
 mod journal;
+mod notices;
 mod ports;
 mod prices;
 mod promo_codes;
@@ -15,6 +16,7 @@ mod wind_down;
 pub use availability::{Availability, AvailabilitySettings, Frame, Signal, Watcher};
 pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
+pub use notices::{Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
     LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, PromoCount,

@@ -13,6 +13,7 @@ use domain::{
     Timestamp, UserId,
 };
 
+use crate::booking::Notice;
 use crate::idempotency::{IdempotencyKey, KeptAnswer};
 use crate::journal::{AuditRow, OutboxRow};
 use crate::payment::ProviderEventKey;
@@ -225,6 +226,8 @@ pub struct LaneChanges {
     pub ledger: Vec<LedgerEntry>,
     /// Messages of providers whose effect is in this commit. Of each there is one.
     pub provider_events: Vec<ProviderEventRow>,
+    /// What people are to be told; where there is any, there are messages too.
+    pub notices: Vec<Notice>,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
     /// Audit lines.

@@ -4,6 +4,7 @@
 //! each booking is decided by the terms before or after it and never by a mixture.
 
 mod api_keys;
+mod calendar;
 mod create_event;
 mod events;
 mod invitation_store;
@@ -15,6 +16,7 @@ mod ports;
 mod service;
 
 pub use api_keys::IssuedApiKey;
+pub use calendar::calendar_file;
 pub use create_event::CreateEvent;
 pub use events::{EventRef, SeenEvent};
 pub use invitation_store::{InvitationReads, InvitationRepository};

@@ -18,10 +18,22 @@ pub struct Mail {
     pub language: Language,
     /// What it says.
     pub content: MailContent,
+    /// What goes with it, made when it is sent.
+    pub encloses: Option<Enclosed>,
     /// When it was caused.
     pub at: Timestamp,
     /// From then on it is worth nothing, and is not sent any more.
     pub not_after: Timestamp,
+}
+
+/// What goes with a mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enclosed {
+    /// The tickets of a booking, and the event for calendars.
+    Tickets(Uuid),
+    /// One ticket, and the event for calendars.
+    Ticket(Uuid),
 }
 
 /// What a mail says. Each variant has a template of its [`name`](MailContent::name) in every language; its fields are
@@ -116,6 +128,61 @@ pub enum MailContent {
         /// When.
         when: String,
     },
+    /// A booking is confirmed; its tickets are enclosed.
+    Tickets {
+        /// The name of the event.
+        event: String,
+        /// When it begins.
+        when: String,
+        /// Where, or nothing.
+        venue: String,
+        /// The name of the booking.
+        reference: String,
+        /// How many tickets it has.
+        units: u32,
+        /// What it costs, or nothing where it is free.
+        total: String,
+    },
+    /// A ticket has come from somebody else; it is enclosed.
+    TicketTransferred {
+        /// The name of the event.
+        event: String,
+        /// When it begins.
+        when: String,
+        /// Where, or nothing.
+        venue: String,
+    },
+    /// A booking is cancelled.
+    BookingCancelled {
+        /// The name of the event.
+        event: String,
+        /// When it would have begun.
+        when: String,
+        /// The name of the booking.
+        reference: String,
+        /// What goes back, or nothing.
+        paid_back: String,
+    },
+    /// An event is cancelled, and a booking with it.
+    EventCancelled {
+        /// The name of the event.
+        event: String,
+        /// When it would have begun.
+        when: String,
+        /// The name of the booking.
+        reference: String,
+        /// What goes back, or nothing.
+        paid_back: String,
+    },
+    /// Money goes back.
+    PaidBack {
+        /// The name of the event.
+        event: String,
+        /// The name of the booking.
+        reference: String,
+        /// How much.
+        amount: String,
+    },
 }
 
 impl MailContent {
@@ -139,6 +206,11 @@ impl MailContent {
             Self::RecoveryCodesRenewed { .. } => "recovery_codes_renewed",
             Self::EmailChanged { .. } => "email_changed",
             Self::AccountDeleted { .. } => "account_deleted",
+            Self::Tickets { .. } => "tickets",
+            Self::TicketTransferred { .. } => "ticket_transferred",
+            Self::BookingCancelled { .. } => "booking_cancelled",
+            Self::EventCancelled { .. } => "event_cancelled",
+            Self::PaidBack { .. } => "paid_back",
         }
     }
 }
@@ -161,6 +233,8 @@ pub(super) struct Letter {
     to: String,
     language: String,
     content: MailContent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encloses: Option<Enclosed>,
     at: i64,
     not_after: i64,
 }
@@ -171,6 +245,7 @@ impl Letter {
             to: mail.to.as_str().to_owned(),
             language: mail.language.as_str().to_owned(),
             content: mail.content.clone(),
+            encloses: mail.encloses,
             at: mail.at.timestamp_micros(),
             not_after: mail.not_after.timestamp_micros(),
         }
@@ -184,6 +259,7 @@ impl Letter {
             to: EmailAddress::trusted(self.to),
             language: self.language.parse().ok()?,
             content: self.content,
+            encloses: self.encloses,
             at: instant(self.at)?,
             not_after: instant(self.not_after)?,
         })

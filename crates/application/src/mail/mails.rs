@@ -12,7 +12,7 @@ use crate::error::AppError;
 use crate::identity::{SealError, Sealer};
 use crate::jobs::NewJob;
 use crate::mail::content::Letter;
-use crate::mail::{KIND, Mail, MailContent};
+use crate::mail::{Enclosed, KIND, Mail, MailContent};
 use crate::store::UnitOfWork;
 
 /// What a sealed mail is for, so that nothing else opens as one.
@@ -77,7 +77,23 @@ impl Mails {
         content: MailContent,
         (at, not_after): (Timestamp, Timestamp),
     ) -> Result<(), AppError> {
-        let mail = Mail { id: self.ids.uuid(), to: to.clone(), language, content, at, not_after };
+        self.enclose_in_op(uow, to, language, content, None, (at, not_after)).await
+    }
+
+    /// The same, with what it encloses.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn enclose_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        to: &EmailAddress,
+        language: Language,
+        content: MailContent,
+        encloses: Option<Enclosed>,
+        (at, not_after): (Timestamp, Timestamp),
+    ) -> Result<(), AppError> {
+        let mail = Mail { id: self.ids.uuid(), to: to.clone(), language, content, encloses, at, not_after };
         uow.enqueue_job(&self.job(&mail)?).await?;
         Ok(())
     }

@@ -10,7 +10,7 @@ mod mails;
 mod ports;
 mod send;
 
-pub use content::{Mail, MailContent};
+pub use content::{Enclosed, Mail, MailContent};
 pub use mails::{Mails, OrganizerInvitation};
-pub use ports::{DeliveryError, Mailer};
+pub use ports::{DeliveryError, Enclosure, Enclosures, Mailer};
 pub use send::{KIND, SendMail};

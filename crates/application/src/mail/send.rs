@@ -10,7 +10,7 @@ use crate::error::AppError;
 use crate::identity::Sealer;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
 use crate::mail::mails::open;
-use crate::mail::{DeliveryError, Mail, Mailer};
+use crate::mail::{DeliveryError, Enclosure, Enclosures, Mail, Mailer};
 
 /// The kind of its jobs.
 pub const KIND: &str = "mail.send";
@@ -28,6 +28,8 @@ const AT_ONCE: usize = 4;
 pub struct SendMail {
     /// The way out.
     pub mailer: Arc<dyn Mailer>,
+    /// Makes what goes with them.
+    pub enclosures: Arc<dyn Enclosures>,
     /// Opens what waits.
     pub sealer: Arc<dyn Sealer>,
     /// Time.
@@ -66,7 +68,12 @@ impl JobHandler for SendMail {
             count(&mail, "lapsed");
             return Ok(JobOutcome::Done);
         }
-        Ok(match self.mailer.deliver(&mail).await {
+        let Some(enclosures) = self.enclosures(&mail).await? else {
+            tracing::info!(mail.id = %mail.id, mail.name = mail.content.name(), "What a mail encloses is worth nothing now");
+            count(&mail, "lapsed");
+            return Ok(JobOutcome::Done);
+        };
+        Ok(match self.mailer.deliver(&mail, enclosures).await {
             Ok(()) => {
                 tracing::info!(mail.id = %mail.id, mail.name = mail.content.name(), "Sent mail `{}`", mail.id);
                 count(&mail, "sent");
@@ -87,6 +94,13 @@ impl JobHandler for SendMail {
 }
 
 impl SendMail {
+    async fn enclosures(&self, mail: &Mail) -> Result<Option<Vec<Enclosure>>, AppError> {
+        match mail.encloses {
+            Some(enclosed) => self.enclosures.enclosures(enclosed, mail.language).await,
+            None => Ok(Some(Vec::new())),
+        }
+    }
+
     /// Full jitter: mails that failed together do not come back together.
     fn pause(&self, attempts: u32) -> TimeDelta {
         let bound = TimeDelta::seconds(PAUSE.num_seconds() << attempts.min(10)).min(PAUSE_MAX);

@@ -1,11 +1,13 @@
 //! [`LaneStore`]: locks, loads, writes, commits.
 
-use application::booking::{BookingReads, LaneChanges, LaneStore, LaneWait, PoolChange};
+use application::booking::{
+    BookingReads, LaneChanges, LaneStore, LaneWait, Notice, NoticeBatch, NoticeKind, NoticeReads, PoolChange,
+};
 use application::catalog::CatalogReads;
-use application::store::StoreError;
+use application::store::{Store, StoreError};
 use domain::booking::{Attendee, Booking, BookingStatus, Buyer};
 use domain::catalog::{EventStatus, TicketTypeStatus};
-use domain::{BookingId, EmailAddress, EventId, OutboxId, PoolId, Text, UserId};
+use domain::{BookingId, EmailAddress, EventId, OutboxId, PoolId, Text, TicketId, UserId};
 
 use super::fixture::{
     answer, assert_sound, at, booking, buyer, event, holds, id, mark, moved, now, store_sale, stored_concert,
@@ -38,6 +40,49 @@ pub async fn a_batch_is_read_as_it_was_written(db: TestDatabase) {
     assert_eq!(seen.version, 1);
     let counters: Vec<_> = seen.sale.pools.iter().map(|pool| (pool.held, pool.sold)).collect();
     assert_eq!(counters, [(2, 3), (2, 3)], "own and shared pool alike");
+    assert_sound(&db).await;
+}
+
+/// What people are to be told waits until it is told, oldest first; of a part the rest waits, and what another has told
+/// meanwhile is not told again.
+pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
+    let sale = stored_concert(&db, Some(100), None).await;
+    assert_eq!(db.database.oldest_notices().await.unwrap(), None);
+    let notice = |kind| Notice { booking: BookingId::new(id()), kind };
+    let first = vec![
+        notice(NoticeKind::Confirmed),
+        notice(NoticeKind::Cancelled(0)),
+        notice(NoticeKind::EventCancelled(2_500)),
+        notice(NoticeKind::PaidBack(i64::MAX)),
+        notice(NoticeKind::Transferred(TicketId::new(id()))),
+    ];
+    let second = vec![notice(NoticeKind::Confirmed)];
+    for notices in [&first, &second] {
+        let booked = booking(&sale, buyer(), 1, None);
+        write(&db.database, &LaneChanges { notices: notices.clone(), ..holds(&sale, &[booked]) }).await.unwrap();
+    }
+    let settle = async |batch: &NoticeBatch, told: usize| {
+        let mut uow = db.database.begin().await.unwrap();
+        let settled = uow.settle_notices(batch, told).await.unwrap();
+        uow.commit().await.unwrap();
+        settled
+    };
+    let whole = db.database.oldest_notices().await.unwrap().unwrap();
+    assert_eq!(whole.notices, first);
+    assert!(settle(&whole, 2).await);
+    assert!(!settle(&whole, 2).await, "who read it before hears that somebody was here");
+    assert!(!settle(&whole, 5).await);
+    let rest = db.database.oldest_notices().await.unwrap().unwrap();
+    assert_eq!((rest.id, &rest.notices[..]), (whole.id, &first[2..]));
+    assert!(settle(&rest, 3).await);
+    assert!(!settle(&rest, 3).await);
+    let last = db.database.oldest_notices().await.unwrap().unwrap();
+    assert_eq!(last.notices, second);
+    // Who gives up has told nothing.
+    let mut uow = db.database.begin().await.unwrap();
+    assert!(uow.settle_notices(&last, 1).await.unwrap());
+    drop(uow);
+    assert_eq!(db.database.oldest_notices().await.unwrap(), Some(last));
     assert_sound(&db).await;
 }
 

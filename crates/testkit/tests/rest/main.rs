@@ -17,6 +17,7 @@ mod door_offline;
 mod guards;
 mod invitations;
 mod members;
+mod notices;
 mod oauth;
 mod payments;
 mod prices;

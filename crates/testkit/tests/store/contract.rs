@@ -40,6 +40,7 @@ on_both_engines! {
     ],
     lanes: [
         a_batch_is_read_as_it_was_written,
+        notices_wait_until_they_are_told,
         sales_are_loaded_whole,
         the_constraint_has_the_last_word,
         what_does_not_change_is_a_conflict,

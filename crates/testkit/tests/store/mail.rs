@@ -7,9 +7,10 @@ use std::time::Duration;
 use adapter_mail::{Destination, MailSettings, SmtpSettings, SystemMailer};
 use adapter_system::{AesSealer, MasterKey, SystemIds};
 use application::clock::Clock;
+use application::error::AppError;
 use application::identity::Sealer;
 use application::jobs::{JobCounts, JobStore, Worker};
-use application::mail::{Mails, OrganizerInvitation, SendMail};
+use application::mail::{Enclosed, Enclosure, Enclosures, Mails, OrganizerInvitation, SendMail};
 use application::store::Store;
 use chrono::TimeDelta;
 use domain::{EmailAddress, Language};
@@ -27,6 +28,16 @@ struct Post {
     worker: Worker,
 }
 
+/// The mails of these tests are without any.
+struct NoEnclosures;
+
+#[async_trait::async_trait]
+impl Enclosures for NoEnclosures {
+    async fn enclosures(&self, _: Enclosed, _: Language) -> Result<Option<Vec<Enclosure>>, AppError> {
+        Ok(None)
+    }
+}
+
 impl Post {
     async fn open(engine: Engine) -> Self {
         let (clock, server) = (TestClock::default(), SmtpServer::start().await);
@@ -38,6 +49,7 @@ impl Post {
             MailSettings { from: "shop@example.com".to_owned(), destination: Destination::Smtp(smtp.unwrap()) };
         let send = SendMail {
             mailer: Arc::new(SystemMailer::try_new(&settings).unwrap()),
+            enclosures: Arc::new(NoEnclosures),
             sealer: sealer.clone(),
             clock: Arc::new(clock.clone()),
             ids: ids.clone(),

@@ -41,6 +41,24 @@ pub(crate) mod outbox_pruning {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What people are to be told, of one commit.
+pub(crate) mod notice {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "booking_notices")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) notices: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A line of the audit log.
 pub(crate) mod audit {
     use sea_orm::entity::prelude::*;

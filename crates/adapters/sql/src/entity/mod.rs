@@ -18,7 +18,7 @@ pub(crate) use identity::{
     api_key, email_change, external_identity, mailed_token, recovery_code, refresh_token, seal_check, second_factor,
     session, sign_in_challenge, sign_in_code, signing_key, user,
 };
-pub(crate) use journal::{audit, idempotency_key, job, outbox, outbox_pruning};
+pub(crate) use journal::{audit, idempotency_key, job, notice, outbox, outbox_pruning};
 pub(crate) use payments::{payment, provider_event, refund};
 pub(crate) use promo_codes::{promo_code, promo_use};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};

@@ -24,6 +24,7 @@ use crate::mapping::{
     account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
     refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
+use crate::notices;
 use crate::postgres::{PostgresPool, Slot};
 use crate::settings::DatabaseSettings;
 use crate::transaction::SqlTransaction;
@@ -152,6 +153,8 @@ WITH lane AS (
     WHERE idempotency_keys.kept_at <= excluded.kept_at - $59 RETURNING 1
 ), hold AS (
     INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($60::uuid[], $61::bigint[], $62::uuid[])
+), notice AS (
+    INSERT INTO booking_notices (id, notices) SELECT * FROM unnest($63::uuid[], $64::bytea[])
 )
 SELECT (SELECT count(*) FROM lane), (SELECT count(*) FROM pool), (SELECT count(*) FROM answer)";
 
@@ -280,7 +283,8 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     let query = bind_stock(sqlx::query(if is_one(changes) { &WRITE_ONE } else { WRITE }), changes);
     let query = bind_bookings(query, &changes.new_bookings);
     let query = bind_holds(bind_journals(query, changes), &standing(&changes.new_bookings));
-    let counts: Vec<(i64, i64, i64)> = slot.fetch(query).await.map_err(raw)?;
+    let (id, notices): (Vec<_>, Vec<_>) = notices::row(changes).into_iter().unzip();
+    let counts: Vec<(i64, i64, i64)> = slot.fetch(query.bind(id).bind(notices)).await.map_err(raw)?;
     let (lanes, pools, answers) = counts.first().copied().unwrap_or_default();
     check_changed("lanes", changes.lanes.len(), lanes.unsigned_abs())?;
     check_changed("pools", changes.pools.len(), pools.unsigned_abs())?;

@@ -29,6 +29,7 @@ use crate::mapping::{
     account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
     refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
+use crate::notices;
 use crate::transaction::SqlTransaction;
 
 /// Begins a transaction, which holds the only writer's lock and so every lane's.
@@ -90,6 +91,9 @@ pub(super) async fn write(
     script.add(&OUTBOX, &changes.outbox, bind_message);
     script.add(&AUDIT, &changes.audit, bind_line);
     script.add(&UNSEALED, &unsealed(&changes.audit), bind_unsealed);
+    script.add(&NOTICES, notices::row(changes).as_slice(), |values, (id, notices)| {
+        values.bind(*id).bind(notices.clone())
+    });
     script.add(&ANSWERS, &changes.answers, bind_answer);
     script.add(&CHANGED, &changes.bookings, bind_changed);
     script.add(&ENDED, &ended(&changes.bookings), bind_hold);
@@ -207,6 +211,8 @@ const UNSEALED: Rows = Rows {
     width: 5,
     behind: "",
 };
+
+const NOTICES: Rows = Rows { before: "INSERT INTO booking_notices (id, notices) VALUES ", width: 2, behind: "" };
 
 const ANSWERS: Rows = Rows {
     before: "INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot) VALUES ",

@@ -13,9 +13,10 @@ use domain::admission::{
     change_ticket, check_in, exit_check_in, issue, revoke, sync_check_in, undo_check_in,
 };
 use domain::booking::{
-    Attendee, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord, Refusal,
-    Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
+    Attendee, Booking, BookingStatus, Buyer, Decided, FactKind, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
+    Refusal, Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
 };
+use domain::catalog::EventStatus;
 use domain::{BookingId, CheckInId, CheckInListId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
 use super::command::{Command, Outcome, Reply, Submission};
@@ -24,7 +25,7 @@ use super::promo_codes::PromoCodes;
 use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::promo_snapshot::{self, read_promo_code};
-use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
+use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, Notice, NoticeKind, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -74,6 +75,7 @@ pub(super) struct LaneWork {
     new_check_ins: Vec<CheckInId>,
     changed_check_ins: BTreeSet<CheckInId>,
     changed_lists: BTreeSet<CheckInListId>,
+    notices: Vec<Notice>,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -153,6 +155,7 @@ impl LaneWork {
             new_check_ins: Vec::new(),
             changed_check_ins: BTreeSet::new(),
             changed_lists: BTreeSet::new(),
+            notices: Vec::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -572,6 +575,7 @@ impl LaneWork {
     /// The journals, the promo code, and the tickets that come or go with the booking.
     fn tell(&mut self, decided: &Decided, note: Option<&str>, origin: &Origin, rules: &Rules<'_>) {
         self.promo_codes.count(self.key, decided);
+        self.note(decided);
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
@@ -584,6 +588,32 @@ impl LaneWork {
                 ticket.status = TicketStatus::Revoked;
             }
         }
+    }
+
+    /// What its people are to be told of it. A cancellation and the refund that goes with it are told together, whichever
+    /// comes first.
+    fn note(&mut self, decided: &Decided) {
+        let Decided { booking, before, fact, .. } = decided;
+        let became = |status| booking.status == status && *before != Some(status);
+        let mut last = |fits: fn(NoticeKind) -> bool| {
+            self.notices.pop_if(|last| last.booking == booking.id && fits(last.kind)).map(|last| last.kind)
+        };
+        let kind = match fact.kind {
+            FactKind::TicketTransferred(ticket) => NoticeKind::Transferred(ticket),
+            FactKind::RefundRequested(_, amount) => {
+                last(|kind| kind.refund().is_some()).unwrap_or(NoticeKind::PaidBack(0)).with_refund(amount.minor)
+            }
+            _ if became(BookingStatus::Confirmed) => NoticeKind::Confirmed,
+            _ if became(BookingStatus::Cancelled) && *before == Some(BookingStatus::Confirmed) => {
+                let refund = last(|kind| matches!(kind, NoticeKind::PaidBack(_))).and_then(NoticeKind::refund);
+                match self.sale.event.status {
+                    EventStatus::Cancelled => NoticeKind::EventCancelled(refund.unwrap_or_default()),
+                    _ => NoticeKind::Cancelled(refund.unwrap_or_default()),
+                }
+            }
+            _ => return,
+        };
+        self.notices.push(Notice { booking: booking.id, kind });
     }
 
     fn apply(&mut self, stock: &[StockMove]) -> Result<(), AppError> {
@@ -731,6 +761,7 @@ impl LaneWork {
             changes.check_ins.extend(self.check_ins.remove(&id));
         }
         self.money.collect(changes);
+        changes.notices.append(&mut self.notices);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);

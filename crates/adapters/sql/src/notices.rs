@@ -1,0 +1,95 @@
+//! What people are to be told of their bookings, as the rows hold it: 33 bytes each, which are a kind, a booking, and an
+//! amount or a ticket.
+
+use application::booking::{LaneChanges, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository};
+use application::store::StoreError;
+use async_trait::async_trait;
+use domain::{BookingId, TicketId};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use crate::connect::Database;
+use crate::entity::notice;
+use crate::error::{bad_row, orm};
+use crate::unit_of_work::SqlUnit;
+
+/// Bytes of one.
+const WIDTH: usize = 33;
+
+/// The row of a commit, named by its first message.
+pub(crate) fn row(changes: &LaneChanges) -> Option<(Uuid, Vec<u8>)> {
+    let id = changes.outbox.first().map(|message| message.id.uuid())?;
+    (!changes.notices.is_empty()).then(|| (id, pack(&changes.notices)))
+}
+
+fn pack(notices: &[Notice]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(notices.len() * WIDTH);
+    for Notice { booking, kind } in notices {
+        let (code, about) = match kind {
+            NoticeKind::Confirmed => (0, 0),
+            NoticeKind::Cancelled(amount) => (1, u128::from(amount.unsigned_abs())),
+            NoticeKind::EventCancelled(amount) => (2, u128::from(amount.unsigned_abs())),
+            NoticeKind::PaidBack(amount) => (3, u128::from(amount.unsigned_abs())),
+            NoticeKind::Transferred(ticket) => (4, ticket.uuid().as_u128()),
+        };
+        packed.push(code);
+        packed.extend(booking.uuid().into_bytes());
+        packed.extend(about.to_be_bytes());
+    }
+    packed
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<Notice>, StoreError> {
+    let (notices, rest) = packed.as_chunks::<WIDTH>();
+    if !rest.is_empty() {
+        return Err(bad_row("notices", packed.len()));
+    }
+    let read = |notice: &[u8; WIDTH]| {
+        let [code, ids @ ..] = notice;
+        let (booking, about) = (u128_of(&ids[..16]), u128_of(&ids[16..]));
+        let amount = i64::try_from(about);
+        let kind = match (code, amount) {
+            (0, _) => NoticeKind::Confirmed,
+            (1, Ok(amount)) => NoticeKind::Cancelled(amount),
+            (2, Ok(amount)) => NoticeKind::EventCancelled(amount),
+            (3, Ok(amount)) => NoticeKind::PaidBack(amount),
+            (4, _) => NoticeKind::Transferred(TicketId::new(Uuid::from_u128(about))),
+            _ => return Err(bad_row("kind of a notice", code)),
+        };
+        Ok(Notice { booking: BookingId::new(Uuid::from_u128(booking)), kind })
+    };
+    notices.iter().map(read).collect()
+}
+
+fn u128_of(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+#[async_trait]
+impl NoticeReads for Database {
+    async fn oldest_notices(&self) -> Result<Option<NoticeBatch>, StoreError> {
+        let oldest = notice::Entity::find().order_by_asc(notice::Column::Id);
+        let row = oldest.one(self.reads()).await.map_err(orm)?;
+        row.map(|row| Ok(NoticeBatch { id: row.id, notices: unpack(&row.notices)? })).transpose()
+    }
+}
+
+#[async_trait]
+impl NoticeRepository for SqlUnit {
+    async fn settle_notices(&mut self, batch: &NoticeBatch, told: usize) -> Result<bool, StoreError> {
+        use notice::Column;
+        let left = batch.notices.get(told..).unwrap_or_default();
+        // They only ever get fewer, so that their number tells whether somebody else was here.
+        let as_read = Expr::expr(Func::cust("length").arg(Expr::col(Column::Notices)));
+        let as_read = as_read.eq(i64::try_from(batch.notices.len() * WIDTH).unwrap_or(i64::MAX));
+        let rows = if left.is_empty() {
+            let gone = notice::Entity::delete_many().filter(Column::Id.eq(batch.id)).filter(as_read);
+            gone.exec(&self.0).await.map_err(orm)?.rows_affected
+        } else {
+            let fewer = notice::Entity::update_many().col_expr(Column::Notices, Expr::value(pack(left)));
+            fewer.filter(Column::Id.eq(batch.id)).filter(as_read).exec(&self.0).await.map_err(orm)?.rows_affected
+        };
+        Ok(rows == 1)
+    }
+}

@@ -1,0 +1,248 @@
+//! What people are told of their bookings: noted by the commit that brings it about, and made into mails by the job
+//! `buyers.tell` (ADR 0040).
+//!
+//! Mails wait while people buy: where many commands are on their way to lanes, few of them are made at a time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::booking::{Booking, BookingStatus, Buyer};
+use domain::catalog::EventTerms;
+use domain::{BookingId, EmailAddress, Language, Money, TicketId, Timestamp};
+use futures::{StreamExt, TryStreamExt};
+use uuid::Uuid;
+
+use crate::admission::AdmissionStore;
+use crate::booking::{BookingReads, Desk};
+use crate::catalog::CatalogReads;
+use crate::clock::Clock;
+use crate::error::AppError;
+use crate::identity::IdentityReads;
+use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
+use crate::mail::{Enclosed, MailContent, Mails};
+use crate::store::{Store, StoreError};
+
+/// What somebody is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// Of which booking.
+    pub booking: BookingId,
+    /// What of it.
+    pub kind: NoticeKind,
+}
+
+/// What there is to tell. Amounts are in minor units of the booking's currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoticeKind {
+    /// It is confirmed: here are its tickets.
+    Confirmed,
+    /// It was confirmed, and is cancelled now; so much goes back.
+    Cancelled(i64),
+    /// The same, because the event is cancelled.
+    EventCancelled(i64),
+    /// So much goes back, and nothing else has changed.
+    PaidBack(i64),
+    /// One of its tickets is somebody else's, who is to get it.
+    Transferred(TicketId),
+}
+
+impl NoticeKind {
+    /// The same, with so much more that goes back, where it is about that.
+    #[must_use]
+    pub const fn with_refund(self, amount: i64) -> Self {
+        match self {
+            Self::Cancelled(before) => Self::Cancelled(before.saturating_add(amount)),
+            Self::EventCancelled(before) => Self::EventCancelled(before.saturating_add(amount)),
+            Self::PaidBack(before) => Self::PaidBack(before.saturating_add(amount)),
+            Self::Confirmed | Self::Transferred(_) => self,
+        }
+    }
+
+    /// How much goes back, where it is about that.
+    #[must_use]
+    pub const fn refund(self) -> Option<i64> {
+        match self {
+            Self::Cancelled(amount) | Self::EventCancelled(amount) | Self::PaidBack(amount) => Some(amount),
+            Self::Confirmed | Self::Transferred(_) => None,
+        }
+    }
+}
+
+/// The notices of one commit, as far as they are not told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoticeBatch {
+    /// Its id, of version 7: of an older commit it is lower, as far as clocks agree.
+    pub id: Uuid,
+    /// In the order in which they were decided; at least one.
+    pub notices: Vec<Notice>,
+}
+
+/// Where notices wait. They are put there by `LaneTransaction::write`.
+#[async_trait]
+pub trait NoticeReads: Send + Sync {
+    /// The oldest batch.
+    async fn oldest_notices(&self) -> Result<Option<NoticeBatch>, StoreError>;
+}
+
+/// Notices within a transaction.
+#[async_trait]
+pub trait NoticeRepository {
+    /// Takes the first `told` of a batch away; `false`, and nothing is changed, where the batch is not as it was read.
+    async fn settle_notices(&mut self, batch: &NoticeBatch, told: usize) -> Result<bool, StoreError>;
+}
+
+/// How many notices one round takes, where nobody else has work.
+const MANY: usize = 100;
+/// How many while people buy.
+const FEW: usize = 10;
+/// So many commands wait while people buy.
+const RUSH: usize = 32;
+/// How many notices are looked into at a time.
+const AT_ONCE: usize = 8;
+/// Between two looks where nothing waits, and while people buy.
+const PAUSE: TimeDelta = TimeDelta::seconds(1);
+/// For so long it is worth telling that something was cancelled or goes back.
+const WORTH: TimeDelta = TimeDelta::days(7);
+
+/// Job `buyers.tell`: makes mails of notices. Mail and notice change in one transaction, so that each is told once.
+pub struct TellBuyers {
+    /// Transactions.
+    pub store: Arc<dyn Store>,
+    /// What is to be told.
+    pub notices: Arc<dyn NoticeReads>,
+    /// Of which bookings.
+    pub bookings: Arc<dyn BookingReads>,
+    /// Of which tickets.
+    pub tickets: Arc<dyn AdmissionStore>,
+    /// Of which events.
+    pub events: Arc<dyn CatalogReads>,
+    /// Whom.
+    pub accounts: Arc<dyn IdentityReads>,
+    /// How.
+    pub mails: Arc<Mails>,
+    /// Says whether people buy.
+    pub desk: Desk,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A mail to be.
+struct Wish {
+    to: EmailAddress,
+    language: Language,
+    content: MailContent,
+    encloses: Option<Enclosed>,
+    not_after: Timestamp,
+}
+
+#[async_trait]
+impl JobHandler for TellBuyers {
+    fn kind(&self) -> &'static str {
+        "buyers.tell"
+    }
+
+    async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
+        let is_rush = self.desk.waiting() >= RUSH;
+        let more = self.tell(if is_rush { FEW } else { MANY }).await?;
+        let pause = if more && !is_rush { TimeDelta::zero() } else { PAUSE };
+        Ok(JobOutcome::Again { run_at: self.clock.now() + pause, payload: job.payload.clone() })
+    }
+}
+
+impl TellBuyers {
+    /// Says whether there may be more.
+    async fn tell(&self, most: usize) -> Result<bool, AppError> {
+        let Some(batch) = self.notices.oldest_notices().await? else { return Ok(false) };
+        let told = batch.notices.len().min(most);
+        let notices = batch.notices.iter().take(told).copied();
+        let wishes: Vec<Option<Wish>> = futures::stream::iter(notices)
+            .map(|notice| self.wish_or_none(notice))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut uow = self.store.begin().await?;
+        if !uow.settle_notices(&batch, told).await? {
+            return Ok(true); // somebody else has told them
+        }
+        let now = self.clock.now();
+        for Wish { to, language, content, encloses, not_after } in wishes.into_iter().flatten() {
+            let within = (now, not_after);
+            self.mails.enclose_in_op(uow.as_mut(), &to, language, content, encloses, within).await?;
+        }
+        uow.commit().await?;
+        Ok(true)
+    }
+
+    /// What cannot be told for a defect of ours keeps nobody else waiting.
+    async fn wish_or_none(&self, notice: Notice) -> Result<Option<Wish>, AppError> {
+        match self.wish(notice).await {
+            Err(AppError::Unavailable { .. }) => Err(AppError::busy()),
+            Err(error) => {
+                tracing::error!(booking.id = %notice.booking, %error, "A buyer cannot be told of his booking");
+                Ok(None)
+            }
+            wish => wish,
+        }
+    }
+
+    /// None where there is nobody to tell, or nothing any more.
+    async fn wish(&self, notice: Notice) -> Result<Option<Wish>, AppError> {
+        let Some(booking) = self.bookings.booking(notice.booking).await? else { return Ok(None) };
+        let Some(seen) = self.events.sale(booking.event).await? else { return Ok(None) };
+        let terms = &seen.sale.event.terms;
+        let buyer = self.buyer(&booking).await?;
+        let (event, when) = (terms.name.as_str().to_owned(), when(terms));
+        let reference = booking.reference.to_string();
+        let money = |minor| Money { minor, currency: booking.total.currency }.to_string();
+        let paid_back = |minor| if minor == 0 { String::new() } else { money(minor) };
+        let venue = terms.venue.as_ref().map(|venue| venue.as_str().to_owned()).unwrap_or_default();
+        let (to, content, encloses) = match notice.kind {
+            NoticeKind::Confirmed if booking.status != BookingStatus::Confirmed => return Ok(None),
+            NoticeKind::Confirmed => {
+                let (units, total) = (booking.units(), paid_back(booking.total.minor));
+                let content = MailContent::Tickets { event, when, venue, reference, units, total };
+                (buyer, content, Some(Enclosed::Tickets(booking.id.uuid())))
+            }
+            NoticeKind::Cancelled(amount) => {
+                (buyer, MailContent::BookingCancelled { event, when, reference, paid_back: paid_back(amount) }, None)
+            }
+            NoticeKind::EventCancelled(amount) => {
+                (buyer, MailContent::EventCancelled { event, when, reference, paid_back: paid_back(amount) }, None)
+            }
+            NoticeKind::PaidBack(amount) => {
+                (buyer, MailContent::PaidBack { event, reference, amount: money(amount) }, None)
+            }
+            NoticeKind::Transferred(ticket) => {
+                let holder = self.holder(&booking, ticket).await?;
+                let holder = holder.map(|to| (to, buyer.map(|(_, language)| language).unwrap_or_default()));
+                (holder, MailContent::TicketTransferred { event, when, venue }, Some(Enclosed::Ticket(ticket.uuid())))
+            }
+        };
+        let not_after = if encloses.is_some() { terms.end_at } else { self.clock.now() + WORTH };
+        Ok(to.map(|(to, language)| Wish { to, language, content, encloses, not_after }))
+    }
+
+    /// Whom to write to, and in which language; nobody where the account is gone.
+    async fn buyer(&self, booking: &Booking) -> Result<Option<(EmailAddress, Language)>, AppError> {
+        Ok(match &booking.buyer {
+            Buyer::Account(user) => {
+                let user = self.accounts.user_by_id(*user).await?.filter(|user| user.deleted_at.is_none());
+                user.map(|user| (user.email, user.language))
+            }
+            Buyer::Guest(email) => Some((email.clone(), Language::default())),
+        })
+    }
+
+    /// The address of who has the ticket now.
+    async fn holder(&self, booking: &Booking, ticket: TicketId) -> Result<Option<EmailAddress>, AppError> {
+        let place = self.tickets.ticket(ticket).await?.and_then(|ticket| ticket.attendee);
+        let attendee = place.and_then(|place| booking.attendees.get(usize::from(place)));
+        Ok(attendee.and_then(|attendee| attendee.email.clone()))
+    }
+}
+
+/// When it begins, on the clocks of the place.
+fn when(terms: &EventTerms) -> String {
+    format!("{} ({})", terms.start_at.with_timezone(&terms.timezone).format("%Y-%m-%d %H:%M"), terms.timezone)
+}
