@@ -40,17 +40,13 @@ pub(super) fn read(body: &[u8]) -> Result<ProviderEvent, WebhookError> {
             let refund: RefundObject = object(&event)?;
             refund.refund().map_or_else(other, |id| ProviderObject::Refund(id, of_refund(&refund)))
         }
-        "charge.dispute.created" | "charge.dispute.closed" => {
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated"
+        | "charge.dispute.closed" => {
             let dispute: DisputeObject = object(&event)?;
-            let status = match (event.kind.as_str(), dispute.status.as_str()) {
-                (_, "won") => Some(DisputeStatus::Won),
-                (_, "lost") => Some(DisputeStatus::Lost),
-                // A question of the bank before it asks for the money; none has moved.
-                (_, status) if status.starts_with("warning_") => None,
-                ("charge.dispute.created", _) => Some(DisputeStatus::Opened),
-                _ => None,
-            };
-            match status {
+            match of_dispute(&dispute) {
                 Some(status) => {
                     let amount = from_stripe(dispute.amount, &dispute.currency).ok_or(WebhookError::Malformed)?;
                     let name = ChargeName::Theirs(dispute.payment_intent.unwrap_or(dispute.charge));
@@ -101,6 +97,21 @@ pub(super) fn of_session(session: &Session) -> Result<Charged, ProviderError> {
     };
     let checkout_url = session.url.clone().filter(|_| status == ChargeStatus::Processing);
     Ok(Charged { reference: session.id.clone(), status, checkout_url })
+}
+
+/// Where a dispute stands, whichever message tells of it; `None`: no money is asked for, or nobody knows.
+fn of_dispute(dispute: &DisputeObject) -> Option<DisputeStatus> {
+    match dispute.status.as_str() {
+        // Also of what was a question first: money is asked for from now on.
+        "needs_response" | "under_review" => Some(DisputeStatus::Opened),
+        "won" => Some(DisputeStatus::Won),
+        "lost" => Some(DisputeStatus::Lost),
+        // It was kept from becoming a chargeback: blocked, and the money stays, or settled, and it went back to the buyer.
+        "prevented" if dispute.withdrawn() > 0 => Some(DisputeStatus::Lost),
+        "prevented" => Some(DisputeStatus::Won),
+        // `warning_*`: a question of the bank before it asks for the money; none has moved.
+        _ => None,
+    }
 }
 
 /// Where money stands that was asked for.

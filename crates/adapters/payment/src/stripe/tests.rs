@@ -101,6 +101,20 @@ fn messages_mean_what_the_documentation_says() {
     assert_eq!(of(fixture!("charge.dispute.closed")), disputed(DisputeStatus::Lost));
     let won = fixture!("charge.dispute.closed").replace("\"lost\"", "\"won\"");
     assert_eq!(of(&won), disputed(DisputeStatus::Won));
+    assert_eq!(of(fixture!("charge.dispute.funds_withdrawn")), disputed(DisputeStatus::Opened));
+    assert_eq!(of(fixture!("charge.dispute.funds_reinstated")), disputed(DisputeStatus::Won));
+    assert_eq!(of(fixture!("charge.dispute.updated")), disputed(DisputeStatus::Opened));
+    let reviewed = fixture!("charge.dispute.updated").replace("needs_response", "under_review");
+    assert_eq!(of(&reviewed), disputed(DisputeStatus::Opened), "a question has become a chargeback");
+    // Prevented: with or without the money.
+    let prevented = |message: &str, status: &str| message.replace(&format!("\"{status}\""), "\"prevented\"");
+    for kept in [fixture!("charge.dispute.created"), fixture!("charge.dispute.updated")] {
+        assert_eq!(of(&prevented(kept, "needs_response")), disputed(DisputeStatus::Won));
+    }
+    let back = prevented(fixture!("charge.dispute.funds_reinstated"), "won");
+    assert_eq!(of(&back), disputed(DisputeStatus::Won));
+    let gone = prevented(fixture!("charge.dispute.funds_withdrawn"), "needs_response");
+    assert_eq!(of(&gone), disputed(DisputeStatus::Lost));
     assert_eq!(read(fixture!("refund.updated").as_bytes()).unwrap().id, "evt_1GoTicketFixture0007");
 }
 
@@ -114,6 +128,12 @@ fn what_says_nothing_about_money_says_nothing() {
     // A question, and no money has moved.
     let asked = fixture!("charge.dispute.created").replace("needs_response", "warning_needs_response");
     other(&asked, "charge.dispute.created");
+    for status in ["warning_needs_response", "warning_under_review", "warning_closed", "something_new"] {
+        for message in [fixture!("charge.dispute.updated"), fixture!("charge.dispute.funds_withdrawn")] {
+            let kind = serde_json::from_str::<Value>(message).unwrap()["type"].as_str().unwrap().to_owned();
+            other(&message.replace("needs_response", status), &kind);
+        }
+    }
     // Somebody else sells by the same account.
     for (message, ours) in [
         (fixture!("checkout.session.completed"), "01900000-0000-7000-8000-000000000001"),

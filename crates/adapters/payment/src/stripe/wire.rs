@@ -96,6 +96,23 @@ pub(super) struct DisputeObject {
     pub(super) status: String,
     pub(super) charge: String,
     pub(super) payment_intent: Option<String>,
+    /// What the dispute has moved on the account; none, or what was taken, or that and what was given back.
+    pub(super) balance_transactions: Option<Vec<BalanceTransaction>>,
+}
+
+impl DisputeObject {
+    /// What is gone for it, in the currency of the account.
+    pub(super) fn withdrawn(&self) -> i64 {
+        let moved = self.balance_transactions.iter().flatten();
+        moved.fold(0_i64, |sum, moved| sum.saturating_sub(moved.amount))
+    }
+}
+
+/// Money that moved on the account: <https://docs.stripe.com/api/balance_transactions/object>.
+#[derive(Debug, Deserialize)]
+pub(super) struct BalanceTransaction {
+    /// Negative: it was taken.
+    pub(super) amount: i64,
 }
 
 /// A page of a list, newest first.
