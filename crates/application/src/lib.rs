@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod jobs;
 pub mod journal;
+pub mod live;
 pub mod mail;
 pub mod origin;
 pub mod page;

@@ -11,7 +11,7 @@ use adapter_system::{
 };
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
-use application::admission::{TicketPorts, Tickets};
+use application::admission::{DoorCounters, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, TellBuyers, WindDownCancelled};
 use application::breaker::Breaker;
@@ -129,6 +129,8 @@ pub struct Application {
     pub tickets: Arc<Tickets>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
+    /// Who watches how many have come.
+    pub door_counters: Arc<DoorCounters>,
     /// What readiness and health look at.
     pub health: Arc<Health>,
     /// Puts mails in.
@@ -198,6 +200,7 @@ impl Application {
         };
         let tickets = Arc::new(Tickets::new(ports));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
+        let door_counters = Arc::new(DoorCounters::new(Arc::clone(&tickets), settings.availability.of_doors()));
         let health = Health::new(components(&ground, &desk, settings)).counting(vec![payment_cases(&payments)]);
         let health = Arc::new(health);
         let breaker = Breaker::new("smtp", settings.smtp.breaker.settings(), Arc::clone(&ground.clock));
@@ -242,6 +245,7 @@ impl Application {
             payments,
             tickets,
             availability,
+            door_counters,
             health,
             mails,
             send_mail,
@@ -264,6 +268,7 @@ impl Application {
             payments: Arc::clone(&self.payments),
             tickets: Arc::clone(&self.tickets),
             availability: Arc::clone(&self.availability),
+            door_counters: Arc::clone(&self.door_counters),
             audit: Arc::clone(&self.audit_log),
             erasures: Arc::clone(&self.erasures),
             health: Arc::clone(&self.health),
@@ -287,12 +292,17 @@ impl Application {
         });
     }
 
-    /// Tells watchers of availability. Cancelling it ends their streams.
+    /// Tells watchers of availability and of doors. Cancelling it ends their streams.
     pub fn tell_watchers(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
         let availability = Arc::clone(&self.availability);
         supervise(tasks, cancel, "availability", move |cancel| {
             let availability = Arc::clone(&availability);
             async move { availability.follow(cancel).await }
+        });
+        let counters = Arc::clone(&self.door_counters);
+        supervise(tasks, cancel, "door counters", move |cancel| {
+            let counters = Arc::clone(&counters);
+            async move { counters.follow(cancel).await }
         });
     }
 

@@ -16,11 +16,9 @@ use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom, TotpCodes,
 };
 use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services};
-use application::admission::{TicketPorts, Tickets};
+use application::admission::{DoorCounters, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
-use application::booking::{
-    Availability, AvailabilitySettings, BookingPorts, Bookings, Desk, DeskSettings, NoticeReads, TellBuyers,
-};
+use application::booking::{Availability, BookingPorts, Bookings, Desk, DeskSettings, NoticeReads, TellBuyers};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
 use application::guard::{Guards, LimitRates};
@@ -28,6 +26,7 @@ use application::identity::{
     Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer, SignInProvider,
 };
 use application::jobs::{Housekeeping, JobHandler, KeptFor, Worker};
+use application::live::WatchSettings;
 use application::mail::{Enclosures, Mails, SendMail};
 use application::origin::Origin;
 use application::payment::{PaymentPorts, PaymentProvider, Payments, Providers};
@@ -58,7 +57,9 @@ pub struct Settings {
     /// The booking desk.
     pub desk: DeskSettings,
     /// Watching.
-    pub availability: AvailabilitySettings,
+    pub availability: WatchSettings,
+    /// Live counters of doors.
+    pub door: WatchSettings,
     /// Accounts.
     pub identity: IdentitySettings,
     /// The REST face.
@@ -79,7 +80,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             desk: DeskSettings::default(),
-            availability: AvailabilitySettings::default(),
+            availability: WatchSettings::default(),
+            door: WatchSettings { every: Duration::from_millis(20), ..WatchSettings::default() },
             identity: IdentitySettings::default(),
             rest: RestSettings::default(),
             limits: None,
@@ -109,6 +111,8 @@ pub struct TestApp {
     pub tickets: Arc<Tickets>,
     /// Watchers.
     pub availability: Arc<Availability>,
+    /// Watchers of doors.
+    pub door_counters: Arc<DoorCounters>,
     /// The lanes.
     pub desk: Desk,
     /// Ids.
@@ -192,6 +196,7 @@ impl TestApp {
         let tickets = Arc::new(Tickets::new(ticket_ports));
         let worker = worker(&port, &shared_clock, &ids, &identity, (&post, tickets.clone()));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
+        let door_counters = Arc::new(DoorCounters::new(tickets.clone(), settings.door));
         let health = Arc::new(Health::new(vec![component(&port)]).counting(vec![payment_cases(&payments)]));
         let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
         let (reads, witness) = (port.clone(), Arc::new(witness));
@@ -209,6 +214,7 @@ impl TestApp {
             payments: payments.clone(),
             tickets: tickets.clone(),
             availability: availability.clone(),
+            door_counters: door_counters.clone(),
             audit: audit.clone(),
             erasures: Arc::new(erasures),
             health: health.clone(),
@@ -219,6 +225,10 @@ impl TestApp {
         tokio::spawn({
             let (availability, cancel) = (availability.clone(), cancel.clone());
             async move { availability.follow(cancel).await }
+        });
+        tokio::spawn({
+            let (counters, cancel) = (door_counters.clone(), cancel.clone());
+            async move { counters.follow(cancel).await }
         });
         let router = api_rest::router(state.clone());
         let ops = api_rest::ops_router(state, Arc::new(|| "# metrics\n".to_owned()));
@@ -231,6 +241,7 @@ impl TestApp {
             payments,
             tickets,
             availability,
+            door_counters,
             desk,
             ids,
             health,

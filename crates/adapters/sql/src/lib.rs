@@ -26,6 +26,7 @@ mod audit_page;
 mod booking;
 mod catalog;
 mod connect;
+mod door_counts;
 mod door_log;
 mod entity;
 mod error;

@@ -1,6 +1,6 @@
 //! Tickets outside of the desk, and the keys of their codes.
 
-use application::admission::{AdmissionStore, DoorCursor, DoorNews, StoredTicketKey};
+use application::admission::{AdmissionStore, DoorCursor, DoorNews, GateCount, StoredTicketKey};
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, CheckInList, Ticket};
@@ -37,6 +37,10 @@ impl AdmissionStore for Database {
 
     async fn door_news(&self, event: EventId, since: DoorCursor, rows: u64) -> Result<DoorNews, StoreError> {
         crate::door_log::news(self, event, since, rows).await
+    }
+
+    async fn count_entries(&self, event: EventId) -> Result<Vec<GateCount>, StoreError> {
+        crate::door_counts::counts(self, event).await
     }
 
     async fn check_in_lists(&self, event: EventId) -> Result<Vec<CheckInList>, StoreError> {

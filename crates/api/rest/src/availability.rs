@@ -1,34 +1,28 @@
 //! `/events/{eventId}/availability`: how much is left, at one moment and as it changes.
 
-use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use application::access::Agent;
-use application::booking::{Frame, Watcher};
 use application::catalog::{EventRef, SeenEvent, SeenSale};
 use application::error::AppError;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use futures::stream::{self, Stream};
+use futures::FutureExt;
 use serde::Serialize;
-use tokio::time::{Interval, MissedTickBehavior};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::extract::{EventPath, Visitor};
+use crate::live::{self, Pass, Told};
 use crate::openapi::{EventName, IfNoneMatchHeader};
 use crate::problem::Problem;
 use crate::rendered;
 use crate::state::AppState;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -147,120 +141,28 @@ async fn watch_availability(
     let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
     let watcher = state.availability().watch(seen)?;
     let hidden = inside && state.catalog().event(&Agent::Anonymous, &event.0).await.is_err();
-    let insider = hidden.then(|| Insider::new(state.clone(), visitor, event.0));
-    let known = request.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
-    let mut response = Response::new(Body::from_stream(frames(watcher, known, insider)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Proxies that gather answers before they pass them on leave this one alone.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    let pass = hidden.then(|| pass(state.clone(), visitor, event.0));
+    Ok(live::answer(&request, watcher, Told { name: "availability", write }, pass))
 }
 
-/// The beginning of every stream: it makes proxies and browsers see that the line stands.
-const HELLO: Bytes = Bytes::from_static(b"retry: 3000\n\n");
-const HEARTBEAT: Bytes = Bytes::from_static(b": still here\n\n");
-
-/// What one watcher keeps: his subscription and the version that he knows.
-struct Watching {
-    watcher: Watcher,
-    insider: Option<Insider>,
-    known: Option<u64>,
-    greeted: bool,
-}
-
-/// Somebody who watches what not everybody may see: he sees it for as long as he may.
-struct Insider {
-    state: AppState,
-    visitor: Visitor,
-    event: EventRef,
-    look_again: Interval,
-}
-
-/// How often it is asked whether he still may.
+/// How often it is asked whether somebody still may who watches what not everybody may see.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-impl Insider {
-    fn new(state: AppState, visitor: Visitor, event: EventRef) -> Self {
-        let mut look_again = tokio::time::interval(LOOK_AGAIN);
-        look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { state, visitor, event, look_again }
-    }
-
-    /// Whether his credentials still hold and still open the event. What cannot be asked at the moment is asked again.
-    async fn may(&self) -> bool {
-        let holds = self.visitor.still_holds(&self.state).await;
-        let seen = self.state.catalog().event(&self.visitor.agent, &self.event).await;
-        holds && !matches!(seen, Err(AppError::NotFound(_) | AppError::Forbidden | AppError::Unauthenticated))
-    }
+/// His credentials still hold and still open the event.
+fn pass(state: AppState, visitor: Visitor, event: EventRef) -> Pass {
+    let visitor = Arc::new(visitor);
+    let holds = move || {
+        let (state, visitor, event) = (state.clone(), Arc::clone(&visitor), event.clone());
+        async move {
+            let holds = visitor.still_holds(&state).await;
+            let seen = state.catalog().event(&visitor.agent, &event).await;
+            holds && !matches!(seen, Err(AppError::NotFound(_) | AppError::Forbidden | AppError::Unauthenticated))
+        }
+        .boxed()
+    };
+    Pass::new(LOOK_AGAIN, Box::new(holds))
 }
 
-fn frames(
-    watcher: Watcher,
-    known: Option<u64>,
-    insider: Option<Insider>,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let watching = Watching { watcher, insider, known, greeted: false };
-    stream::unfold(watching, |mut watching| async move {
-        let bytes = watching.next().await?;
-        Some((Ok(bytes), watching))
-    })
-}
-
-impl Watching {
-    /// The next bytes; none when the instance stops, or he may not see them any more.
-    async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(HELLO);
-        }
-        if let Some(frame) = self.news() {
-            return Some(frame);
-        }
-        loop {
-            let Some(insider) = &mut self.insider else {
-                self.watcher.signals.changed().await.ok()?;
-                break;
-            };
-            tokio::select! {
-                changed = self.watcher.signals.changed() => {
-                    changed.ok()?;
-                    break;
-                }
-                _ = insider.look_again.tick() => if !insider.may().await {
-                    return None;
-                },
-            }
-        }
-        Some(self.news().unwrap_or(HEARTBEAT))
-    }
-
-    /// The newest frame, if he does not know it.
-    fn news(&mut self) -> Option<Bytes> {
-        let frame = Arc::clone(&self.watcher.signals.borrow_and_update().frame);
-        let version = frame.seen.version;
-        if self.known == Some(version) {
-            return None;
-        }
-        self.known = Some(version);
-        Some(encoded(&frame))
-    }
-}
-
-/// The bytes of a frame, made by the first who needs them.
-fn encoded(frame: &Frame) -> Bytes {
-    let bytes = frame.encoded.get_or_init(|| encode(&frame.seen).into());
-    Bytes::from_owner(Arc::clone(bytes))
-}
-
-fn encode(seen: &SeenSale) -> Vec<u8> {
-    let data = rendered::write(&AvailabilityBody::of(seen, false));
-    let mut text = String::with_capacity(data.len() + 64);
-    // Writing to a string cannot fail; the JSON has no line breaks, so that one `data` holds it.
-    let _ = write!(text, "id: {}\nevent: availability\ndata: ", seen.version);
-    let mut frame = text.into_bytes();
-    frame.extend_from_slice(&data);
-    frame.extend_from_slice(b"\n\n");
-    frame
+fn write(seen: &Arc<SeenSale>) -> Bytes {
+    rendered::write(&AvailabilityBody::of(seen, false))
 }

@@ -21,6 +21,7 @@ mod check_in_lists;
 mod context;
 mod created;
 mod door;
+mod door_live;
 mod door_offline;
 mod erasures;
 mod events;
@@ -28,6 +29,7 @@ mod export;
 mod extract;
 mod forwarded;
 mod invitations;
+mod live;
 mod members;
 mod middleware;
 mod oauth;
@@ -122,6 +124,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(tickets::routes())
         .merge(check_in_lists::routes())
         .merge(door::routes())
+        .merge(door_live::routes())
         .merge(door_offline::routes());
     OpenApiRouter::with_openapi(openapi::blank())
         .nest("/api/v1", api)

@@ -19,6 +19,7 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
+use crate::door_live::DoorCountsBody;
 use crate::extract::cookie::ACCESS;
 use crate::problem::{FieldError, Left, ProblemBody, TITLES};
 
@@ -34,7 +35,7 @@ use crate::problem::{FieldError, Left, ProblemBody, TITLES};
             where one has signed in.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(ProblemBody<'_>, FieldError<'_>, Left, EventName)),
+    components(schemas(ProblemBody<'_>, FieldError<'_>, Left, EventName, DoorCountsBody)),
 )]
 struct Document;
 

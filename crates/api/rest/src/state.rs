@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::admission::Tickets;
+use application::admission::{DoorCounters, Tickets};
 use application::audit::{AuditLog, Witness};
 use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
@@ -65,6 +65,8 @@ pub struct Services {
     pub tickets: Arc<Tickets>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
+    /// Who watches how many have come.
+    pub door_counters: Arc<DoorCounters>,
     /// The audit log for people.
     pub audit: Arc<AuditLog>,
     /// What is kept of guests ends here.
@@ -120,6 +122,10 @@ impl AppState {
 
     pub(crate) fn availability(&self) -> &Availability {
         &self.0.services.availability
+    }
+
+    pub(crate) fn door_counters(&self) -> &DoorCounters {
+        &self.0.services.door_counters
     }
 
     pub(crate) fn audit(&self) -> &AuditLog {

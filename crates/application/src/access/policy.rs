@@ -50,6 +50,8 @@ pub enum Operation {
     SeeCheckInLists,
     /// Let in at the door.
     CheckIn,
+    /// Watch how many have come.
+    SeeDoorCounters,
     /// Read what a device needs to let in without a network.
     ReadDoorBundle,
     /// Undo an entry.
@@ -178,6 +180,7 @@ const fn row(operation: Operation) -> Row {
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
         O::SeeCheckInLists => of([YES, YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::CheckIn        => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
+        O::SeeDoorCounters => of([YES, YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::ReadDoorBundle => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::UndoCheckIn    => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
         O::SeeMembers     => of([YES,  YES,  YES,    NO,     NO,   NO],  No),
@@ -315,7 +318,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 27] = [
+    const ALL: [Operation; 28] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -334,6 +337,7 @@ mod tests {
         Operation::ChangeTickets,
         Operation::SeeCheckInLists,
         Operation::CheckIn,
+        Operation::SeeDoorCounters,
         Operation::ReadDoorBundle,
         Operation::UndoCheckIn,
         Operation::SeeMembers,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::admission::{CheckIn, CheckInList, Ticket};
 use domain::{BookingId, CheckInId, EventId, TicketId};
 
-use crate::admission::{DoorCursor, DoorNews, StoredTicketKey};
+use crate::admission::{DoorCursor, DoorNews, GateCount, StoredTicketKey};
 use crate::store::StoreError;
 
 /// Tickets outside of the desk, and the keys of their codes.
@@ -25,6 +25,10 @@ pub trait AdmissionStore: Send + Sync {
     /// What became of the tickets and entries of an event behind the cursor: at most so many tickets and so many entries,
     /// but always all of an instant.
     async fn door_news(&self, event: EventId, since: DoorCursor, rows: u64) -> Result<DoorNews, StoreError>;
+
+    /// The entries of an event that count, by lists and gates, in no order. It reads all of them: that is not for every
+    /// request.
+    async fn count_entries(&self, event: EventId) -> Result<Vec<GateCount>, StoreError>;
 
     /// The check-in lists of an event that are kept, oldest first.
     async fn check_in_lists(&self, event: EventId) -> Result<Vec<CheckInList>, StoreError>;

@@ -13,7 +13,8 @@ mod snapshot;
 mod sweep;
 mod wind_down;
 
-pub use availability::{Availability, AvailabilitySettings, Frame, Signal, Watcher};
+pub use availability::Availability;
+pub(crate) use availability::changed;
 pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use notices::{Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};

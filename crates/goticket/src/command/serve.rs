@@ -290,12 +290,14 @@ impl Running {
 /// Reads gauges that cost a look at the database, for ever.
 async fn gauges(application: &Application) {
     let watchers = metrics::gauge!("availability_watchers");
+    let at_doors = metrics::gauge!("door_watchers");
     let jobs = ["waiting", "running", "parked", "undelivered"].map(|state| metrics::gauge!("jobs", "state" => state));
     let cases = metrics::gauge!("payment_cases");
     loop {
         if let Ok(count) = application.payments.count_cases().await {
             cases.set(count as f64);
         }
+        at_doors.set(application.door_counters.watchers() as f64);
         watchers.set(application.availability.watchers() as f64);
         if let Ok(counts) = application.ground.database.counts(application.ground.clock.now()).await {
             let counts = [counts.waiting, counts.running, counts.parked, counts.undelivered];

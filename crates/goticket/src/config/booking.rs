@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
-use application::booking::{AvailabilitySettings, DeskMetrics, DeskSettings};
+use std::time::Duration;
+
+use application::booking::{DeskMetrics, DeskSettings};
 use application::catalog::CatalogSettings;
+use application::live::WatchSettings;
 use domain::Currency;
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +163,11 @@ impl Default for Availability {
 }
 
 impl Availability {
+    /// How often watchers of a door hear of changes at most.
+    const DOOR_EVERY: Duration = Duration::from_secs(1);
+    /// The most watchers of doors of this process.
+    const DOOR_WATCHERS_MAX: usize = 1_000;
+
     pub(super) fn validate(&self, http: &Http) -> Result<(), Wrong> {
         let second = HumanDuration::from_secs(1);
         check_range("availability.every", &self.every, HumanDuration::from_millis(10)..=HumanDuration::from_secs(60))?;
@@ -171,10 +179,18 @@ impl Availability {
         Ok(())
     }
 
+    /// What the counters of the door go by: they cost more than stock, and fewer watch them.
+    #[must_use]
+    pub fn of_doors(&self) -> WatchSettings {
+        let settings = self.settings();
+        let every = settings.every.max(Self::DOOR_EVERY);
+        WatchSettings { every, watchers_max: settings.watchers_max.min(Self::DOOR_WATCHERS_MAX), ..settings }
+    }
+
     /// What the application goes by.
     #[must_use]
-    pub fn settings(&self) -> AvailabilitySettings {
-        AvailabilitySettings {
+    pub fn settings(&self) -> WatchSettings {
+        WatchSettings {
             every: self.every.std(),
             crowd: self.crowd as usize,
             watchers_max: self.watchers_max as usize,

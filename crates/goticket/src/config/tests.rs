@@ -38,7 +38,7 @@ fn the_sections_have_the_defaults_of_those_that_they_are_for() {
     same(format!("{:?}", settings.identity()), format!("{:?}", application::identity::IdentitySettings::default()));
     same(
         format!("{:?}", settings.availability.settings()),
-        format!("{:?}", application::booking::AvailabilitySettings::default()),
+        format!("{:?}", application::live::WatchSettings::default()),
     );
     same(
         format!("{:?}", settings.booking.catalog()),

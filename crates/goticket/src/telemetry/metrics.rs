@@ -55,6 +55,7 @@ fn describe() {
     describe_histogram!("desk_commit_seconds", "From the begin of a transaction of the booking desk to its end.");
     describe_gauge!("desk_queue_depth", "Commands that wait at the booking desk.");
     describe_gauge!("availability_watchers", "Streams of live availability that are open.");
+    describe_gauge!("door_watchers", "Streams of live counters of doors that are open.");
     describe_gauge!("payment_cases", "Payments that somebody should look at, of all organizers.");
     describe_gauge!("jobs", "Jobs of the job table, by their state.");
 }

@@ -1,6 +1,6 @@
 //! [`AdmissionStore`], and the tickets that the desk writes.
 
-use application::admission::{AdmissionStore, DoorCursor, EntryNews, LastEntry, StoredTicketKey};
+use application::admission::{AdmissionStore, DoorCursor, EntryNews, GateCount, LastEntry, StoredTicketKey};
 use application::booking::{AttendeeChange, BookingReads, LaneChanges, LaneStore, LaneWait};
 use application::store::StoreError;
 use application::verify::Verifier;
@@ -283,6 +283,46 @@ pub async fn one_entry_of_a_ticket_counts(db: TestDatabase) {
     let report = db.database.verify().await.unwrap();
     assert!(report.differences.iter().all(|difference| difference.invariant == "stray_check_ins"), "{report:?}");
     assert_eq!(report.differences.len(), 2);
+}
+
+/// Entries that count are counted by lists and gates; a ticket is admitted where it has entered first.
+pub async fn entries_are_counted_by_gates(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let other = stored_concert(&db, None, None).await;
+    let (_, tickets) = sold(&db, &sale, 4).await;
+    let (_, elsewhere) = sold(&db, &other, 1).await;
+    assert_eq!(db.database.count_entries(sale.event.id).await.unwrap(), []);
+    let stage = CheckInListId::new(id());
+    let turn = |at: usize, gate, turn| CheckIn { turn: Some(turn), ..entry(&sale, &tickets[at], gate) };
+    let out = |entry: CheckIn| CheckIn { exited_at: Some(at(8)), ..entry };
+    let entries = vec![
+        out(turn(0, Some("North"), 1)),
+        turn(0, Some("South"), 2),
+        turn(1, Some("North"), 1),
+        turn(2, None, 1),
+        // The first entry of this one does not count any more.
+        turn(3, Some("South"), 1),
+        turn(3, Some("South"), 2),
+        CheckIn { list: stage, ..turn(1, Some("South"), 1) },
+        // Another one came before it.
+        CheckIn { turn: None, ..entry(&sale, &tickets[2], Some("North")) },
+    ];
+    write(&db.database, &LaneChanges { new_check_ins: entries.clone(), ..changes(&sale) }).await.unwrap();
+    write(&db.database, &LaneChanges { check_ins: vec![undone(&entries[4])], ..changes(&sale) }).await.unwrap();
+    let foreign = vec![entry(&other, &elsewhere[0], Some("North"))];
+    write(&db.database, &LaneChanges { new_check_ins: foreign, ..changes(&other) }).await.unwrap();
+    let mut found = db.database.count_entries(sale.event.id).await.unwrap();
+    let name = |count: &GateCount| count.gate.as_ref().map(|gate| gate.as_str().to_owned());
+    found.sort_by_key(|count| (count.list == stage, name(count)));
+    let figures = |count: &GateCount| (name(count), count.entries, count.admitted, count.inside);
+    let expected = [
+        (None, 1, 1, 1),
+        (Some("North".to_owned()), 2, 2, 1),
+        (Some("South".to_owned()), 2, 1, 2),
+        (Some("South".to_owned()), 1, 1, 1),
+    ];
+    assert_eq!(found.iter().map(figures).collect::<Vec<_>>(), expected);
+    assert_eq!((found[2].list, found[3].list), (CheckInListId::default_of(sale.event.id), stage));
 }
 
 /// Check-in lists are read as they were written, changed in their place, and go with their event.

@@ -139,6 +139,7 @@ undoCheckIn         401    404   404   403     200     404     200   404     200
 unlinkIdentity      401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 verifyEmail         422    422   422   422     422     422     422   422     422   422     422     422    422     422    422     422
 watchAvailability   404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
+watchDoor           401    404   404   200     200     404     200   404     200   401     401     403    403     403    403     404
 webExchangeCode     403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
 webLogin            403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
 webLoginWithCode    403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
@@ -180,7 +181,7 @@ impl Operation {
     async fn send(&self, caller: &Caller, ids: &BTreeMap<&str, String>) -> Reply {
         let body = self.has_body.then(|| body(&self.id, ids).to_string());
         let path = self.path(ids);
-        if self.id == "watchAvailability" {
+        if ["watchAvailability", "watchDoor"].contains(&self.id.as_str()) {
             // The stream does not end: its beginning will do.
             let answer = caller.stream(self.method.clone(), &path, &[], body).await;
             if answer.status() == 200 {

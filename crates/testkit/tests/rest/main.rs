@@ -13,6 +13,7 @@ mod contract;
 mod cookies;
 mod credentials;
 mod door;
+mod door_live;
 mod door_offline;
 mod guards;
 mod invitations;

@@ -113,6 +113,7 @@ on_both_engines! {
         entries_are_read_as_they_were_written,
         one_entry_of_a_ticket_counts,
         check_in_lists_are_kept,
+        entries_are_counted_by_gates,
         door_news_come_in_portions,
     ],
     payments: [

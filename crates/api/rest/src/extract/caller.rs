@@ -54,6 +54,11 @@ impl Visitor {
     /// Somebody who has shown nothing.
     const ANONYMOUS: Self = Self { agent: Agent::Anonymous, token: None };
 
+    /// Whether he has shown nothing, or nothing that is of any use.
+    pub(crate) const fn is_anonymous(&self) -> bool {
+        matches!(self.agent, Agent::Anonymous)
+    }
+
     /// Whether what he has shown still holds.
     pub(crate) async fn still_holds(&self, state: &AppState) -> bool {
         let Some(token) = &self.token else { return true };
