@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use adapter_payment::{CallSettings, Sandbox, SandboxProvider, StripeProvider};
 use adapter_system::SystemRandom;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use application::breaker::Breaker;
 use application::clock::{Clock, Ids};
 use application::identity::SecretRandom;
@@ -80,6 +80,32 @@ impl Cashier {
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
         }
+    }
+}
+
+/// The provider of the settings, for a command beside a server, which asks and moves nothing.
+///
+/// # Errors
+/// If there is none that runs apart.
+pub fn outside(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn PaymentProvider>> {
+    let ours = &settings.payments;
+    if let Some(stripe) = settings.stripe() {
+        let breaker = Breaker::new("stripe", ours.breaker.settings(), Arc::clone(clock));
+        return Ok(Arc::new(StripeProvider::try_new(stripe, breaker)?));
+    }
+    match (ours.provider, &ours.sandbox.url, &ours.sandbox.secret) {
+        (ProviderWord::Sandbox, Some(url), Some(secret)) => {
+            let breaker = Breaker::new("sandbox", ours.breaker.settings(), Arc::clone(clock));
+            let (url, secret) = (url.clone(), secret.secret().clone());
+            let calls = CallSettings { url, secret, timeout: ours.timeout.std() };
+            Ok(Arc::new(SandboxProvider::try_new(calls, breaker)?))
+        }
+        (ProviderWord::Sandbox, ..) => {
+            bail!(
+                "the sandbox that runs in a server is known to that server alone: set `payments.sandbox.url` to one apart"
+            )
+        }
+        _ => bail!("nobody moves money here (`payments.provider`)"),
     }
 }
 

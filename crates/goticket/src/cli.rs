@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use domain::identity::Role;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Recompute every invariant of stock from the rows; exit code 1 if anything differs
     Verify,
+    /// Compare the books of the payment provider with the payments and refunds here; reads alone; exit code 1 if they differ
+    Reconcile(Reconcile),
     /// Run the payment provider for trying things out, apart from the server
     Sandbox,
     /// Print the OpenAPI document
@@ -184,6 +187,30 @@ pub(crate) enum Config {
     Check,
     /// Print what is in force, with secrets masked
     Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// Not before then, like 2030-11-21T00:00:00Z; a day before the end by default
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<DateTime<Utc>>,
+
+    /// Before then; 15 minutes ago by default, since what is younger may be on its way
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<DateTime<Utc>>,
+
+    /// How differences are printed: a line each, or a JSON object each and one with a summary at the end
+    #[arg(long, value_enum, default_value_t = FormatWord::Text)]
+    pub(crate) format: FormatWord,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FormatWord {
+    /// For people
+    Text,
+    /// For programs: JSON Lines
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ fn it_says_what_it_is_and_what_it_can() {
         "keys",
         "demo",
         "verify",
+        "reconcile",
         "sandbox",
         "openapi",
         "config",

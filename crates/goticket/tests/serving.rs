@@ -359,6 +359,46 @@ fn a_sandbox_runs_apart_and_keeps_its_books_for_itself() {
     let second = run(&mut command(), &[]);
     assert_eq!(second.status.code(), Some(1));
     assert!(stderr(&second).contains("journal of the sandbox"), "{}", stderr(&second));
+    let url = format!("http://{address}");
+    let compare = |format: &str| {
+        let mut command = goticket(dir.path());
+        command.env("GOTICKET_PAYMENTS__SANDBOX__URL", &url);
+        command.env("GOTICKET_PAYMENTS__SANDBOX__SECRET", "0123456789abcdef");
+        run(
+            &mut command,
+            &["reconcile", "--until", "2100-01-01T00:00:00Z", "--from", "2020-01-01T00:00:00Z", "--format", format],
+        )
+    };
+    let migrated = run(&mut goticket(dir.path()), &["migrate"]);
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
+    let same = compare("text");
+    assert!(
+        same.status.success() && stdout(&same).contains("Both tell the same"),
+        "{} {}",
+        stdout(&same),
+        stderr(&same)
+    );
+    let charge = json!({
+        "id": "01900000-0000-7000-8000-000000000001", "amount": 2500, "currency": "PLN", "method": "card_ok", "description": "ABC",
+    });
+    let charge = charge.to_string();
+    let request = format!(
+        "POST /v1/charges HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer 0123456789abcdef\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{charge}",
+        charge.len()
+    );
+    assert_eq!(ask(address, &request).status, 200);
+    let other = compare("text");
+    assert_eq!(other.status.code(), Some(1));
+    assert!(stdout(&other).contains("unknown_charge payment 01900000-"), "{}", stdout(&other));
+    assert!(stdout(&other).contains("nothing here, succeeded 25.00 PLN there"), "{}", stdout(&other));
+    let other = compare("json");
+    let lines: Vec<Value> = stdout(&other).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (lines.len(), &lines[0]["kind"], &lines[1]["summary"]["differences"]),
+        (2, &json!("unknown_charge"), &json!(1))
+    );
+    assert_eq!(lines[0]["theirs"], json!({ "status": "succeeded", "amount": 2500, "currency": "PLN" }));
     kill_process(Pid::from_child(&sandbox), Signal::TERM).unwrap();
     assert!(sandbox.wait().unwrap().success());
 }

@@ -2,8 +2,8 @@
 
 use application::breaker::Breaker;
 use application::payment::{
-    Charge, ChargeName, ChargeStatus, Charged, Disputed, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
-    RefundOrder, RefundState, WebhookError,
+    Charge, ChargeName, ChargeStatus, Charged, Disputed, Listed, ListedCharge, ListedRefund, PaymentProvider, Period,
+    ProviderError, ProviderEvent, ProviderObject, RefundOrder, RefundState, WebhookError,
 };
 use domain::payment::DisputeStatus;
 use domain::{Money, PaymentId, RefundId, Timestamp};
@@ -11,11 +11,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::calls::{CallSettings, Called, Calls, SetupError};
 use crate::sandbox::METHODS;
 use crate::sandbox::wire::{
-    ChargeBody, ChargeRequest, ChargeWord, DisputeWord, ErrorBody, EventBody, RefundBody, RefundRequest, RefundWord,
+    ChargeBody, ChargeRequest, ChargeWord, DisputeWord, ErrorBody, EventBody, ListBody, RefundBody, RefundRequest,
+    RefundWord,
 };
 use crate::signature::Signing;
 
@@ -33,6 +35,18 @@ impl SandboxProvider {
     pub fn try_new(settings: CallSettings, breaker: Breaker) -> Result<Self, SetupError> {
         let signing = Signing::new(&settings.secret);
         Ok(Self { calls: Calls::try_new(settings, breaker)?, signing })
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        period: Period,
+        after: Option<&str>,
+    ) -> Result<ListBody<T>, ProviderError> {
+        let (from, until) = (period.from.timestamp_micros(), period.until.timestamp_micros());
+        let behind = after.and_then(|after| after.split_once('-')).map(|(at, id)| format!("&after={at}&id={id}"));
+        let path = format!("{path}?from={from}&until={until}{}", behind.unwrap_or_default());
+        done(&self.calls.page(&path).await?)?.ok_or_else(|| refused("not_found"))
     }
 }
 
@@ -98,6 +112,51 @@ impl PaymentProvider for SandboxProvider {
         .boxed()
     }
 
+    fn charges<'a>(
+        &'a self,
+        period: Period,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Listed<ListedCharge>, ProviderError>> {
+        async move {
+            let page: ListBody<ChargeBody> = self.list("/v1/charges", period, after).await?;
+            let next = page.items.last().filter(|_| page.has_more).map(|last| cursor(last.created_at, last.id));
+            let listed = |body: ChargeBody| {
+                let made_at = instant(body.created_at)?;
+                let Charged { reference, status, .. } = charged(&body)?;
+                Ok(ListedCharge { payment: PaymentId::new(body.id), reference, made_at, status })
+            };
+            let items = page.items.into_iter().map(listed).collect::<Result<_, ProviderError>>()?;
+            Ok(Listed { items, others: 0, next })
+        }
+        .boxed()
+    }
+
+    fn refunds<'a>(
+        &'a self,
+        period: Period,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Listed<ListedRefund>, ProviderError>> {
+        async move {
+            let page: ListBody<RefundBody> = self.list("/v1/refunds", period, after).await?;
+            let next = page.items.last().filter(|_| page.has_more).map(|last| cursor(last.created_at, last.id));
+            let listed = |body: RefundBody| {
+                let currency = body.currency.parse().map_err(|_| refused("unknown currency"))?;
+                Ok(ListedRefund {
+                    refund: Some(RefundId::new(body.id)),
+                    payment: Some(PaymentId::new(body.charge)),
+                    // It has no ids of its own for refunds.
+                    reference: body.id.to_string(),
+                    made_at: instant(body.created_at)?,
+                    amount: Money { minor: body.amount, currency },
+                    state: refunded(&body),
+                })
+            };
+            let items = page.items.into_iter().map(listed).collect::<Result<_, ProviderError>>()?;
+            Ok(Listed { items, others: 0, next })
+        }
+        .boxed()
+    }
+
     fn read_webhook(
         &self,
         signature: Option<&str>,
@@ -143,6 +202,14 @@ fn done<T: DeserializeOwned>(called: &Called) -> Result<Option<T>, ProviderError
     }
     let word = serde_json::from_slice(&called.body).map(|ErrorBody { code }| code);
     Err(ProviderError::Refused(word.unwrap_or_else(|_| format!("status {}", called.status.as_u16()))))
+}
+
+fn cursor(at: i64, id: Uuid) -> String {
+    format!("{at}-{id}")
+}
+
+fn instant(micros: i64) -> Result<Timestamp, ProviderError> {
+    Timestamp::from_timestamp_micros(micros).ok_or_else(|| refused("unknown time"))
 }
 
 fn refused(word: &str) -> ProviderError {

@@ -16,8 +16,9 @@ use uuid::Uuid;
 use crate::connect::Database;
 use crate::entity::{payment, refund};
 use crate::error::{bad_row, orm};
-use crate::lane::{payments, refunds};
+use crate::lane::{among, payments, refunds};
 use crate::mapping::{self, micros};
+use crate::unit_of_work::CHUNK;
 
 /// What the partial index has; a planner knows it by its text.
 const OPEN: &str = "status IN (0, 1)";
@@ -65,20 +66,44 @@ impl PaymentStore for Database {
     }
 
     async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<(Refund, Payment)>, StoreError> {
-        let mut open = refund::Entity::find().filter(Expr::cust(OPEN));
-        if let Some(after) = after {
-            open = open.filter(refund::Column::Id.gt(after.uuid()));
+        with_payments(self, refund::Entity::find().filter(Expr::cust(OPEN)), after, rows).await
+    }
+
+    async fn payments_by_ids(&self, ids: &[PaymentId]) -> Result<Vec<Payment>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let mut found = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let select = payment::Entity::find().filter(among(self.reads(), payment::Column::Id, chunk));
+            let rows = select.all(self.reads()).await.map_err(orm)?;
+            for row in rows {
+                found.push(mapping::payment(row)?);
+            }
         }
-        let rows = open.order_by_asc(refund::Column::Id).limit(rows).all(self.reads()).await.map_err(orm)?;
-        let ids = rows.iter().map(|row| row.payment_id);
-        let payments = payment::Entity::find().filter(payment::Column::Id.is_in(ids)).all(self.reads()).await;
-        let payments: HashMap<Uuid, payment::Model> =
-            payments.map_err(orm)?.into_iter().map(|row| (row.id, row)).collect();
-        let whole = |row: refund::Model| {
-            let of = payments.get(&row.payment_id).cloned().ok_or_else(|| bad_row("payment of a refund", row.id))?;
-            Ok((mapping::refund(row)?, mapping::payment(of)?))
-        };
-        rows.into_iter().map(whole).collect()
+        Ok(found)
+    }
+
+    async fn refunds_by_ids(&self, ids: &[RefundId]) -> Result<Vec<Refund>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let mut found = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let select = refund::Entity::find().filter(among(self.reads(), refund::Column::Id, chunk));
+            let rows = select.all(self.reads()).await.map_err(orm)?;
+            for row in rows {
+                found.push(mapping::refund(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn payments_behind(&self, after: Option<PaymentId>, rows: u64) -> Result<Vec<Payment>, StoreError> {
+        let behind = after.map(|after| payment::Column::Id.gt(after.uuid()));
+        let select = payment::Entity::find().filter(Condition::all().add_option(behind));
+        let found = select.order_by_asc(payment::Column::Id).limit(rows).all(self.reads()).await.map_err(orm)?;
+        found.into_iter().map(mapping::payment).collect()
+    }
+
+    async fn refunds_behind(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<(Refund, Payment)>, StoreError> {
+        with_payments(self, refund::Entity::find(), after, rows).await
     }
 
     async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError> {
@@ -115,6 +140,29 @@ impl PaymentStore for Database {
         let count: Option<i64> = row.map(|row| row.try_get("", "cases")).transpose().map_err(orm)?;
         Ok(count.unwrap_or_default().unsigned_abs())
     }
+}
+
+/// These refunds in the order of their ids, behind `after`, each with its payment.
+async fn with_payments(
+    database: &Database,
+    refunds: Select<refund::Entity>,
+    after: Option<RefundId>,
+    rows: u64,
+) -> Result<Vec<(Refund, Payment)>, StoreError> {
+    let behind = after.map(|after| refund::Column::Id.gt(after.uuid()));
+    let refunds = refunds.filter(Condition::all().add_option(behind));
+    let rows = refunds.order_by_asc(refund::Column::Id).limit(rows).all(database.reads()).await.map_err(orm)?;
+    let mut ids: Vec<PaymentId> = rows.iter().map(|row| PaymentId::new(row.payment_id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let payments = database.payments_by_ids(&ids).await?;
+    let payments: HashMap<PaymentId, Payment> = payments.into_iter().map(|payment| (payment.id, payment)).collect();
+    let whole = |row: refund::Model| {
+        let of = PaymentId::new(row.payment_id);
+        let of = payments.get(&of).cloned().ok_or_else(|| bad_row("payment of a refund", row.id))?;
+        Ok((mapping::refund(row)?, of))
+    };
+    rows.into_iter().map(whole).collect()
 }
 
 /// The sorts of cases, of which each has an index of its own: they are put together, since one question with `OR` between

@@ -10,11 +10,13 @@
 //! | what does a cancelled event cost, and how far is it? | `cancellation` |
 //! | a provider sends a message | `webhook` |
 //! | who goes on where something broke off | `jobs` |
+//! | do the provider's books tell the same? | `reconcile` |
 
 mod cancellation;
 mod jobs;
 mod payments;
 mod ports;
+mod reconcile;
 mod snapshot;
 mod store;
 mod webhook;
@@ -23,8 +25,9 @@ pub use cancellation::{Cancellation, CancellationState, EventFigures, RefundFigu
 pub use jobs::{PollPayments, RetryEvents, SendRefunds};
 pub use payments::{CaseKind, PaidBooking, PaymentCase, PaymentPorts, Payments, Providers, Started};
 pub use ports::{
-    Charge, ChargeName, ChargeStatus, Charged, Disputed, PaymentProvider, ProviderError, ProviderEvent, ProviderObject,
-    RefundOrder, RefundState, WebhookError,
+    Charge, ChargeName, ChargeStatus, Charged, Disputed, Listed, ListedCharge, ListedRefund, PaymentProvider, Period,
+    ProviderError, ProviderEvent, ProviderObject, RefundOrder, RefundState, WebhookError,
 };
+pub use reconcile::{Difference, DifferenceKind, Reconcile, ReconcileError, Reconciled, Side, Tell};
 pub(crate) use snapshot::{read_refunds, read_started, refunds, started};
 pub use store::{CaseTerms, PaymentStore, ProviderEventKey};

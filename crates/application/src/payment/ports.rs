@@ -48,6 +48,28 @@ pub trait PaymentProvider: Send + Sync {
     /// [`ProviderError`].
     fn refunded<'a>(&'a self, order: &'a RefundOrder) -> BoxFuture<'a, Result<Option<RefundState>, ProviderError>>;
 
+    /// A page of the charges that it has made for us in a period, whatever became of them: in an order of its own, behind
+    /// the `next` of the page before, each once. It bears at most some hundreds.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn charges<'a>(
+        &'a self,
+        period: Period,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Listed<ListedCharge>, ProviderError>>;
+
+    /// A page of the refunds that it has made in a period and that bear an id of ours, or are of a charge of ours; else as
+    /// [`charges`](Self::charges).
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn refunds<'a>(
+        &'a self,
+        period: Period,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Listed<ListedRefund>, ProviderError>>;
+
     /// Whose payment a charge is, for providers whose messages may name a charge by their own id alone
     /// ([`ChargeName::Theirs`]); `None`: it is none of ours.
     ///
@@ -117,6 +139,56 @@ pub struct RefundOrder {
     pub amount: Money,
     /// The provider's own id of the charge, if it is known.
     pub charge_reference: Option<String>,
+}
+
+/// When: not before `from`, and before `until`, by the clock of whom it is asked of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Period {
+    /// The beginning.
+    pub from: Timestamp,
+    /// The end.
+    pub until: Timestamp,
+}
+
+/// A page of the books of a provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed<T> {
+    /// What is ours.
+    pub items: Vec<T>,
+    /// How many others were among them: somebody else uses the same account.
+    pub others: u64,
+    /// Where the next page begins; none behind the last.
+    pub next: Option<String>,
+}
+
+/// A charge in the books of a provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedCharge {
+    /// Our id.
+    pub payment: PaymentId,
+    /// Its own.
+    pub reference: String,
+    /// When it was made there.
+    pub made_at: Timestamp,
+    /// Where it stands.
+    pub status: ChargeStatus,
+}
+
+/// A refund in the books of a provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedRefund {
+    /// Our id; none where somebody has sent it on the provider's pages.
+    pub refund: Option<RefundId>,
+    /// Of which payment of ours, where the provider says so.
+    pub payment: Option<PaymentId>,
+    /// Its own id.
+    pub reference: String,
+    /// When it was made there.
+    pub made_at: Timestamp,
+    /// How much.
+    pub amount: Money,
+    /// Where it stands.
+    pub state: RefundState,
 }
 
 /// Where a refund stands at its provider.

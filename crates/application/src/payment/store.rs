@@ -51,6 +51,18 @@ pub trait PaymentStore: Send + Sync {
     /// Refunds that are to be sent or on their way, each with its payment, in the order of their ids, behind `after`.
     async fn open_refunds(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<(Refund, Payment)>, StoreError>;
 
+    /// Those of these ids that there are, in no order.
+    async fn payments_by_ids(&self, ids: &[PaymentId]) -> Result<Vec<Payment>, StoreError>;
+
+    /// Those of these ids that there are, in no order.
+    async fn refunds_by_ids(&self, ids: &[RefundId]) -> Result<Vec<Refund>, StoreError>;
+
+    /// All payments, in the order of their ids, behind `after`.
+    async fn payments_behind(&self, after: Option<PaymentId>, rows: u64) -> Result<Vec<Payment>, StoreError>;
+
+    /// All refunds, each with its payment, in the order of their ids, behind `after`.
+    async fn refunds_behind(&self, after: Option<RefundId>, rows: u64) -> Result<Vec<(Refund, Payment)>, StoreError>;
+
     /// What is booked in an event, and what was paid for it. It reads all bookings of the event.
     async fn event_figures(&self, event: EventId) -> Result<EventFigures, StoreError>;
 

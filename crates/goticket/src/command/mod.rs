@@ -7,6 +7,7 @@ mod healthcheck;
 mod keys;
 mod migrate;
 mod openapi;
+mod reconcile;
 mod sandbox;
 mod serve;
 mod user;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(command) => briefly(load, |settings| audit::run(settings, command)),
         Command::Demo(command) => briefly(load, |settings| demo::run(settings, command)),
         Command::Verify => briefly(load, verify::run),
+        Command::Reconcile(arguments) => briefly(load, |settings| reconcile::run(settings, arguments)),
         Command::Sandbox => briefly(load, sandbox::run),
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&load()?, &command, cli.config.as_deref()),

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use adapter_payment::{Behaviour, Sandbox, SandboxProvider, Settlement};
 use application::clock::Clock;
 use application::payment::{
-    Charge, ChargeStatus, PaymentProvider, ProviderError, ProviderObject, RefundOrder, RefundState, WebhookError,
+    Charge, ChargeStatus, PaymentProvider, Period, ProviderError, ProviderObject, RefundOrder, RefundState,
+    WebhookError,
 };
 use chrono::TimeDelta;
 use domain::{Money, PaymentId, RefundId, Timestamp};
@@ -163,6 +164,53 @@ pub async fn money_goes_back_once() {
     let came = stage.inbox.wait_for(4).await;
     let told: Vec<ProviderObject> = came.iter().map(|webhook| stage.read(webhook).1).collect();
     assert!(told.contains(&ProviderObject::Refund(refund(1, 1, 0).refund, RefundState::Done)));
+}
+
+/// What was made in a period is told a page at a time, each once, and nothing else.
+pub async fn its_books_are_read_by_pages() {
+    let stage = Stage::set(0).await;
+    let began = stage.clock.now();
+    stage.provider.charge(&charge(1, "card_ok")).await.unwrap();
+    stage.clock.step(TimeDelta::hours(1));
+    let period = Period { from: stage.clock.now(), until: stage.clock.now() + TimeDelta::hours(1) };
+    for id in 2..=230 {
+        stage.provider.charge(&charge(id, "card_ok")).await.unwrap();
+    }
+    for id in 2..=130 {
+        assert_eq!(stage.provider.refund(&refund(id, id, 500)).await, Ok(RefundState::Done));
+    }
+    stage.provider.charge(&charge(231, "card_declined")).await.unwrap();
+    stage.clock.step(TimeDelta::hours(1));
+    stage.provider.charge(&charge(232, "card_ok")).await.unwrap();
+    let (mut charges, mut refunds) = (Vec::new(), Vec::new());
+    let (mut after, mut pages) = (None, 0);
+    loop {
+        let page = stage.provider.charges(period, after.as_deref()).await.unwrap();
+        charges.extend(page.items);
+        (after, pages) = (page.next, pages + 1);
+        if after.is_none() {
+            break;
+        }
+        assert!(pages < 10, "it goes on");
+    }
+    loop {
+        let page = stage.provider.refunds(period, after.as_deref()).await.unwrap();
+        refunds.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let ids: BTreeSet<PaymentId> = charges.iter().map(|charge| charge.payment).collect();
+    assert_eq!((charges.len(), ids), (230, (2..=231).map(payment).collect()));
+    assert!(charges.iter().all(|charge| charge.made_at == period.from), "{:?}", charges[0]);
+    let declined = charges.iter().find(|charge| charge.payment == payment(231)).unwrap();
+    assert_eq!(declined.status, ChargeStatus::Failed("card_declined".to_owned()));
+    let ids: BTreeSet<_> = refunds.iter().map(|refund| (refund.refund.unwrap(), refund.payment.unwrap())).collect();
+    assert_eq!((refunds.len(), ids.len()), (129, 129));
+    assert!(refunds.iter().all(|refund| (refund.amount, &refund.state) == (pln(500), &RefundState::Done)));
+    let before = Period { from: began, until: period.from };
+    assert_eq!(stage.provider.charges(before, None).await.unwrap().items[0].payment, payment(1));
 }
 
 /// A message is sent until it is taken.

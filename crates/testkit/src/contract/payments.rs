@@ -255,6 +255,38 @@ pub async fn cases_are_found(db: TestDatabase) {
     assert_sound(&db).await;
 }
 
+/// All payments and refunds are read in portions, and those of some ids at once.
+pub async fn all_payments_are_read_in_portions(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (confirmed, first) = paid(&db, &sale).await;
+    let books = Books {
+        sale: &sale,
+        booking: &confirmed,
+        payments: std::slice::from_ref(&first),
+        promo_has_room: true,
+        now: now(),
+    };
+    let request = RefundRequest { amount: None, cancel_tickets: true };
+    let settled = request_refund(&books, request, &mut Fresh).unwrap();
+    let (first, back) = (settled.payments[0].clone(), settled.refunds[0].clone());
+    settle(&db, &sale, &confirmed, &[Payment { version: 0, ..first.clone() }], settled).await.unwrap();
+    let (_, second) = paid(&db, &sale).await;
+    let (_, open) = paying(&db, &sale).await;
+    let all = [first.clone(), second, open];
+    assert_eq!(db.database.payments_behind(None, 10).await.unwrap(), all);
+    assert_eq!(db.database.payments_behind(None, 2).await.unwrap(), all[..2]);
+    assert_eq!(db.database.payments_behind(Some(all[1].id), 2).await.unwrap(), all[2..]);
+    let nobody = PaymentId::new(id());
+    let mut found = db.database.payments_by_ids(&[all[2].id, nobody, all[0].id]).await.unwrap();
+    found.sort_unstable_by_key(|payment| payment.id);
+    assert_eq!(found, [all[0].clone(), all[2].clone()]);
+    assert_eq!(db.database.payments_by_ids(&[]).await.unwrap(), []);
+    assert_eq!(db.database.refunds_behind(None, 10).await.unwrap(), [(back.clone(), first)]);
+    assert_eq!(db.database.refunds_behind(Some(back.id), 10).await.unwrap(), []);
+    let ids = [RefundId::new(id()), back.id];
+    assert_eq!(db.database.refunds_by_ids(&ids).await.unwrap(), std::slice::from_ref(&back));
+}
+
 /// What was changed behind the program's back is found.
 pub async fn wrong_money_is_found(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;

@@ -25,6 +25,7 @@ mod prices;
 mod privacy;
 mod problems;
 mod promo_codes;
+mod reconcile;
 mod sale;
 mod second_factor;
 mod stripe;

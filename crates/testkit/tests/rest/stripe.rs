@@ -9,7 +9,7 @@ use adapter_payment::{StripeProvider, StripeSettings};
 use application::breaker::{Breaker, BreakerSettings};
 use application::clock::Clock;
 use application::payment::{
-    Charge, ChargeStatus, PaymentProvider, ProviderError, RefundOrder, RefundState, SendRefunds,
+    Charge, ChargeStatus, PaymentProvider, Period, ProviderError, RefundOrder, RefundState, SendRefunds,
 };
 use aws_lc_rs::hmac;
 use axum::http::Method;
@@ -180,6 +180,14 @@ async fn requests_have_the_shape_of_stripes_document() {
     }
     for reference in ["pi_1", "ch_1"] {
         assert_eq!(stripe.payment_of(reference).await, Ok(None));
+    }
+    // Its books: one row of somebody else each.
+    let period = Period { from: app.clock.now() - TimeDelta::days(1), until: app.clock.now() };
+    for after in [None, Some("re_1")] {
+        let charges = stripe.charges(period, after.map(|_| "pi_1")).await.unwrap();
+        assert_eq!((charges.items, charges.others), (vec![], 1));
+        let refunds = stripe.refunds(period, after).await.unwrap();
+        assert_eq!((refunds.items, refunds.others), (vec![], 1));
     }
     app.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
+use std::ops::Bound;
 
 use chrono::TimeDelta;
 use domain::Timestamp;
@@ -9,7 +10,8 @@ use uuid::Uuid;
 
 use super::journal::{Journal, Line};
 use super::wire::{
-    ChargeBody, ChargeRequest, ChargeWord, DisputeWord, EventBody, RefundBody, RefundRequest, RefundWord, Settlement,
+    ChargeBody, ChargeRequest, ChargeWord, DisputeWord, EventBody, ListBody, ListRequest, RefundBody, RefundRequest,
+    RefundWord, Settlement,
 };
 
 /// What it takes money by.
@@ -61,6 +63,9 @@ pub(super) struct Bank {
     charges: HashMap<Uuid, ChargeBody>,
     by_reference: HashMap<String, Uuid>,
     refunds: HashMap<Uuid, RefundBody>,
+    /// By when they were made.
+    charges_made: BTreeSet<(i64, Uuid)>,
+    refunds_made: BTreeSet<(i64, Uuid)>,
     /// Called off before they came.
     called_off: HashSet<Uuid>,
     /// Those that succeed by themselves, by when.
@@ -89,6 +94,8 @@ impl Bank {
             charges: HashMap::new(),
             by_reference: HashMap::new(),
             refunds: HashMap::new(),
+            charges_made: BTreeSet::new(),
+            refunds_made: BTreeSet::new(),
             called_off: HashSet::new(),
             due: BTreeSet::new(),
             undelivered: BTreeMap::new(),
@@ -129,6 +136,7 @@ impl Bank {
             failure_code: None,
             checkout_url: None,
             dispute: None,
+            created_at: turn.now.timestamp_micros(),
         };
         let mut due = None;
         match request.method.as_str() {
@@ -232,6 +240,7 @@ impl Bank {
             currency: request.currency.clone(),
             status: if fails { RefundWord::Failed } else { RefundWord::Done },
             failure_code: fails.then(|| "card_closed".to_owned()),
+            created_at: turn.now.timestamp_micros(),
         };
         let sent_back = if fails { 0 } else { request.amount };
         let charge = ChargeBody { refunded: charge.refunded + sent_back, ..charge.clone() };
@@ -247,6 +256,14 @@ impl Bank {
 
     pub(super) fn refund_of(&self, id: Uuid) -> Option<&RefundBody> {
         self.refunds.get(&id)
+    }
+
+    pub(super) fn charges(&self, of: &ListRequest) -> ListBody<ChargeBody> {
+        page(&self.charges_made, &self.charges, of)
+    }
+
+    pub(super) fn refunds(&self, of: &ListRequest) -> ListBody<RefundBody> {
+        page(&self.refunds_made, &self.refunds, of)
     }
 
     /// When the next charge succeeds by itself.
@@ -307,9 +324,11 @@ impl Bank {
             if let Some(at) = line.due {
                 self.due.insert((at, charge.id));
             }
+            self.charges_made.insert((charge.created_at, charge.id));
             self.charges.insert(charge.id, charge);
         }
         if let Some(refund) = line.refund {
+            self.refunds_made.insert((refund.created_at, refund.id));
             self.refunds.insert(refund.id, refund);
         }
         self.called_off.extend(line.called_off);
@@ -321,6 +340,19 @@ impl Bank {
             self.undelivered.remove(&number);
         }
     }
+}
+
+/// The most of a page.
+const PAGE_MAX: usize = 100;
+
+fn page<T: Clone>(made: &BTreeSet<(i64, Uuid)>, all: &HashMap<Uuid, T>, of: &ListRequest) -> ListBody<T> {
+    let first = Bound::Included((of.from, Uuid::nil()));
+    let behind = of.after.zip(of.id).filter(|(at, _)| *at >= of.from).map(Bound::Excluded);
+    let found = made.range((behind.unwrap_or(first), Bound::Unbounded)).take_while(|(at, _)| *at < of.until);
+    let mut items: Vec<T> = found.take(PAGE_MAX + 1).filter_map(|(_, id)| all.get(id).cloned()).collect();
+    let has_more = items.len() > PAGE_MAX;
+    items.truncate(PAGE_MAX);
+    ListBody { items, has_more }
 }
 
 fn page_of(pages: &str, reference: &str) -> String {

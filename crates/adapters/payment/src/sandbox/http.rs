@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::extract::rejection::{FormRejection, JsonRejection};
-use axum::extract::{DefaultBodyLimit, Form, Path, Request, State};
+use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Form, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::bank::{CARD_TIMEOUT, Refused};
-use super::wire::{ChargeRequest, ChargeWord, DisputeRequest, ErrorBody, RefundRequest, Settlement};
+use super::wire::{ChargeRequest, ChargeWord, DisputeRequest, ErrorBody, ListRequest, RefundRequest, Settlement};
 use super::{Behaviour, Shared, page};
 
 /// More than any request has.
@@ -29,12 +29,12 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let end = shared.end.clone();
     let programs = Router::new()
-        .route("/charges", post(charge))
+        .route("/charges", post(charge).get(charges))
         .route("/charges/{id}", get(charge_of))
         .route("/charges/{id}/cancel", post(cancel))
         .route("/charges/{id}/settle", post(settle))
         .route("/charges/{id}/dispute", post(dispute))
-        .route("/refunds", post(refund))
+        .route("/refunds", post(refund).get(refunds))
         .route("/refunds/{id}", get(refund_of))
         .route("/behaviour", put(behave).get(behaviour))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), with_secret));
@@ -100,6 +100,18 @@ async fn charge(State(shared): State<Arc<Shared>>, body: Body<ChargeRequest>) ->
 
 async fn charge_of(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Response {
     answer(shared.read(|bank| bank.charge_of(id).cloned().ok_or(Refused::NotFound)))
+}
+
+type Asked = Result<Query<ListRequest>, QueryRejection>;
+
+async fn charges(State(shared): State<Arc<Shared>>, asked: Asked) -> Response {
+    let asked = asked.map_err(|_| Refused::InvalidRequest);
+    answer(asked.map(|Query(of)| shared.read(|bank| bank.charges(&of))))
+}
+
+async fn refunds(State(shared): State<Arc<Shared>>, asked: Asked) -> Response {
+    let asked = asked.map_err(|_| Refused::InvalidRequest);
+    answer(asked.map(|Query(of)| shared.read(|bank| bank.refunds(&of))))
 }
 
 async fn cancel(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Response {

@@ -42,6 +42,32 @@ pub(crate) struct ChargeBody {
     pub(crate) checkout_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dispute: Option<DisputeWord>,
+    /// When it was made, in microseconds since 1970; 0 in books of long ago.
+    #[serde(default)]
+    pub(crate) created_at: i64,
+}
+
+/// `GET /v1/charges` and `GET /v1/refunds`: which of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListRequest {
+    /// Not before then, in microseconds since 1970.
+    pub(crate) from: i64,
+    /// Before then.
+    pub(crate) until: i64,
+    /// Behind what was made then ...
+    pub(crate) after: Option<i64>,
+    /// ... with this id.
+    pub(crate) id: Option<Uuid>,
+}
+
+/// A page of a list, in the order in which they were made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListBody<T> {
+    pub(crate) items: Vec<T>,
+    /// Whether there are others behind the last one.
+    pub(crate) has_more: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -84,6 +110,9 @@ pub(crate) struct RefundBody {
     pub(crate) status: RefundWord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure_code: Option<String>,
+    /// When it was made, in microseconds since 1970; 0 in books of long ago.
+    #[serde(default)]
+    pub(crate) created_at: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

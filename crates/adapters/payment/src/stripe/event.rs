@@ -1,9 +1,10 @@
 //! What Stripe's messages mean, and what its objects say.
 
 use application::payment::{
-    ChargeName, ChargeStatus, Charged, Disputed, ProviderError, ProviderEvent, ProviderObject, RefundState,
-    WebhookError,
+    ChargeName, ChargeStatus, Charged, Disputed, ListedRefund, ProviderError, ProviderEvent, ProviderObject,
+    RefundState, WebhookError,
 };
+use domain::Timestamp;
 use domain::payment::DisputeStatus;
 use serde::de::DeserializeOwned;
 
@@ -137,4 +138,29 @@ pub(super) fn of_refund(refund: &RefundObject) -> RefundState {
         Some("canceled") => RefundState::Failed("canceled".to_owned()),
         _ => RefundState::InTransit,
     }
+}
+
+/// A refund in the books; `None`: it is none of ours, nor of a charge of ours.
+pub(super) fn listed_refund(refund: &RefundObject) -> Option<Result<ListedRefund, ProviderError>> {
+    let payment = match &refund.payment_intent {
+        Some(Linked::Whole(intent)) => intent.payment(),
+        _ => None,
+    };
+    if refund.refund().is_none() && payment.is_none() {
+        return None;
+    }
+    let currency = refund.currency.as_deref().unwrap_or_default();
+    let amount = refund.amount.and_then(|number| from_stripe(number, currency));
+    let made_at = Timestamp::from_timestamp(refund.created, 0);
+    Some(match (amount, made_at) {
+        (Some(amount), Some(made_at)) => Ok(ListedRefund {
+            refund: refund.refund(),
+            payment,
+            reference: refund.id.clone(),
+            made_at,
+            amount,
+            state: of_refund(refund),
+        }),
+        _ => Err(ProviderError::Refused("unknown amount".to_owned())),
+    })
 }

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use application::breaker::Breaker;
 use application::payment::{
-    Charge, Charged, PaymentProvider, ProviderError, ProviderEvent, RefundOrder, RefundState, WebhookError,
+    Charge, Charged, Listed, ListedCharge, ListedRefund, PaymentProvider, Period, ProviderError, ProviderEvent,
+    RefundOrder, RefundState, WebhookError,
 };
 use chrono::TimeDelta;
 use domain::{PaymentId, RefundId, Timestamp};
@@ -141,6 +142,21 @@ impl StripeProvider {
         Err(ProviderError::Unreachable)
     }
 
+    /// A page of what was made in a period, newest first.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        period: Period,
+        after: Option<&str>,
+        expand: Option<&str>,
+    ) -> Result<List<T>, ProviderError> {
+        let (from, until) = (period.from.timestamp().to_string(), period.until.timestamp().to_string());
+        let mut query = vec![("limit", "100"), ("created[gte]", &from), ("created[lt]", &until)];
+        query.extend(expand.map(|expand| ("expand[0]", expand)));
+        query.extend(after.map(|after| ("starting_after", after)));
+        done(&self.calls.page(&format!("{path}?{}", encoded(&query))).await?)?.ok_or_else(|| refused("not_found"))
+    }
+
     async fn find(&self, charge: &Charge) -> Result<Option<Charged>, ProviderError> {
         match charge.reference.as_deref() {
             Some(id) if id.starts_with(INTENT) => self.intent(id).await?.map(|found| of_intent(&found)).transpose(),
@@ -258,6 +274,43 @@ impl PaymentProvider for StripeProvider {
         .boxed()
     }
 
+    fn charges<'a>(
+        &'a self,
+        period: Period,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Listed<ListedCharge>, ProviderError>> {
+        async move {
+            let List::<Intent> { data, has_more } = self.list("/v1/payment_intents", period, after, None).await?;
+            let next = data.last().filter(|_| has_more).map(|last| last.id.clone());
+            let total = data.len();
+            let ours = data.iter().filter_map(|intent| Some((intent.payment()?, intent)));
+            let listed = |(payment, intent): (PaymentId, &Intent)| {
+                let Charged { reference, status, .. } = of_intent(intent)?;
+                Ok(ListedCharge { payment, reference, made_at: instant(intent.created)?, status })
+            };
+            let items = ours.map(listed).collect::<Result<Vec<_>, ProviderError>>()?;
+            Ok(Listed { others: (total - items.len()) as u64, items, next })
+        }
+        .boxed()
+    }
+
+    fn refunds<'a>(
+        &'a self,
+        period: Period,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Listed<ListedRefund>, ProviderError>> {
+        async move {
+            // Whose they are says the intent, where somebody has sent them on Stripe's pages.
+            let expand = Some("data.payment_intent");
+            let List::<RefundObject> { data, has_more } = self.list("/v1/refunds", period, after, expand).await?;
+            let next = data.last().filter(|_| has_more).map(|last| last.id.clone());
+            let total = data.len();
+            let items = data.iter().filter_map(event::listed_refund).collect::<Result<Vec<_>, ProviderError>>()?;
+            Ok(Listed { others: (total - items.len()) as u64, items, next })
+        }
+        .boxed()
+    }
+
     fn payment_of<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<PaymentId>, ProviderError>> {
         async move {
             if reference.starts_with(INTENT) {
@@ -316,6 +369,10 @@ fn done<T: DeserializeOwned>(called: &Called) -> Result<Option<T>, ProviderError
         }
         _ => Err(refused(&why.word())),
     }
+}
+
+fn instant(seconds: i64) -> Result<Timestamp, ProviderError> {
+    Timestamp::from_timestamp(seconds, 0).ok_or_else(|| refused("unknown time"))
 }
 
 fn refused(word: &str) -> ProviderError {

@@ -208,6 +208,7 @@ impl Teller {
             .route("/v1/checkout/sessions/{id}", get(session))
             .route("/v1/checkout/sessions/{id}/expire", post(expire))
             .route("/v1/refunds", post(make_refund).get(list_refunds))
+            .route("/v1/payment_intents", get(list_intents))
             .route("/v1/payment_intents/{id}", get(intent))
             .with_state(teller.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -310,7 +311,74 @@ async fn make_refund(
     })
 }
 
-async fn list_refunds(State(teller): State<Teller>) -> Response {
+/// Two pages of charges: one of ours each, and one of somebody else.
+async fn list_intents(Query(asked): Query<HashMap<String, String>>) -> Response {
+    assert_eq!((asked["created[gte]"].as_str(), asked["created[lt]"].as_str()), ("1699913600", "1700000000"));
+    let intent = |id: &str, status: &str, metadata: Value| json!({ "id": id, "status": status, "amount_received": 2500, "currency": "pln", "created": 1_699_990_000, "metadata": metadata });
+    let ours = || json!({ "goticket_payment": payment().uuid() });
+    answer(
+        200,
+        match asked.get("starting_after").map(String::as_str) {
+            None => {
+                json!({ "data": [intent("pi_2", "succeeded", ours()), intent("pi_1", "succeeded", json!({}))], "has_more": true })
+            }
+            Some("pi_1") => json!({ "data": [intent("pi_0", "canceled", ours())], "has_more": false }),
+            Some(other) => panic!("behind {other}"),
+        },
+    )
+}
+
+/// Of ours, of ours on Stripe's pages, and of somebody else.
+fn listed_refunds() -> Value {
+    let intent = json!({ "id": "pi_2", "status": "succeeded", "currency": "pln", "metadata": { "goticket_payment": payment().uuid() } });
+    let refund = |id: &str, metadata: Value, intent: Value| {
+        json!({
+            "id": id, "status": "succeeded", "amount": 700, "currency": "pln", "created": 1_699_990_000, "metadata": metadata,
+            "payment_intent": intent,
+        })
+    };
+    let of = json!({ "goticket_refund": refund_id() });
+    json!([
+        refund("re_2", of, intent.clone()),
+        refund("re_1", json!({}), intent),
+        refund("re_0", json!({}), json!("pi_9"))
+    ])
+}
+
+fn refund_id() -> Uuid {
+    refund().uuid()
+}
+
+#[tokio::test]
+async fn its_books_are_read_by_pages() {
+    let (_, stripe) = Teller::open().await;
+    let period = Period { from: now() - TimeDelta::days(1), until: now() };
+    let first = stripe.charges(period, None).await.unwrap();
+    let made_at = Timestamp::from_timestamp(1_699_990_000, 0).unwrap();
+    let charge =
+        |reference: &str, status| ListedCharge { payment: payment(), reference: reference.to_owned(), made_at, status };
+    assert_eq!(first.items, [charge("pi_2", ChargeStatus::Succeeded(money(2_500, "PLN")))]);
+    assert_eq!((first.others, first.next.as_deref()), (1, Some("pi_1")));
+    let second = stripe.charges(period, first.next.as_deref()).await.unwrap();
+    assert_eq!((second.items, second.next), (vec![charge("pi_0", ChargeStatus::Cancelled)], None));
+    let refunds = stripe.refunds(period, None).await.unwrap();
+    let listed = |reference: &str, refund| ListedRefund {
+        refund,
+        payment: Some(payment()),
+        reference: reference.to_owned(),
+        made_at,
+        amount: money(700, "PLN"),
+        state: RefundState::Done,
+    };
+    assert_eq!(refunds.items, [listed("re_2", Some(refund())), listed("re_1", None)]);
+    assert_eq!((refunds.others, refunds.next), (1, None));
+}
+
+async fn list_refunds(State(teller): State<Teller>, Query(asked): Query<HashMap<String, String>>) -> Response {
+    if let Some(expand) = asked.get("expand[0]") {
+        assert_eq!(expand, "data.payment_intent");
+        return answer(200, json!({ "data": listed_refunds(), "has_more": false }));
+    }
     teller.with(|books| answer(200, json!({ "data": books.refunds, "has_more": false })))
 }
 

@@ -51,6 +51,9 @@ pub(super) struct Intent {
     #[serde(default)]
     pub(super) metadata: Metadata,
     pub(super) last_payment_error: Option<ErrorWord>,
+    /// When it was made, in seconds since 1970.
+    #[serde(default)]
+    pub(super) created: i64,
 }
 
 impl Intent {
@@ -75,6 +78,14 @@ impl ChargeObject {
 /// Money that goes back: <https://docs.stripe.com/api/refunds/object>.
 #[derive(Debug, Deserialize)]
 pub(super) struct RefundObject {
+    #[serde(default)]
+    pub(super) id: String,
+    pub(super) amount: Option<i64>,
+    pub(super) currency: Option<String>,
+    /// When it was made, in seconds since 1970.
+    #[serde(default)]
+    pub(super) created: i64,
+    pub(super) payment_intent: Option<Linked<Intent>>,
     pub(super) status: Option<String>,
     pub(super) failure_reason: Option<String>,
     // Null in some old shapes.
