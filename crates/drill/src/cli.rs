@@ -13,6 +13,7 @@ use crate::scenario::checkout::Checkout;
 use crate::scenario::crash::Crash;
 use crate::scenario::credential_stuffing::CredentialStuffing;
 use crate::scenario::door::Door;
+use crate::scenario::fates::Fates;
 use crate::scenario::hot_event::HotEvent;
 use crate::scenario::idle::Idle;
 use crate::scenario::lists::Lists;
@@ -21,8 +22,8 @@ use crate::scenario::overload::Overload;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
 use crate::scenario::{
-    browse, cancel_event, checkout, crash, credential_stuffing, door, hot_event, idle, lists, login_storm, overload,
-    race, sold_out,
+    browse, cancel_event, checkout, crash, credential_stuffing, door, fates, hot_event, idle, lists, login_storm,
+    overload, race, sold_out,
 };
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
@@ -89,6 +90,7 @@ pub(crate) enum Command {
     SoldOut(SoldOut),
     Browse(Browse),
     Checkout(Checkout),
+    Fates(Fates),
     CancelEvent(CancelEvent),
     Door(Door),
     Overload(Overload),
@@ -161,6 +163,7 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::SoldOut(options) => Box::pin(sold_out::run(bench, &common.ground()?, options)).await,
         Command::Browse(options) => Box::pin(browse::run(bench, &common.ground()?, options)).await,
         Command::Checkout(options) => Box::pin(checkout::run(bench, &common.ground()?, options)).await,
+        Command::Fates(options) => Box::pin(fates::run(bench, &common.ground()?, options)).await,
         Command::CancelEvent(options) => Box::pin(cancel_event::run(bench, &common.ground()?, options)).await,
         Command::Door(options) => Box::pin(door::run(bench, &common.ground()?, options)).await,
         Command::Overload(options) => Box::pin(overload::run(bench, &common.ground()?, options)).await,

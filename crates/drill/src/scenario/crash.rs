@@ -146,7 +146,7 @@ async fn crash(
 
 /// Kills the database, starts it again, and waits until the server, which goes
 /// on running, is ready again; the sale goes on all the time.
-async fn bounce_database(stage: &mut Stage) -> Result<Duration> {
+pub(super) async fn bounce_database(stage: &mut Stage) -> Result<Duration> {
     let target = stage.targets[0];
     let cluster = stage.cluster()?;
     cluster.kill()?;

@@ -11,6 +11,7 @@ pub(crate) mod churn;
 pub(crate) mod crash;
 pub(crate) mod credential_stuffing;
 pub(crate) mod door;
+pub(crate) mod fates;
 pub(crate) mod hot_event;
 pub(crate) mod idle;
 pub(crate) mod lapse;

@@ -131,6 +131,21 @@ pub(crate) async fn count(
     Ok(sums)
 }
 
+/// Waits until the sandbox has sent back what buyers were told of, where it belongs to a server that we started; answers how
+/// long that took.
+///
+/// # Errors
+/// If it has not after `limit`, or its books cannot be read.
+pub(crate) async fn sent_back(stage: &Stage, told: Sums, limit: Duration) -> Result<Duration> {
+    let started = Instant::now();
+    let Some(journal) = stage.sandbox_journal() else { return Ok(Duration::ZERO) };
+    while Books::read(&journal)?.refunded != told.refunded {
+        ensure!(started.elapsed() < limit, "after {limit:?} not all refunds are sent");
+        sleep(Duration::from_millis(250)).await;
+    }
+    Ok(started.elapsed())
+}
+
 /// Compares what buyers were told with what the sandbox has in its books, both ways, where it belongs to a server that we started.
 pub(crate) fn compare(stage: &Stage, told: Sums, section: &mut Section) {
     let Some(journal) = stage.sandbox_journal() else { return };

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use super::people::People;
 use super::postgres::{Cluster, Database};
 use super::program::Program;
+use super::sandbox::{Plan, SandboxProcess};
 use super::scene::Stage;
 use super::{Engine, Ground, Setup};
 use crate::console::Progress;
@@ -97,6 +98,7 @@ impl Bench {
                     targets: urls.clone(),
                     people,
                     servers: Vec::new(),
+                    sandbox: None,
                     program: None,
                     database: None,
                     cluster: None,
@@ -137,7 +139,10 @@ impl Bench {
             ("GOTICKET_DEMO__ENABLED".to_owned(), "true".to_owned()),
             ("GOTICKET_HTTP__TRUSTED_PROXIES".to_owned(), "127.0.0.1".to_owned()),
         ];
-        let env = own.into_iter().chain(setup.limits.settings()).chain(self.server_env.iter().cloned()).collect();
+        let apart = setup.sandbox.map(|behaviour| Plan::make().map(|plan| (plan, behaviour))).transpose()?;
+        let of_sandbox = apart.iter().flat_map(|(plan, _)| plan.settings());
+        let env = own.into_iter().chain(setup.limits.settings()).chain(of_sandbox);
+        let env = env.chain(self.server_env.iter().cloned()).collect();
         let program = Program::new(binary.clone(), env, dir.path().to_path_buf());
         program.run(&["migrate"]).await?;
         let people = People::make(&program, self.buyers).await?;
@@ -145,12 +150,17 @@ impl Bench {
             targets: Vec::new(),
             people,
             servers: Vec::new(),
+            sandbox: None,
             program: Some(program),
             database,
             cluster,
             dir: Some(dir),
         };
-        for _ in 0..setup.replicas {
+        if let Some((plan, behaviour)) = apart {
+            stage.sandbox = Some(SandboxProcess::start(stage.program()?, plan.sandbox, behaviour).await?);
+            stage.add_server_at(plan.server).await?;
+        }
+        for _ in stage.servers.len()..setup.replicas {
             stage.add_server().await?;
         }
         Ok(stage)

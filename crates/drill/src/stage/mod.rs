@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod program;
+mod sandbox;
 mod scene;
 pub(crate) mod server;
 
@@ -62,11 +63,13 @@ pub(crate) struct Setup {
     pub(crate) own_cluster: bool,
     /// The limits of its servers.
     pub(crate) limits: Limits,
+    /// A sandbox of payments apart from the server, which behaves like this (the JSON of its `/v1/behaviour`).
+    pub(crate) sandbox: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { replicas: 1, own_cluster: false, limits: Limits::Counting }
+        Self { replicas: 1, own_cluster: false, limits: Limits::Counting, sandbox: None }
     }
 }
 

@@ -78,6 +78,17 @@ impl Program {
         Server::start(command, http, ops, log).await
     }
 
+    /// `goticket sandbox`, to be started.
+    ///
+    /// # Errors
+    /// If its log cannot be written.
+    pub(super) fn sandbox(&self) -> Result<Command> {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("sandbox.log"))?;
+        let mut command = self.command(&["sandbox"]);
+        command.stdout(file.try_clone()?).stderr(file);
+        Ok(command)
+    }
+
     async fn output(&self, arguments: &[&str]) -> Result<(bool, String, String)> {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use super::people::People;
 use super::postgres::{Cluster, Database};
 use super::program::Program;
-use super::server::Server;
+use super::sandbox::SandboxProcess;
+use super::server::{Server, free_port};
 use crate::report::Section;
 use crate::wire::{Api, Target};
 
@@ -21,6 +22,8 @@ pub(crate) struct Stage {
     /// The servers the drill started; a killed one is gone from here. They come
     /// first, so that they are stopped before their database is dropped.
     pub(crate) servers: Vec<Server>,
+    /// Where it runs apart.
+    pub(super) sandbox: Option<SandboxProcess>,
     pub(super) program: Option<Program>,
     pub(super) database: Option<Database>,
     pub(super) cluster: Option<Cluster>,
@@ -72,6 +75,30 @@ impl Stage {
         let server = self.program()?.serve(self.servers.len()).await?;
         self.targets.push(server.http());
         self.servers.push(server);
+        Ok(())
+    }
+
+    /// Starts one server more, at this address.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub(super) async fn add_server_at(&mut self, http: Target) -> Result<()> {
+        let ops = Target::loopback(free_port()?);
+        let server = self.program()?.serve_at(self.servers.len(), http, ops).await?;
+        self.targets.push(server.http());
+        self.servers.push(server);
+        Ok(())
+    }
+
+    /// Kills the sandbox with SIGKILL, and starts it again with its books.
+    ///
+    /// # Errors
+    /// If it does not run apart, or does not answer again.
+    pub(crate) async fn crash_sandbox(&mut self) -> Result<()> {
+        let mut sandbox = self.sandbox.take().context("there is no sandbox to kill")?;
+        sandbox.kill().await?;
+        sandbox.restart(self.program()?).await?;
+        self.sandbox = Some(sandbox);
         Ok(())
     }
 
