@@ -91,7 +91,11 @@ impl Hall {
     /// A request for units of several types, by their place.
     #[must_use]
     pub fn request_of(&self, buyer: UserId, units: &[(usize, u32)]) -> HoldRequest {
-        let units = units.iter().map(|(at, quantity)| Units { ticket_type: self.types[*at], quantity: *quantity });
+        let units = units.iter().map(|(at, quantity)| Units {
+            ticket_type: self.types[*at],
+            quantity: *quantity,
+            unit_price: None,
+        });
         HoldRequest {
             id: BookingId::new(self.ids.uuid()),
             reference: Reference::of(self.ids.random(), 0),

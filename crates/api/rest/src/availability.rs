@@ -22,6 +22,7 @@ use crate::live::{self, Pass, Told};
 use crate::openapi::{EventName, IfNoneMatchHeader};
 use crate::problem::Problem;
 use crate::rendered;
+use crate::rendered::Moment;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -105,12 +106,12 @@ async fn get_availability(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
-    let status = seen.sale.event.status_at(state.catalog().now());
+    let moment = Moment::of(&seen.sale, state.catalog().now());
     let body = || AvailabilityBody::of(&seen, inside);
     Ok(if inside {
-        rendered::answer_privately(&request, &seen, status, body)
+        rendered::answer_privately(&request, &seen, moment, body)
     } else {
-        state.availability_pages().answer(&request, &seen, status, body)
+        state.availability_pages().answer(&request, &seen, moment, body)
     })
 }
 

@@ -277,6 +277,10 @@ pub(crate) struct HoldItemBody {
     /// How many.
     #[schema(minimum = 1, maximum = 4_294_967_295_i64, example = 2)]
     quantity: i64,
+    /// What the buyer wants to pay for one, in minor units, where the ticket type has an `openPrice`; its `price` is meant if
+    /// it is left out.
+    #[schema(minimum = 0, maximum = 100_000_000_000_i64)]
+    unit_price: Option<i64>,
 }
 
 /// Who will come with one unit.
@@ -323,7 +327,8 @@ fn listed(items: &[HoldItemBody]) -> Result<Vec<Units>, Problems> {
     let mut units = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
         let quantity = problems.take(count(&format!("items[{at}].quantity"), item.quantity));
-        units.extend(quantity.map(|quantity| Units { ticket_type: TicketTypeId::new(item.ticket_type_id), quantity }));
+        let (ticket_type, unit_price) = (TicketTypeId::new(item.ticket_type_id), item.unit_price);
+        units.extend(quantity.map(|quantity| Units { ticket_type, quantity, unit_price }));
     }
     problems.into_result()?;
     Ok(units)

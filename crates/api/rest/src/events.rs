@@ -26,6 +26,7 @@ use crate::page::{self, Cursor, List, Page};
 use crate::pools::PoolBody;
 use crate::prices::{NewPricingBody, PricingBody};
 use crate::problem::Problem;
+use crate::rendered::Moment;
 use crate::state::AppState;
 use crate::ticket_types::{NewTicketTypeBody, TicketTypeBody};
 use crate::{patch, rendered, time};
@@ -148,7 +149,7 @@ impl EventBody {
             pricing: event.pricing().map(|pricing| PricingBody::of(pricing, inside)),
             status: event.status_at(now).into(),
             version: event.version,
-            ticket_types: shown.map(|ticket_type| TicketTypeBody::of(sale, ticket_type)).collect(),
+            ticket_types: shown.map(|ticket_type| TicketTypeBody::of(sale, ticket_type, now)).collect(),
             pools: sale.pools.iter().filter(|pool| pool.shared).map(PoolBody::from).collect(),
             created_at: event.created_at,
             updated_at: event.updated_at,
@@ -158,7 +159,7 @@ impl EventBody {
 
 /// Answers a change with what it has made.
 pub(crate) fn changed<T: Serialize>(request: &HeaderMap, seen: &SeenSale, now: Timestamp, body: &T) -> Response {
-    let etag = rendered::etag(seen, seen.sale.event.status_at(now));
+    let etag = rendered::etag(seen, Moment::of(&seen.sale, now));
     rendered::answer(request, &etag, HeaderValue::from_static("no-store"), || rendered::write(body))
 }
 
@@ -262,7 +263,7 @@ async fn create_event(
     let made = state.catalog().create_event(&agent, wish, key.as_ref(), &origin).await?;
     let (seen, now) = (&made.value, state.catalog().now());
     let location = format!("/api/v1/events/{}", seen.sale.event.id);
-    let etag = rendered::etag(seen, seen.sale.event.status_at(now));
+    let etag = rendered::etag(seen, Moment::of(&seen.sale, now));
     Ok(Created::at(location, EventBody::of(seen, true, now), made.replayed).with_etag(etag))
 }
 
@@ -403,12 +404,12 @@ async fn get_event(
 ) -> Result<Response, Problem> {
     let SeenEvent { seen, inside } = state.catalog().event(&visitor.agent, &event.0).await?;
     let now = state.catalog().now();
-    let status = seen.sale.event.status_at(now);
+    let moment = Moment::of(&seen.sale, now);
     let body = || EventBody::of(&seen, inside, now);
     Ok(if inside {
-        rendered::answer_privately(&request, &seen, status, body)
+        rendered::answer_privately(&request, &seen, moment, body)
     } else {
-        state.event_pages().answer(&request, &seen, status, body)
+        state.event_pages().answer(&request, &seen, moment, body)
     })
 }
 

@@ -16,6 +16,7 @@ use crate::created::Created;
 use crate::extract::{Acting, Ids, IfMatch, Json, Keyed};
 use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 use crate::problem::Problem;
+use crate::rendered::Moment;
 use crate::state::AppState;
 use crate::{events, patch, rendered};
 
@@ -86,7 +87,7 @@ async fn add_pool(
     let newest = || sale.pools.iter().filter(|pool| pool.shared).max_by_key(|pool| pool.id);
     let added = sale.pool(id).or_else(newest).ok_or(AppError::Internal)?;
     let location = format!("/api/v1/events/{event}/pools/{}", added.id);
-    let etag = rendered::etag(&changed.value, sale.event.status_at(state.catalog().now()));
+    let etag = rendered::etag(&changed.value, Moment::of(sale, state.catalog().now()));
     Ok(Created::at(location, added.into(), changed.replayed).with_etag(etag))
 }
 
@@ -123,8 +124,8 @@ async fn get_pool(
     let (event, id) = (EventId::new(event), PoolId::new(id));
     let seen = state.catalog().pool(&acting.agent, event, id).await?;
     let found = seen.sale.pool(id).ok_or(AppError::Internal)?;
-    let status = seen.sale.event.status_at(state.catalog().now());
-    Ok(rendered::answer_privately(&request, &seen, status, || PoolBody::from(found)))
+    let moment = Moment::of(&seen.sale, state.catalog().now());
+    Ok(rendered::answer_privately(&request, &seen, moment, || PoolBody::from(found)))
 }
 
 /// A change of a shared pool: what is left out stays.

@@ -222,8 +222,10 @@ async fn open_ticket_types(
 ) -> Result<Answer<OpenedTicketTypesBody>, Problem> {
     let (bookings, address) = (state.bookings(), context.origin().address);
     let (seen, opened) = bookings.open_ticket_types(&visitor.agent, &event.0, &wish.promo_code, address).await?;
+    let now = state.catalog().now();
     let opened = opened.into_iter().filter_map(|id| seen.sale.ticket_type(id));
-    Ok(Answer(OpenedTicketTypesBody { items: opened.map(|known| TicketTypeBody::of(&seen.sale, known)).collect() }))
+    let items = opened.map(|known| TicketTypeBody::of(&seen.sale, known, now)).collect();
+    Ok(Answer(OpenedTicketTypesBody { items }))
 }
 
 fn ticket_types(ids: Vec<Uuid>) -> Vec<TicketTypeId> {

@@ -11,8 +11,9 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use domain::EventId;
+use domain::booking::Sale;
 use domain::catalog::EventStatus;
+use domain::{EventId, Timestamp};
 use moka::sync::Cache;
 use serde::Serialize;
 
@@ -28,10 +29,29 @@ const KEPT_FOR: Duration = Duration::from_secs(2);
 /// One kind of page of events.
 pub(crate) struct Pages(Cache<EventId, Arc<Page>>);
 
+/// What the clock alone changes of what is shown: no version counts it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    status: EventStatus,
+    /// Tiers of prices whose time is over.
+    ended_tiers: usize,
+}
+
+impl Moment {
+    pub(crate) fn of(sale: &Sale, now: Timestamp) -> Self {
+        Self { status: sale.event.status_at(now), ended_tiers: sale.ended_tiers(now) }
+    }
+
+    /// As a part of a tag; nothing, where no time of a price is over.
+    fn prices(self) -> String {
+        if self.ended_tiers == 0 { String::new() } else { format!("-p{}", self.ended_tiers) }
+    }
+}
+
 /// A page as bytes, and what it was made of.
 struct Page {
     seen: Arc<SeenSale>,
-    status: EventStatus,
+    moment: Moment,
     etag: HeaderValue,
     body: Bytes,
 }
@@ -44,19 +64,19 @@ impl Default for Pages {
 }
 
 impl Pages {
-    /// Answers what everybody may see of an event that has this status now.
+    /// Answers what everybody may see of an event at this moment.
     pub(crate) fn answer<T: Serialize>(
         &self,
         request: &HeaderMap,
         seen: &Arc<SeenSale>,
-        status: EventStatus,
+        moment: Moment,
         body: impl FnOnce() -> T,
     ) -> Response {
         let id = seen.sale.event.id;
-        let kept = self.0.get(&id).filter(|page| Arc::ptr_eq(&page.seen, seen) && page.status == status);
+        let kept = self.0.get(&id).filter(|page| Arc::ptr_eq(&page.seen, seen) && page.moment == moment);
         let page = kept.unwrap_or_else(|| {
             let page =
-                Arc::new(Page { seen: Arc::clone(seen), status, etag: etag(seen, status), body: write(&body()) });
+                Arc::new(Page { seen: Arc::clone(seen), moment, etag: etag(seen, moment), body: write(&body()) });
             self.0.insert(id, Arc::clone(&page));
             page
         });
@@ -68,21 +88,22 @@ impl Pages {
 pub(crate) fn answer_publicly<T: Serialize>(
     request: &HeaderMap,
     seen: &SeenSale,
-    status: EventStatus,
+    moment: Moment,
     body: impl FnOnce() -> T,
 ) -> Response {
-    answer(request, &etag(seen, status), HeaderValue::from_static(PUBLIC), || write(&body()))
+    answer(request, &etag(seen, moment), HeaderValue::from_static(PUBLIC), || write(&body()))
 }
 
 /// Answers what only some may see, of which nothing is kept.
 pub(crate) fn answer_privately<T: Serialize>(
     request: &HeaderMap,
     seen: &SeenSale,
-    status: EventStatus,
+    moment: Moment,
     body: impl FnOnce() -> T,
 ) -> Response {
     let (event, lane) = (seen.sale.event.version, seen.version);
-    let etag = tag(format!("W/\"{event}-{lane}-{status}-inside\""));
+    let (status, prices) = (moment.status, moment.prices());
+    let etag = tag(format!("W/\"{event}-{lane}-{status}-inside{prices}\""));
     answer(request, &etag, HeaderValue::from_static("private, no-cache"), || write(&body()))
 }
 
@@ -106,15 +127,12 @@ pub(crate) fn answer(
     response
 }
 
-/// The weak tag of an event: its version and that of its lane, which also counts stock. That it has ended, no version
-/// counts.
-pub(crate) fn etag(seen: &SeenSale, status: EventStatus) -> HeaderValue {
-    let (event, lane) = (seen.sale.event.version, seen.version);
-    tag(if status == EventStatus::Ended {
-        format!("W/\"{event}-{lane}-ended\"")
-    } else {
-        format!("W/\"{event}-{lane}\"")
-    })
+/// The weak tag of an event: its version and that of its lane, which also counts stock. That it has ended, or a price has,
+/// no version counts.
+pub(crate) fn etag(seen: &SeenSale, moment: Moment) -> HeaderValue {
+    let (event, lane, prices) = (seen.sale.event.version, seen.version, moment.prices());
+    let ended = if moment.status == EventStatus::Ended { "-ended" } else { "" };
+    tag(format!("W/\"{event}-{lane}{ended}{prices}\""))
 }
 
 pub(crate) fn tag(tag: String) -> HeaderValue {

@@ -5,8 +5,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::booking::{Sale, SaleChange};
-use domain::catalog::{NewTicketType, TicketType, TicketTypeEdit, TicketTypeStatus};
-use domain::{EventId, PoolId, TicketTypeId};
+use domain::catalog::{
+    NewOpenPrice, NewPriceTier, NewTicketType, PriceTier, TicketType, TicketTypeEdit, TicketTypeStatus,
+};
+use domain::{EventId, PoolId, TicketTypeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,6 +23,7 @@ use crate::events;
 use crate::extract::{Acting, Ids, IfMatch, Json, Keyed, Visitor};
 use crate::openapi::{IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 use crate::problem::Problem;
+use crate::rendered::Moment;
 use crate::state::AppState;
 use crate::{patch, rendered, time};
 
@@ -39,9 +42,17 @@ pub(crate) struct TicketTypeBody {
     /// As buyers read it.
     #[schema(example = "Standing")]
     name: String,
-    /// Price of one in the minor unit of the event's currency.
+    /// Price of one in the minor unit of the event's currency: the regular one, or the suggested one where buyers name it.
     #[schema(minimum = 0, example = 2500)]
     price: i64,
+    /// What one more costs at this moment, by its tiers.
+    #[schema(minimum = 0, example = 2000)]
+    current_price: i64,
+    /// Prices that hold before the regular one; the first that still does is asked for.
+    price_tiers: Vec<PriceTierBody>,
+    /// Between what buyers name the price themselves (`unitPrice`); null where they do not.
+    #[schema(required)]
+    open_price: Option<OpenPriceBody>,
     /// How many there are; null is unlimited.
     #[schema(required, minimum = 0, example = 400)]
     capacity: Option<u32>,
@@ -73,6 +84,91 @@ pub(crate) struct TicketTypeBody {
     pool_ids: Vec<Uuid>,
 }
 
+/// A price that holds before the regular one does.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PriceTier)]
+pub(crate) struct PriceTierBody {
+    /// As buyers read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Early bird")]
+    name: Option<String>,
+    /// Of one, in minor units.
+    #[schema(minimum = 0, example = 2000)]
+    price: i64,
+    /// It holds no more from then on; null: it ends by units alone.
+    #[schema(required)]
+    until: Option<DateTime<Utc>>,
+    /// It holds until so many of the type are held or sold; null: it ends by time alone.
+    #[schema(required, minimum = 1, example = 100)]
+    until_sold: Option<u32>,
+}
+
+impl From<&PriceTier> for PriceTierBody {
+    fn from(tier: &PriceTier) -> Self {
+        let name = tier.name.as_ref().map(|name| name.as_str().to_owned());
+        Self { name, price: tier.price, until: tier.until, until_sold: tier.until_sold }
+    }
+}
+
+/// Between what buyers name the price of one, in minor units.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OpenPrice)]
+pub(crate) struct OpenPriceBody {
+    /// The least.
+    #[schema(minimum = 0, example = 500)]
+    minimum: i64,
+    /// The most: what is above is a slip of the hand.
+    #[schema(minimum = 0, example = 1_000_000)]
+    maximum: i64,
+}
+
+/// A price that shall hold before the regular one does: until a time, until so many are taken, or until the first of both.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewPriceTier, example = json!({ "name": "Early bird", "price": 2_000, "untilSold": 100 }))]
+pub(crate) struct NewPriceTierBody {
+    /// As buyers read it.
+    #[schema(min_length = 1, max_length = 100, example = "Early bird")]
+    name: Option<String>,
+    /// Of one, in minor units.
+    #[schema(minimum = 0, maximum = 100_000_000_000_i64, example = 2000)]
+    price: i64,
+    /// It holds no more from then on.
+    #[serde(default, deserialize_with = "time::optional")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = "2030-10-01T08:00:00Z")]
+    until: Option<DateTime<Utc>>,
+    /// It holds until so many of the type are held or sold, those that are asked for included.
+    #[schema(minimum = 1, maximum = 100_000_000, example = 100)]
+    until_sold: Option<i64>,
+}
+
+impl From<NewPriceTierBody> for NewPriceTier {
+    fn from(body: NewPriceTierBody) -> Self {
+        Self { name: body.name, price: body.price, until: body.until, until_sold: body.until_sold }
+    }
+}
+
+/// Buyers shall name the price themselves, between these, in minor units.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewOpenPrice, example = json!({ "minimum": 500 }))]
+pub(crate) struct NewOpenPriceBody {
+    /// The least; 0 lets in for nothing.
+    #[schema(minimum = 0, maximum = 100_000_000_000_i64, example = 500)]
+    minimum: i64,
+    /// The most; a hundred times the price, and at least 1000000, unless it is said.
+    #[schema(minimum = 0, maximum = 100_000_000_000_i64)]
+    maximum: Option<i64>,
+}
+
+impl From<NewOpenPriceBody> for NewOpenPrice {
+    fn from(body: NewOpenPriceBody) -> Self {
+        Self { minimum: body.minimum, maximum: body.maximum }
+    }
+}
+
 /// Whether a ticket type is sold at all.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -85,11 +181,15 @@ pub(crate) enum TicketTypeStatusBody {
 }
 
 impl TicketTypeBody {
-    pub(crate) fn of(sale: &Sale, ticket_type: &TicketType) -> Self {
+    pub(crate) fn of(sale: &Sale, ticket_type: &TicketType, now: Timestamp) -> Self {
+        let prices = &ticket_type.prices;
         Self {
             id: ticket_type.id.uuid(),
             name: ticket_type.name.as_str().to_owned(),
             price: ticket_type.price,
+            current_price: sale.unit_price(ticket_type, 1, now),
+            price_tiers: prices.tiers.iter().map(Into::into).collect(),
+            open_price: prices.open.map(|open| OpenPriceBody { minimum: open.minimum, maximum: open.maximum }),
             capacity: sale.pool(ticket_type.own_pool).and_then(|pool| pool.capacity),
             available: sale.available(ticket_type),
             min_per_booking: ticket_type.min_per_booking,
@@ -116,9 +216,15 @@ pub(crate) struct NewTicketTypeBody {
     /// As buyers read it.
     #[schema(min_length = 1, max_length = 200, example = "Standing")]
     name: String,
-    /// Price of one in the minor unit of the event's currency.
+    /// Price of one in the minor unit of the event's currency; the suggested one where buyers name it.
     #[schema(minimum = 0, maximum = 100_000_000_000_i64, example = 2500)]
     price: i64,
+    /// Prices that hold before, in order: the first that still does is asked for.
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    price_tiers: Vec<NewPriceTierBody>,
+    /// Buyers name the price themselves, between these; not with `priceTiers`.
+    open_price: Option<NewOpenPriceBody>,
     /// How many there are; null or left out: unlimited.
     #[schema(minimum = 0, maximum = 100_000_000, example = 400)]
     capacity: Option<i64>,
@@ -161,6 +267,8 @@ impl From<NewTicketTypeBody> for NewTicketType {
         Self {
             name: body.name,
             price: body.price,
+            price_tiers: body.price_tiers.into_iter().map(Into::into).collect(),
+            open_price: body.open_price.map(Into::into),
             capacity: body.capacity,
             pool_ids: body.pool_ids.into_iter().map(PoolId::new).collect(),
             min_per_booking: body.min_per_booking,
@@ -202,8 +310,9 @@ async fn add_ticket_type(
     // What was kept under the key bears the id that it got then: it was the last one at that time.
     let added = sale.ticket_type(id).or(sale.ticket_types.last()).ok_or(AppError::Internal)?;
     let location = format!("/api/v1/events/{event}/ticket-types/{}", added.id);
-    let etag = rendered::etag(&changed.value, sale.event.status_at(state.catalog().now()));
-    Ok(Created::at(location, TicketTypeBody::of(sale, added), changed.replayed).with_etag(etag))
+    let now = state.catalog().now();
+    let etag = rendered::etag(&changed.value, Moment::of(sale, now));
+    Ok(Created::at(location, TicketTypeBody::of(sale, added, now), changed.replayed).with_etag(etag))
 }
 
 /// Shows a ticket type
@@ -242,12 +351,13 @@ async fn get_ticket_type(
     let (event, id) = (EventId::new(event), TicketTypeId::new(id));
     let SeenEvent { seen, inside } = state.catalog().ticket_type(&visitor.agent, event, id).await?;
     let found = seen.sale.ticket_type(id).ok_or(AppError::Internal)?;
-    let status = seen.sale.event.status_at(state.catalog().now());
-    let body = || TicketTypeBody::of(&seen.sale, found);
+    let now = state.catalog().now();
+    let moment = Moment::of(&seen.sale, now);
+    let body = || TicketTypeBody::of(&seen.sale, found, now);
     Ok(if inside {
-        rendered::answer_privately(&request, &seen, status, body)
+        rendered::answer_privately(&request, &seen, moment, body)
     } else {
-        rendered::answer_publicly(&request, &seen, status, body)
+        rendered::answer_publicly(&request, &seen, moment, body)
     })
 }
 
@@ -264,6 +374,14 @@ pub(crate) struct EditTicketTypeBody {
     #[serde(default, deserialize_with = "patch::settable")]
     #[schema(nullable = false, minimum = 0, maximum = 100_000_000_000_i64, example = 3000)]
     price: Option<i64>,
+    /// All prices that hold before the regular one, in order; bookings keep theirs.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, max_items = 10)]
+    price_tiers: Option<Vec<NewPriceTierBody>>,
+    /// Buyers name the price themselves, between these; null: it is fixed.
+    #[serde(default, deserialize_with = "patch::clearable")]
+    #[schema(value_type = Option<NewOpenPriceBody>)]
+    open_price: Option<Option<NewOpenPriceBody>>,
     /// How many there are, not below what is held and sold; null is unlimited.
     #[serde(default, deserialize_with = "patch::clearable")]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000, example = 500)]
@@ -311,6 +429,8 @@ impl From<EditTicketTypeBody> for TicketTypeEdit {
         Self {
             name: body.name,
             price: body.price,
+            price_tiers: body.price_tiers.map(|tiers| tiers.into_iter().map(Into::into).collect()),
+            open_price: body.open_price.map(|open| open.map(Into::into)),
             capacity: body.capacity,
             pool_ids: body.pool_ids.map(|pools| pools.into_iter().map(PoolId::new).collect()),
             min_per_booking: body.min_per_booking,
@@ -357,6 +477,7 @@ async fn edit_ticket_type(
     let change = SaleChange::EditTicketType { id, edit: wish.into() };
     let changed = state.catalog().change_event(&agent, EventId::new(event), change, version, None, origin).await?.value;
     let edited = changed.sale.ticket_type(id).ok_or(AppError::Internal)?;
-    let body = TicketTypeBody::of(&changed.sale, edited);
-    Ok(events::changed(&HeaderMap::new(), &changed, state.catalog().now(), &body))
+    let now = state.catalog().now();
+    let body = TicketTypeBody::of(&changed.sale, edited, now);
+    Ok(events::changed(&HeaderMap::new(), &changed, now, &body))
 }

@@ -23,7 +23,7 @@ pub use ports::{
     LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, PromoCount,
     ProviderEventRow,
 };
-pub use prices::{UnreadablePricing, pricing_text, read_pricing};
+pub use prices::{UnreadablePricing, pricing_text, read_pricing, read_type_prices, type_prices_text};
 pub use sweep::SweepLapsed;
 pub use wind_down::WindDownCancelled;
 

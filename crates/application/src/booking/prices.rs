@@ -2,8 +2,9 @@
 //!
 //! A field that is added gets a default, as everywhere in snapshots.
 
+use domain::catalog::{OpenPrice, PriceTier, Prices};
 use domain::pricing::{Charge, Fee, Of, Payer, Per, PricePart, Pricing, Rate, Rounding};
-use domain::{Text, TicketTypeId};
+use domain::{Text, TicketTypeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -50,6 +51,35 @@ pub(super) struct PricePartV1 {
     paid_by: String,
 }
 
+/// Prices of a ticket type besides the regular one.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TypePricesV1 {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    price_tiers: Vec<PriceTierV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open_price: Option<OpenPriceV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PriceTierV1 {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    price: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_sold: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenPriceV1 {
+    minimum: i64,
+    maximum: i64,
+}
+
 /// No version of this program has written it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not the pricing of an event")]
@@ -69,6 +99,49 @@ pub fn pricing_text(pricing: &Pricing) -> String {
 pub fn read_pricing(text: &str) -> Result<Pricing, UnreadablePricing> {
     let kept: PricingV1 = serde_json::from_str(text).map_err(|_| UnreadablePricing)?;
     Pricing::try_from(kept)
+}
+
+/// Prices of a ticket type as one text; none where every unit costs the regular one.
+#[must_use]
+pub fn type_prices_text(prices: &Prices) -> Option<String> {
+    // Structs of strings and numbers, whose serialisation cannot fail.
+    (*prices != Prices::default()).then(|| serde_json::to_string(&TypePricesV1::from(prices)).unwrap_or_default())
+}
+
+/// Prices of that text.
+///
+/// # Errors
+/// [`UnreadablePricing`].
+pub fn read_type_prices(text: Option<&str>) -> Result<Prices, UnreadablePricing> {
+    let Some(text) = text else { return Ok(Prices::default()) };
+    let kept: TypePricesV1 = serde_json::from_str(text).map_err(|_| UnreadablePricing)?;
+    Ok(kept.into())
+}
+
+impl From<&Prices> for TypePricesV1 {
+    fn from(prices: &Prices) -> Self {
+        let tier = |tier: &PriceTier| PriceTierV1 {
+            name: tier.name.as_ref().map(|name| name.as_str().to_owned()),
+            price: tier.price,
+            until: tier.until,
+            until_sold: tier.until_sold,
+        };
+        let open = |open: OpenPrice| OpenPriceV1 { minimum: open.minimum, maximum: open.maximum };
+        Self { price_tiers: prices.tiers.iter().map(tier).collect(), open_price: prices.open.map(open) }
+    }
+}
+
+impl From<TypePricesV1> for Prices {
+    fn from(kept: TypePricesV1) -> Self {
+        let tier = |tier: PriceTierV1| PriceTier {
+            name: tier.name.map(Text::trusted),
+            price: tier.price,
+            until: tier.until,
+            until_sold: tier.until_sold,
+        };
+        let open = |open: OpenPriceV1| OpenPrice { minimum: open.minimum, maximum: open.maximum };
+        Self { tiers: kept.price_tiers.into_iter().map(tier).collect(), open: kept.open_price.map(open) }
+    }
 }
 
 impl From<&Pricing> for PricingV1 {
@@ -187,6 +260,26 @@ mod tests {
         }
         for text in ["", "{}", "null", r#"{"taxIncluded":true,"rounding":"never","fees":[]}"#] {
             assert_eq!(read_pricing(text), Err(UnreadablePricing), "{text}");
+        }
+    }
+
+    #[test]
+    fn prices_of_a_type_read_back_as_they_were() {
+        let tier = |name: Option<&str>, until, until_sold| PriceTier {
+            name: name.map(|name| Text::trusted(name.into())),
+            price: 100,
+            until,
+            until_sold,
+        };
+        let instant = Timestamp::from_timestamp(1_800_000_000, 123_456_000);
+        let tiers = vec![tier(Some("Ranny ptaszek \"🐦\""), instant, None), tier(None, None, Some(7))];
+        let open = Some(OpenPrice { minimum: 0, maximum: 1_000 });
+        for prices in [Prices::default(), Prices { tiers, open: None }, Prices { tiers: vec![], open }] {
+            assert_eq!(read_type_prices(type_prices_text(&prices).as_deref()), Ok(prices));
+        }
+        assert_eq!(type_prices_text(&Prices::default()), None);
+        for text in ["", "null", r#"{"priceTiers":[{}]}"#] {
+            assert_eq!(read_type_prices(Some(text)), Err(UnreadablePricing), "{text}");
         }
     }
 }

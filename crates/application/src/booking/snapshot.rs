@@ -18,7 +18,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::prices::{PricePartV1, PricingV1};
+use super::prices::{PricePartV1, PricingV1, TypePricesV1};
 use crate::error::AppError;
 
 const VERSION: u8 = 1;
@@ -209,6 +209,8 @@ struct TicketTypeV1 {
     id: Uuid,
     name: String,
     price: i64,
+    #[serde(flatten)]
+    prices: TypePricesV1,
     own_pool_id: Uuid,
     pool_ids: Vec<Uuid>,
     min_per_booking: u32,
@@ -242,6 +244,7 @@ pub(crate) fn sale(sale: &Sale) -> String {
         id: known.id.uuid(),
         name: text(&known.name),
         price: known.price,
+        prices: (&known.prices).into(),
         own_pool_id: known.own_pool.uuid(),
         pool_ids: known.shared_pools.iter().map(|id| id.uuid()).collect(),
         min_per_booking: known.min_per_booking,
@@ -334,6 +337,7 @@ fn read_type(event: EventId, kept: TicketTypeV1) -> Result<TicketType, AppError>
         event,
         name: Text::trusted(kept.name),
         price: kept.price,
+        prices: kept.prices.into(),
         own_pool: PoolId::new(kept.own_pool_id),
         shared_pools: kept.pool_ids.into_iter().map(PoolId::new).collect(),
         min_per_booking: kept.min_per_booking,
@@ -400,7 +404,7 @@ fn unreadable(why: &str) -> AppError {
 mod tests {
     use super::*;
     use domain::booking::{HoldRequest, Holdings, UnitsRequest, hold};
-    use domain::catalog::{NewEvent, NewTicketType, StatusChange};
+    use domain::catalog::{NewEvent, NewPriceTier, NewTicketType, StatusChange};
     use domain::pricing::{NewFee, NewPricing};
 
     fn at(seconds: i64) -> Timestamp {
@@ -426,6 +430,12 @@ mod tests {
         let ticket_type = NewTicketType {
             name: "Standing".into(),
             price: 2500,
+            price_tiers: vec![NewPriceTier {
+                name: Some("Ranny ptaszek 🐦".into()),
+                price: 1_000,
+                until: Some(at(-1)),
+                until_sold: Some(7),
+            }],
             capacity: Some(10),
             max_per_buyer: Some(20),
             sales_end_at: Some(at(80_000)),

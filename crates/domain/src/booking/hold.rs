@@ -48,6 +48,8 @@ pub struct Units {
     pub ticket_type: TicketTypeId,
     /// How many.
     pub quantity: u32,
+    /// What the buyer wants to pay for one, in minor units, where that is his to say.
+    pub unit_price: Option<i64>,
 }
 
 /// Who will come with one unit, as the buyer typed it.
@@ -173,11 +175,12 @@ fn priced(
     let units = resolve(sale, units)?;
     let mut items = Vec::with_capacity(units.len());
     let mut needs_code = Vec::new();
-    for Units { ticket_type, quantity } in units {
+    for Units { ticket_type, quantity, unit_price } in units {
         let found = sale.on_sale(ticket_type, now)?;
         check_limits(found, quantity, holdings)?;
         needs_code.extend(found.code_required.then_some(found));
-        items.push(price(found, quantity));
+        let unit_price = unit_price.unwrap_or_else(|| sale.unit_price(found, quantity, now));
+        items.push(item(found, quantity, unit_price));
     }
     let too_large = || Problems::one("items", "out_of_range", "the total is too large");
     let zero = Money::zero(sale.event.currency);
@@ -239,7 +242,8 @@ fn resolve(sale: &Sale, request: &UnitsRequest) -> Result<Vec<Units>, Refusal> {
             let only = sale.only_type().ok_or_else(|| {
                 Problems::one("items", "required", "the event has several ticket types: name what to book")
             })?;
-            return Ok(vec![Units { ticket_type: only.id, quantity: positive("quantity", *quantity)? }]);
+            let quantity = positive("quantity", *quantity)?;
+            return Ok(vec![Units { ticket_type: only.id, quantity, unit_price: None }]);
         }
         UnitsRequest::Listed(listed) => listed,
     };
@@ -249,16 +253,31 @@ fn resolve(sale: &Sale, request: &UnitsRequest) -> Result<Vec<Units>, Refusal> {
     let mut units: Vec<Units> = Vec::with_capacity(listed.len());
     for (at, asked) in listed.iter().enumerate() {
         let quantity = positive(&format!("items[{at}].quantity"), asked.quantity)?;
-        if sale.ticket_type(asked.ticket_type).is_none() {
+        let Some(found) = sale.ticket_type(asked.ticket_type) else {
             let field = format!("items[{at}].ticketTypeId");
             return Err(Problems::one(field, "unknown", "the event has no such ticket type").into());
+        };
+        if let Some(named) = asked.unit_price {
+            check_named(found, &format!("items[{at}].unitPrice"), named)?;
         }
         match units.iter_mut().find(|known| known.ticket_type == asked.ticket_type) {
+            Some(known) if known.unit_price != asked.unit_price => {
+                let field = format!("items[{at}].unitPrice");
+                return Err(Problems::one(field, "ambiguous", "must be the same for all units of a ticket type").into());
+            }
             Some(known) => known.quantity = known.quantity.saturating_add(quantity),
             None => units.push(Units { quantity, ..*asked }),
         }
     }
     Ok(units)
+}
+
+/// Whether the price of one unit is the buyer's to name, and this one will do.
+fn check_named(ticket_type: &TicketType, field: &str, named: i64) -> Result<(), Problems> {
+    match ticket_type.prices.open {
+        Some(open) => open.check(field, named),
+        None => Err(Problems::one(field, "not_applicable", format!("{} has a price of its own", ticket_type.name))),
+    }
 }
 
 fn positive(field: &str, quantity: u32) -> Result<u32, Refusal> {
@@ -284,12 +303,12 @@ fn check_limits(ticket_type: &TicketType, quantity: u32, holdings: &Holdings) ->
     Ok(())
 }
 
-fn price(ticket_type: &TicketType, quantity: u32) -> BookingItem {
+fn item(ticket_type: &TicketType, quantity: u32, unit_price: i64) -> BookingItem {
     BookingItem {
         ticket_type: ticket_type.id,
         name: ticket_type.name.clone(),
         quantity,
-        unit_price: ticket_type.price,
+        unit_price,
         pools: ticket_type.pools().collect(),
     }
 }

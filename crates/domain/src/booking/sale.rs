@@ -107,6 +107,26 @@ impl Sale {
         ticket_type.pools().filter_map(limited).min()
     }
 
+    /// What one of so many units costs at this moment, where the buyer names no price. The whole line costs what its last
+    /// unit does; units that were given back are sold at the price of their place again.
+    #[must_use]
+    pub fn unit_price(&self, ticket_type: &TicketType, quantity: u32, now: Timestamp) -> i64 {
+        let prices = &ticket_type.prices;
+        if prices.tiers.is_empty() {
+            return ticket_type.price;
+        }
+        let taken = self.pool(ticket_type.own_pool).map_or(0, Pool::occupied);
+        prices.tier(quantity, taken, now).map_or(ticket_type.price, |tier| tier.price)
+    }
+
+    /// How many tiers of prices have ended by their time: whoever remembers prices of this sale need not look again before
+    /// it is another number.
+    #[must_use]
+    pub fn ended_tiers(&self, now: Timestamp) -> usize {
+        let tiers = self.ticket_types.iter().flat_map(|known| &known.prices.tiers);
+        tiers.filter(|tier| tier.until.is_some_and(|until| until <= now)).count()
+    }
+
     /// Whether all these moves fit, taken together.
     #[must_use]
     pub fn has_room(&self, moves: &[StockMove]) -> bool {

@@ -4,6 +4,7 @@
 mod event;
 mod invitation;
 mod organizer;
+mod prices;
 mod slug;
 mod status;
 mod team;
@@ -12,6 +13,7 @@ mod ticket_type;
 pub use event::{Event, EventEdit, EventTerms, NewEvent};
 pub use invitation::{Invitation, InvitationEnd, InvitationOutcome, InvitationRefusal, NewInvitation};
 pub use organizer::Organizer;
+pub use prices::{NewOpenPrice, NewPriceTier, OpenPrice, PriceTier, Prices};
 pub use slug::Slug;
 pub use status::{EventStatus, StatusChange, UnknownStatus};
 pub use team::{Member, MemberEdit, MemberRole, Reach, Team, TeamDecision, TeamRefusal};

@@ -1,6 +1,7 @@
 //! A ticket type: what exactly is sold, at which price, when, and how many at a time.
 
-use crate::catalog::{CatalogRefusal, Event};
+use crate::catalog::prices::check_price;
+use crate::catalog::{CatalogRefusal, Event, NewOpenPrice, NewPriceTier, OpenPrice, PriceTier, Prices};
 use crate::{EventId, PoolId, Problems, Text, TicketTypeId, Timestamp};
 
 /// A ticket type as it is kept.
@@ -12,8 +13,10 @@ pub struct TicketType {
     pub event: EventId,
     /// As buyers read it, at most 200 characters.
     pub name: Text,
-    /// Price of one unit in the minor unit of the event's currency, never negative.
+    /// Price of one unit in the minor unit of the event's currency, never negative: the regular one.
     pub price: i64,
+    /// What it costs otherwise.
+    pub prices: Prices,
     /// The pool that belongs to it alone.
     pub own_pool: PoolId,
     /// The shared pools that its units need room in as well, sorted and without doubles.
@@ -71,6 +74,10 @@ pub struct NewTicketType {
     pub name: String,
     /// Price in minor units.
     pub price: i64,
+    /// What it costs before, in order.
+    pub price_tiers: Vec<NewPriceTier>,
+    /// Where the buyer names the price.
+    pub open_price: Option<NewOpenPrice>,
     /// Capacity of its own pool; none is unlimited.
     pub capacity: Option<i64>,
     /// Shared pools of the event.
@@ -98,6 +105,10 @@ pub struct TicketTypeEdit {
     pub name: Option<String>,
     /// Price in minor units; bookings keep theirs.
     pub price: Option<i64>,
+    /// All tiers, in order.
+    pub price_tiers: Option<Vec<NewPriceTier>>,
+    /// Where the buyer names the price.
+    pub open_price: Option<Option<NewOpenPrice>>,
     /// Capacity of its own pool.
     pub capacity: Option<Option<i64>>,
     /// Shared pools; only while nothing of the type is held or sold.
@@ -120,9 +131,6 @@ pub struct TicketTypeEdit {
     pub archived: Option<bool>,
 }
 
-/// A ticket dearer than this (a billion of the major unit at two digits) is a slip of the hand; the bound keeps every
-/// sum of a booking within 64 bits.
-const PRICE_MAX: i64 = 100_000_000_000;
 /// The most units that one booking may have.
 const UNITS_PER_BOOKING_MAX: i64 = 1_000;
 /// The most ticket types of an event, and the most shared pools of a type: everything has a bound.
@@ -146,12 +154,16 @@ impl TicketType {
     ) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let name = problems.take(Text::parse(&format!("{prefix}name"), &new.name, 200));
-        let price = problems.take(check_price(prefix, new.price));
+        let price = problems.take(check_price(&format!("{prefix}price"), new.price));
+        let tiers = problems.take(PriceTier::parse_all(prefix, &new.price_tiers));
+        let open = new.open_price.map(|open| OpenPrice::parse(prefix, open, new.price)).transpose();
+        let open = problems.take(open);
         let min = problems.take(units(prefix, "minPerBooking", new.min_per_booking.unwrap_or(1)));
         // A minimum above the default maximum raises it: nobody should have to repeat himself.
         let default_max = new.min_per_booking.unwrap_or(1).max(10);
         let max = problems.take(units(prefix, "maxPerBooking", new.max_per_booking.unwrap_or(default_max)));
         let max_per_buyer = problems.take(optional_units(prefix, "maxPerBuyer", new.max_per_buyer));
+        let (Some(tiers), Some(open)) = (tiers, open) else { return Err(problems) };
         let (Some(name), Some(price), Some(min_per_booking), Some(max_per_booking), Some(max_per_buyer)) =
             (name, price, min, max, max_per_buyer)
         else {
@@ -162,6 +174,7 @@ impl TicketType {
             event,
             name,
             price,
+            prices: Prices { tiers, open },
             own_pool,
             shared_pools: sorted(&new.pool_ids),
             min_per_booking,
@@ -189,7 +202,14 @@ impl TicketType {
             problems.set(&mut next.name, Text::parse("name", name, 200));
         }
         if let Some(price) = edit.price {
-            problems.set(&mut next.price, check_price("", price));
+            problems.set(&mut next.price, check_price("price", price));
+        }
+        if let Some(tiers) = &edit.price_tiers {
+            problems.set(&mut next.prices.tiers, PriceTier::parse_all("", tiers));
+        }
+        if let Some(open) = edit.open_price {
+            let open = open.map(|open| OpenPrice::parse("", open, next.price)).transpose();
+            problems.set(&mut next.prices.open, open);
         }
         if let Some(min) = edit.min_per_booking {
             problems.set(&mut next.min_per_booking, units("", "minPerBooking", min));
@@ -246,6 +266,7 @@ impl TicketType {
 
     fn check(&self, prefix: &str) -> Result<(), Problems> {
         let mut problems = Problems::default();
+        problems.take(self.prices.check(prefix, self.price));
         if self.min_per_booking > self.max_per_booking {
             problems.add(format!("{prefix}minPerBooking"), "above_maximum", "must not exceed maxPerBooking");
         }
@@ -272,13 +293,6 @@ fn sorted(pools: &[PoolId]) -> Vec<PoolId> {
     pools.sort_unstable();
     pools.dedup();
     pools
-}
-
-fn check_price(prefix: &str, price: i64) -> Result<i64, Problems> {
-    if (0..=PRICE_MAX).contains(&price) {
-        return Ok(price);
-    }
-    Err(Problems::one(format!("{prefix}price"), "out_of_range", format!("must be between 0 and {PRICE_MAX}")))
 }
 
 fn units(prefix: &str, field: &str, count: i64) -> Result<u32, Problems> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
 
 mod payments;
+mod prices;
 mod promo_codes;
 mod sale;
 mod tickets;

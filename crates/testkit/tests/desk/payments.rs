@@ -6,14 +6,14 @@ use application::error::AppError;
 use application::origin::Origin;
 use application::payment::{PaymentStore, ProviderEventKey};
 use chrono::TimeDelta;
-use domain::booking::{Booking, BookingStatus, Canceller, Refusal};
+use domain::booking::{Booking, BookingStatus, Canceller, HoldRequest, PromoEdit, PromoWord, Refusal};
 use domain::payment::{
     ChargeOutcome, ChargeReport, Payment, PaymentStatus, RefundOutcome, RefundRequest, RefundStatus, StartPayment,
 };
-use domain::{BookingId, Money, PaymentId, Text};
+use domain::{BookingId, Money, PaymentId, PromoCodeId, Text};
 use futures::future::join_all;
 use goticket_testkit::databases::{Engine, still};
-use goticket_testkit::hall::{Hall, ticket_type};
+use goticket_testkit::hall::{Hall, hold, ticket_type};
 use rstest::rstest;
 
 const PRICE: i64 = 2_500;
@@ -201,6 +201,42 @@ async fn late_money_counts_lapsed_holds_as_free_and_goes_back_where_the_tickets_
     }
     found.sort_by_key(|(status, _)| *status == BookingStatus::Expired);
     assert_eq!(found, [(BookingStatus::Confirmed, (PRICE, 0, 0)), (BookingStatus::Expired, (0, PRICE, 0))]);
+    hall.verify().await;
+}
+
+/// Money for a hold that has ended, whose promo code others have used up meanwhile: the price cannot be had any more, and
+/// the money goes back. Where a use has come back, the booking does too.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_money_goes_back_where_its_promo_code_is_used_up(#[case] engine: Engine) {
+    let hall = Hall::open(engine, &[ticket_type(PRICE, None)]).await;
+    let word = PromoWord::parse("code", "ONLY-ONE").unwrap();
+    let new = PromoEdit { amount: Some(Some(500)), max_uses: Some(Some(1)), ..PromoEdit::default() };
+    let id = PromoCodeId::new(hall.ids.uuid());
+    let add = Command::AddPromoCode { id, code: word.clone(), new: Box::new(new) };
+    hall.submit(add).await.unwrap();
+    let request = || HoldRequest { promo_code: Some(word.clone()), ..hall.request(hall.user, 1) };
+    let mut late = Vec::new();
+    for _ in 0..2 {
+        let held = hold(&hall.desk, hall.event, request(), None).await.unwrap();
+        assert_eq!(held.total.minor, PRICE - 500);
+        let payment = started(&hall, &held).await;
+        hall.submit(report(&payment, declined(), None)).await.unwrap();
+        hall.clock.step(TimeDelta::hours(1));
+        hall.submit(Command::Expire(10)).await.unwrap();
+        late.push(payment);
+    }
+    let other = hold(&hall.desk, hall.event, request(), None).await.unwrap();
+    hall.submit(report(&late[0], success(&late[0]), None)).await.unwrap();
+    assert_eq!(booking(&hall, late[0].booking).await.status, BookingStatus::Expired);
+    assert_eq!(ends(&hall, late[0].booking).await, (0, PRICE - 500, 0), "all of it goes back");
+    hall.submit(Command::Cancel(other.id, Canceller::Buyer)).await.unwrap();
+    hall.submit(report(&late[1], success(&late[1]), None)).await.unwrap();
+    assert_eq!(booking(&hall, late[1].booking).await.status, BookingStatus::Confirmed);
+    assert_eq!(ends(&hall, late[1].booking).await, (PRICE - 500, 0, 0));
+    assert!(hold(&hall.desk, hall.event, request(), None).await.is_err(), "that was the only use");
     hall.verify().await;
 }
 

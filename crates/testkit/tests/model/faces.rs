@@ -156,9 +156,11 @@ impl<'a> Face<'a> {
 
     fn hold_request(&self, buyer: usize, units: &[(usize, u32)]) -> HoldRequest {
         let (app, buyer) = (&self.stage.world.app, UserId::new(self.stage.buyers[buyer].user()));
-        let units = units
-            .iter()
-            .map(|(n, quantity)| Units { ticket_type: TicketTypeId::new(self.types[*n]), quantity: *quantity });
+        let units = units.iter().map(|(n, quantity)| Units {
+            ticket_type: TicketTypeId::new(self.types[*n]),
+            quantity: *quantity,
+            unit_price: None,
+        });
         HoldRequest {
             id: BookingId::new(app.ids.uuid()),
             reference: Reference::of(app.ids.random(), 0),

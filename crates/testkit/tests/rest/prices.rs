@@ -1,6 +1,8 @@
 //! What bookings cost, and why: taxes and fees of events, quotes, parts of prices.
 
+use application::clock::Clock;
 use axum::http::Method;
+use chrono::TimeDelta;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::on_both_engines;
 use goticket_testkit::world::{World, gala, world};
@@ -11,6 +13,9 @@ on_both_engines!(
     another_total_is_refused_with_the_new_one,
     parts_stay_as_they_were_at_the_hold,
     taxes_on_top_are_rounded_by_group,
+    early_birds_pay_less,
+    a_price_by_time_ends_with_it,
+    buyers_name_their_price,
 );
 
 fn text(value: &Value) -> String {
@@ -215,5 +220,135 @@ async fn wrong_taxes_and_fees_are_named() {
         let below = ["taxRate", "fees[0].name", "fees[0].amount", "fees[1].rate"];
         assert_eq!(fields, below.map(|field| format!("pricing.{field}")));
     }
+    world.app.stop().await;
+}
+
+/// An event on sale with this one ticket type, and the type.
+async fn on_sale_with(world: &World, ticket_type: Value) -> (String, Value) {
+    let mut new = gala(1, 1);
+    for short in ["price", "capacity"] {
+        new.as_object_mut().unwrap().remove(short);
+    }
+    new["ticketTypes"] = json!([ticket_type]);
+    let made = world.organizer.post("/api/v1/events", &new).await.expect(201);
+    let path = format!("/api/v1/events/{}", text(&made["id"]));
+    world.organizer.act(&format!("{path}/publish")).await.expect(200);
+    (path, made["ticketTypes"][0].clone())
+}
+
+async fn early_birds_pay_less(engine: Engine) {
+    let world = world(engine).await;
+    let early = json!({ "name": "Early bird", "price": 1_000, "untilSold": 3 });
+    let new = json!({ "name": "Standing", "price": 2_500, "capacity": 100, "priceTiers": [early] });
+    let (event, made) = on_sale_with(&world, new).await;
+    assert_eq!((&made["price"], &made["currentPrice"]), (&json!(2_500), &json!(1_000)));
+    let tier = json!({ "name": "Early bird", "price": 1_000, "until": null, "untilSold": 3 });
+    assert_eq!(made["priceTiers"], json!([tier]));
+    let (quote, bookings) = (format!("{event}/quote"), format!("{event}/bookings"));
+    let book = async |quantity: u32, total: i64| {
+        world.buyer.post(&bookings, &json!({ "quantity": quantity, "expectedTotal": total })).await
+    };
+    assert_eq!(world.buyer.post(&quote, &json!({ "quantity": 2 })).await.expect(200)["total"], 2_000);
+    let first = book(2, 2_000).await.expect(201);
+    assert_eq!(first["items"][0]["unitPrice"], 1_000);
+    // One is left at that price: two cost what the second does, and who saw less hears of it.
+    assert_eq!(book(2, 2_000).await.problem(409, "price_changed")["total"], 5_000);
+    book(1, 1_000).await.expect(201);
+    assert_eq!(book(1, 1_000).await.problem(409, "price_changed")["total"], 2_500);
+    let kind = format!("{event}/ticket-types/{}", text(&made["id"]));
+    // A change is seen at once, and tells what one more costs.
+    let renamed = world.organizer.patch(&kind, &json!({ "name": "Floor" })).await.expect(200);
+    assert_eq!((&renamed["currentPrice"], &renamed["priceTiers"]), (&json!(2_500), &json!([tier])));
+    assert_eq!(world.app.anybody().get(&event).await.expect(200)["ticketTypes"][0]["currentPrice"], 2_500);
+    assert_eq!(world.buyer.post(&quote, &json!({})).await.expect(200)["total"], 2_500);
+
+    // What comes back is sold at the price of its place; what was promised stays.
+    world.buyer.act(&format!("/api/v1/bookings/{}/cancel", text(&first["id"]))).await.expect(200);
+    assert_eq!(book(2, 2_000).await.expect(201)["total"], 2_000);
+    let changed = world.organizer.patch(&kind, &json!({ "priceTiers": [] })).await.expect(200);
+    assert_eq!((&changed["currentPrice"], &changed["priceTiers"]), (&json!(2_500), &json!([])));
+    let endless = json!({ "priceTiers": [{ "price": 1 }] });
+    let wrong = world.organizer.patch(&kind, &endless).await.problem(422, "validation_failed").clone();
+    assert_eq!(
+        (&wrong["errors"][0]["field"], &wrong["errors"][0]["code"]),
+        (&json!("priceTiers[0].until"), &json!("required"))
+    );
+    world.app.stop().await;
+}
+
+async fn a_price_by_time_ends_with_it(engine: Engine) {
+    let world = world(engine).await;
+    let until = world.app.clock.now() + TimeDelta::seconds(60);
+    let presale = json!({ "price": 1_500, "until": until.to_rfc3339() });
+    let new = json!({ "name": "Standing", "price": 2_500, "capacity": 100, "priceTiers": [presale] });
+    let (event, _) = on_sale_with(&world, new).await;
+    let seen = world.app.anybody().get(&event).await;
+    let tag = seen.header("etag").unwrap().to_owned();
+    assert_eq!(seen.expect(200)["ticketTypes"][0]["currentPrice"], 1_500);
+    let held = world.buyer.post(&format!("{event}/bookings"), &json!({})).await.expect(201);
+    world.app.clock.step(TimeDelta::seconds(60));
+    // Nothing has changed but the time, and whoever remembers the page reads another one all the same.
+    let known = [("if-none-match", tag.as_str())];
+    let later = world.app.anybody().send(Method::GET, &event, &known, None).await.expect(200);
+    assert_eq!(later["ticketTypes"][0]["currentPrice"], 2_500);
+    assert_eq!(world.buyer.post(&format!("{event}/quote"), &json!({})).await.expect(200)["total"], 2_500);
+    let refused = world.buyer.post(&format!("{event}/bookings"), &json!({ "expectedTotal": 1_500 })).await;
+    assert_eq!(refused.problem(409, "price_changed")["total"], 2_500);
+    let mine = format!("/api/v1/bookings/{}", text(&held["id"]));
+    assert_eq!(world.buyer.get(&mine).await.expect(200)["total"], 1_500, "what is held keeps its price");
+    world.app.stop().await;
+}
+
+async fn buyers_name_their_price(engine: Engine) {
+    let world = world(engine).await;
+    let new = json!({ "name": "Solidarity", "price": 2_000, "capacity": 50, "openPrice": { "minimum": 500 } });
+    let (event, made) = on_sale_with(&world, new).await;
+    assert_eq!(made["openPrice"], json!({ "minimum": 500, "maximum": 1_000_000 }));
+    let kind = format!("{event}/ticket-types/{}", text(&made["id"]));
+    let taxed = json!({ "pricing": { "taxRate": 230_000, "fees": [{ "name": "Service", "rate": 100_000 }] } });
+    world.organizer.patch(&event, &taxed).await.expect(200);
+    let wish = |price: i64| json!({ "items": [{ "ticketTypeId": made["id"], "quantity": 2, "unitPrice": price }] });
+    let (quote, bookings) = (format!("{event}/quote"), format!("{event}/bookings"));
+    let said = world.buyer.post(&quote, &wish(1_230)).await.expect(200);
+    let (tickets, fee) = (&said["priceParts"][0], &said["priceParts"][1]);
+    assert_eq!((&tickets["unitPrice"], &tickets["net"], &tickets["tax"]), (&json!(1_230), &json!(2_000), &json!(460)));
+    assert_eq!((&fee["gross"], &said["total"]), (&json!(246), &json!(2_706)), "fees are reckoned on what is named");
+    let mut asked = wish(1_230);
+    asked["expectedTotal"] = json!(2_706);
+    let booking = world.buyer.post(&bookings, &asked).await.expect(201);
+    assert_eq!((&booking["items"][0]["unitPrice"], &booking["total"]), (&json!(1_230), &json!(2_706)));
+    assert_eq!(
+        world.buyer.post(&quote, &json!({ "quantity": 1 })).await.expect(200)["total"],
+        2_200,
+        "what is suggested"
+    );
+    for (price, path) in [(499, &quote), (1_000_001, &bookings), (-1, &bookings), (0, &quote)] {
+        let wrong = world.buyer.post(path, &wish(price)).await.problem(422, "validation_failed").clone();
+        let (field, code) = (&wrong["errors"][0]["field"], &wrong["errors"][0]["code"]);
+        assert_eq!((field, code), (&json!("items[0].unitPrice"), &json!("out_of_range")), "{price}");
+    }
+
+    // For nothing, where the organizer lets in for nothing: such a booking is confirmed at once, without fees.
+    let free = json!({ "openPrice": { "minimum": 0, "maximum": 5_000 } });
+    assert_eq!(world.organizer.patch(&kind, &free).await.expect(200)["openPrice"], free["openPrice"]);
+    let confirmed = world.buyer.post(&bookings, &wish(0)).await.expect(201);
+    assert_eq!((&confirmed["status"], &confirmed["total"]), (&json!("confirmed"), &json!(0)));
+    let below = json!({ "price": 5_001 });
+    let wrong = world.organizer.patch(&kind, &below).await.problem(422, "validation_failed").clone();
+    assert_eq!(wrong["errors"][0]["field"], "price", "what is suggested may be named as well");
+    let half = json!({ "code": "HALF", "rate": 500_000 });
+    world.organizer.post(&format!("{event}/promo-codes"), &half).await.expect(201);
+    let mut cheaper = wish(100);
+    cheaper["promoCode"] = json!("half");
+    assert_eq!(
+        world.buyer.post(&quote, &cheaper).await.expect(200)["total"],
+        110,
+        "a share of what is named, and the fee"
+    );
+    world.organizer.patch(&kind, &json!({ "openPrice": null })).await.expect(200);
+    let fixed = world.buyer.post(&bookings, &wish(2_000)).await.problem(422, "validation_failed").clone();
+    assert_eq!(fixed["errors"][0]["code"], "not_applicable");
+    let mine = format!("/api/v1/bookings/{}", text(&booking["id"]));
+    assert_eq!(world.buyer.get(&mine).await.expect(200)["total"], 2_706);
     world.app.stop().await;
 }

@@ -16,7 +16,8 @@ async fn a_sale(engine: Engine) {
     let fields = "createdAt currency description endAt holdSeconds id name organizerId pools pricing slug startAt status \
                   ticketTypes timezone updatedAt venue version";
     assert_eq!(fields_of(&draft), fields);
-    let fields = "available capacity codeRequired hidden id maxPerBooking maxPerBuyer minPerBooking name poolIds price \
+    let fields = "available capacity codeRequired currentPrice hidden id maxPerBooking maxPerBuyer minPerBooking name \
+    openPrice poolIds price priceTiers \
                   salesEndAt salesStartAt status";
     assert_eq!(fields_of(&draft["ticketTypes"][0]), fields);
 

@@ -119,6 +119,7 @@ pub(crate) mod ticket_type {
         pub(crate) position: i32,
         pub(crate) name: String,
         pub(crate) code_required: bool,
+        pub(crate) prices: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use application::booking::{pricing_text, read_pricing};
+use application::booking::{pricing_text, read_pricing, read_type_prices, type_prices_text};
 use application::store::StoreError;
 use chrono::TimeDelta;
 use domain::booking::{Pool, Sale};
@@ -226,6 +226,7 @@ fn ticket_type(row: ticket_type::Model, mut shared_pools: Vec<PoolId>) -> Result
         event: EventId::new(row.event_id),
         name: Text::trusted(row.name),
         price: row.price,
+        prices: read_type_prices(row.prices.as_deref()).map_err(|_| bad_row("prices of a type", row.id))?,
         own_pool: PoolId::new(row.own_pool_id),
         shared_pools,
         min_per_booking: count(row.min_per_booking)?,
@@ -257,6 +258,7 @@ pub(crate) fn ticket_type_row(ticket_type: &TicketType) -> ticket_type::Model {
         position: integer(ticket_type.position),
         name: ticket_type.name.as_str().to_owned(),
         code_required: ticket_type.code_required,
+        prices: type_prices_text(&ticket_type.prices),
     }
 }
 

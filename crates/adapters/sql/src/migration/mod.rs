@@ -24,6 +24,7 @@ mod m20261122_000028_provider_events;
 mod m20261122_000029_check_in_lists;
 mod m20261122_000030_keys_of_events;
 mod m20261122_000031_opened_types;
+mod m20261122_000032_prices_of_types;
 mod m20261122_000035_booking_notices;
 
 use async_trait::async_trait;
@@ -52,6 +53,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000029_check_in_lists", steps: m20261122_000029_check_in_lists::STEPS },
     Migration { name: "m20261122_000030_keys_of_events", steps: m20261122_000030_keys_of_events::STEPS },
     Migration { name: "m20261122_000031_opened_types", steps: m20261122_000031_opened_types::STEPS },
+    Migration { name: "m20261122_000032_prices_of_types", steps: m20261122_000032_prices_of_types::STEPS },
     Migration { name: "m20261122_000035_booking_notices", steps: m20261122_000035_booking_notices::STEPS },
 ];
 

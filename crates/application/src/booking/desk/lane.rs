@@ -306,7 +306,9 @@ impl LaneWork {
                 // Nothing that would help is left to reclaim: the decision stands as it was. What is left it tells with
                 // every lapsed hold counted as free, like the decision itself.
                 let (sale, promo) = (self.unlapsed(), self.promo_codes.found(request));
+                // A tier of prices may hold there that does not hold here: that is no answer to who finds nothing left.
                 let refusal = hold_with(&sale, &Holdings::new(), promo, request, rules.hold_end, self.now).err();
+                let refusal = refusal.filter(|refusal| !matches!(refusal, Refusal::PriceChanged { .. }));
                 Step::Reply(Err(refusal.unwrap_or(Refusal::SoldOut { left: Vec::new() }).into()))
             }
             Err(error) => Step::Reply(Err(error)),

@@ -92,7 +92,8 @@ mod tests {
     }
 
     fn asks(units: &[(u128, u32)]) -> UnitsRequest {
-        let units = units.iter().map(|(n, quantity)| Units { ticket_type: id(*n), quantity: *quantity });
+        let units =
+            units.iter().map(|(n, quantity)| Units { ticket_type: id(*n), quantity: *quantity, unit_price: None });
         UnitsRequest::Listed(units.collect())
     }
 

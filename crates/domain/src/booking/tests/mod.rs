@@ -2,6 +2,7 @@
 
 mod decisions;
 mod model;
+mod prices;
 mod promo;
 
 use chrono::TimeDelta;
@@ -16,8 +17,12 @@ use crate::{BookingId, PoolId, TicketTypeId, Timestamp, UserId};
 /// The absolute end of a hold in these tests.
 pub(super) const HOLD_END: TimeDelta = TimeDelta::hours(2);
 
+pub(super) fn unit(n: u128, quantity: u32) -> Units {
+    Units { ticket_type: type_id(n), quantity, unit_price: None }
+}
+
 pub(super) fn request(buyer: u128, units: &[(u128, u32)]) -> HoldRequest {
-    let units = units.iter().map(|(n, quantity)| Units { ticket_type: type_id(*n), quantity: *quantity }).collect();
+    let units = units.iter().map(|(n, quantity)| unit(*n, *quantity)).collect();
     HoldRequest {
         id: BookingId::new(Uuid::from_u128(buyer)),
         reference: Reference::of(7, 0),
