@@ -13,21 +13,22 @@ use crate::mapping::{refund_status, status};
 
 const BOOKINGS: &str = "SELECT status, count(*) AS count FROM bookings WHERE event_id = $1 GROUP BY status";
 
-/// A sum of `bigint` is a `numeric` for PostgreSQL.
+/// A sum of `bigint` is a `numeric` for PostgreSQL. Money that came in of another currency is an open case, and not in it.
 const PAYMENTS: &str = "
 SELECT b.status, p.provider, sum(CASE WHEN p.status IN (0, 1) THEN 1 ELSE 0 END) AS open,
     CAST(sum(p.at_bank) AS bigint) AS disputed, CAST(sum(p.kept) AS bigint) AS kept,
     CAST(sum(CASE WHEN p.unsettled > p.at_bank THEN p.unsettled - p.at_bank ELSE 0 END) AS bigint) AS unsettled
 FROM bookings AS b JOIN (
-    SELECT booking_id, provider, status, captured - refunded - charged_back AS kept,
+    SELECT booking_id, provider, currency, status, captured - refunded - charged_back AS kept,
         captured - refunded - charged_back - booked AS unsettled,
         CASE WHEN dispute = 0 THEN disputed ELSE 0 END AS at_bank
     FROM payments
-) AS p ON p.booking_id = b.id
+) AS p ON p.booking_id = b.id AND p.currency = b.currency
 WHERE b.event_id = $1 GROUP BY b.status, p.provider";
 
 const REFUNDS: &str = "
-SELECT r.status, count(*) AS count, CAST(sum(r.amount) AS bigint) AS amount
+SELECT r.status, count(*) AS count,
+    CAST(sum(CASE WHEN r.currency = b.currency THEN r.amount ELSE 0 END) AS bigint) AS amount
 FROM bookings AS b JOIN refunds AS r ON r.booking_id = b.id
 WHERE b.event_id = $1 GROUP BY r.status ORDER BY r.status";
 

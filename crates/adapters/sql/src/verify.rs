@@ -166,7 +166,16 @@ const CHECKS: &[Check] = &[
         UNION ALL
         SELECT booking_id, 'part ' || position || ' of the price is ' || quantity || ' x ' || unit_price || ' less '
             || discount || ', and makes neither ' || net || ' nor ' || gross FROM booking_price_parts
-        WHERE ticket_type_id IS NOT NULL AND quantity * unit_price - discount NOT IN (net, gross)",
+        WHERE ticket_type_id IS NOT NULL AND quantity * unit_price - discount NOT IN (net, gross)
+        UNION ALL
+        -- The tax is that of the rate, to half a unit, but for the rounding of its group that stands beside it. Prices
+        -- contain it, or it is added.
+        SELECT booking_id, 'part ' || position || ' of the price has a tax of ' || tax || ' on ' || net
+        FROM booking_price_parts WHERE CASE
+            WHEN tax_rate IS NULL THEN tax <> 0
+            WHEN quantity * unit_price - discount = gross THEN abs(tax - rounding
+                - CAST(gross AS double precision) * tax_rate / (1000000.0 + tax_rate)) > 0.5 + 1e-9
+            ELSE abs(tax - rounding - CAST(net AS double precision) * tax_rate / 1000000.0) > 0.5 + 1e-9 END",
     },
     Check {
         invariant: "promo_codes",
@@ -384,6 +393,19 @@ const CHECKS: &[Check] = &[
             OR (charged_back > 0 AND coalesce(dispute, 0) <> 2)",
     },
     Check {
+        // The whole is asked for, less what came in before: where nothing else did, the whole.
+        invariant: "payment_amount",
+        sql: "SELECT p.id AS subject, 'the payment asks for ' || p.amount || ' of a booking that costs ' || b.total
+            AS detail
+        FROM payments AS p JOIN bookings AS b ON b.id = p.booking_id AND b.currency = p.currency
+        WHERE p.amount < 1 OR p.amount > b.total OR (p.amount <> b.total AND NOT EXISTS (SELECT 1 FROM payments AS o
+            WHERE o.booking_id = p.booking_id AND o.id <> p.id AND o.captured > 0))
+        UNION ALL
+        SELECT id, 'the payment asks for ' || amount || ', and ' || captured || ' of another currency came in'
+        FROM payments AS p WHERE p.amount <> p.captured
+            AND EXISTS (SELECT 1 FROM bookings AS b WHERE b.id = p.booking_id AND b.currency <> p.currency)",
+    },
+    Check {
         invariant: "paid_twice",
         sql: "SELECT b.id AS subject, 'the booking costs ' || b.total || ' and is paid with ' || sum(p.booked) AS detail
         FROM payments AS p JOIN bookings AS b ON b.id = p.booking_id GROUP BY b.id, b.total
@@ -406,15 +428,17 @@ const CHECKS: &[Check] = &[
         invariant: "booking_without_money",
         sql: "SELECT b.id AS subject, 'the booking is confirmed and costs ' || b.total || ', its payments brought '
             || coalesce(p.captured, 0) AS detail
-        FROM bookings AS b LEFT JOIN (SELECT booking_id, sum(captured) AS captured FROM payments
-            GROUP BY booking_id) AS p ON p.booking_id = b.id
+        FROM bookings AS b LEFT JOIN (SELECT booking_id, currency, sum(captured) AS captured FROM payments
+            GROUP BY booking_id, currency) AS p ON p.booking_id = b.id AND p.currency = b.currency
         WHERE b.status = 1 AND b.total > coalesce(p.captured, 0)",
     },
     Check {
         invariant: "stray_payments",
         sql: "SELECT p.id AS subject, 'a payment of no booking, or of one elsewhere' AS detail
         FROM payments AS p LEFT JOIN bookings AS b ON b.id = p.booking_id
-        WHERE b.id IS NULL OR b.event_id <> p.event_id OR b.organizer_id <> p.organizer_id OR b.currency <> p.currency
+        -- What came in of another currency pays nothing.
+        WHERE b.id IS NULL OR b.event_id <> p.event_id OR b.organizer_id <> p.organizer_id
+            OR (b.currency <> p.currency AND (p.status <> 2 OR p.booked <> 0))
         UNION ALL
         SELECT r.id, 'a refund of no payment, or of one elsewhere'
         FROM refunds AS r LEFT JOIN payments AS p ON p.id = r.payment_id

@@ -21,7 +21,7 @@ pub struct Payment {
     pub provider: Text,
     /// How: `card_ok`, `manual`.
     pub method: Text,
-    /// How much was asked.
+    /// How much was asked; where money of another currency came in, what came in.
     pub amount: Money,
     /// How much came in, in minor units of the same currency; nothing, unless it succeeded.
     pub captured: i64,

@@ -55,6 +55,24 @@ pub struct Books<'a> {
     pub now: Timestamp,
 }
 
+impl Books<'_> {
+    /// Whether the money of a payment is of the booking's currency. What came in of another pays nothing, and is never
+    /// added to the rest.
+    fn is_of_booking(&self, payment: &Payment) -> bool {
+        payment.amount.currency == self.booking.total.currency
+    }
+
+    /// What came in for the booking, belongs nowhere yet, and is there.
+    fn free(&self) -> i64 {
+        self.payments.iter().filter(|payment| self.is_of_booking(payment)).map(Payment::free).sum()
+    }
+
+    /// What can go back in the currency of the booking.
+    fn refundable(&self) -> i64 {
+        self.payments.iter().filter(|payment| self.is_of_booking(payment)).map(Payment::refundable).sum()
+    }
+}
+
 /// Where a decision takes new ids from.
 pub trait FreshIds {
     /// For a refund.

@@ -10,7 +10,7 @@ use crate::{Problems, RefundId, Text};
 /// An organizer gives money back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RefundRequest {
-    /// How much, in minor units of the booking's currency; none means all that is left.
+    /// How much, in minor units of the booking's currency; none means all that is left, of other currencies too.
     pub amount: Option<i64>,
     /// Whether the booking is cancelled with it. A refund moves money, cancelling moves stock.
     pub cancel_tickets: bool,
@@ -39,7 +39,9 @@ pub fn request_refund(
     fresh: &mut dyn FreshIds,
 ) -> Result<Settlement, Refusal> {
     let Books { booking, payments, .. } = *books;
-    let refundable: i64 = payments.iter().map(Payment::refundable).sum();
+    let refundable = books.refundable();
+    let has_other = payments.iter().any(|payment| !books.is_of_booking(payment) && payment.refundable() > 0);
+    let with_other = request.amount.is_none() && has_other;
     let cancels = request.cancel_tickets && matches!(booking.status, BookingStatus::Pending | BookingStatus::Confirmed);
     let left = match request.amount {
         None if cancels => return Ok(give_all_back(books, RefundReason::Requested, fresh)),
@@ -51,10 +53,10 @@ pub fn request_refund(
             return Err(Problems::one("amount", "out_of_range", message).into());
         }
     };
-    if left == 0 && !cancels {
+    if left == 0 && !cancels && !with_other {
         return Err(Refusal::state("nothing is left to go back"));
     }
-    Ok(give_back(books, left, cancels, RefundReason::Requested, fresh))
+    Ok(give_back(books, (left, with_other), cancels, RefundReason::Requested, fresh))
 }
 
 /// The event will not take place: the booking is cancelled, and all that was paid for it goes back. `None`, where it is
@@ -76,8 +78,7 @@ pub fn cancel_with_event(books: &Books<'_>, fresh: &mut dyn FreshIds) -> Result<
 /// an open case until the dispute is decided.
 fn give_all_back(books: &Books<'_>, reason: RefundReason, fresh: &mut dyn FreshIds) -> Settlement {
     let Books { payments, now, .. } = *books;
-    let all = payments.iter().map(Payment::refundable).sum();
-    let mut settled = give_back(books, all, true, reason, fresh);
+    let mut settled = give_back(books, (books.refundable(), true), true, reason, fresh);
     for payment in payments {
         let changed = settled.payments.iter().position(|changed| changed.id == payment.id);
         let booked = changed.and_then(|place| settled.payments.get(place)).unwrap_or(payment).booked;
@@ -94,10 +95,11 @@ fn give_all_back(books: &Books<'_>, reason: RefundReason, fresh: &mut dyn FreshI
     settled
 }
 
-/// So much of what was paid goes back: what belongs nowhere first, then what was paid last.
+/// So much of what was paid goes back: what belongs nowhere first, then what was paid last; and all of other currencies
+/// where that is wanted.
 fn give_back(
     books: &Books<'_>,
-    mut left: i64,
+    (mut left, with_other): (i64, bool),
     cancels: bool,
     reason: RefundReason,
     fresh: &mut dyn FreshIds,
@@ -107,9 +109,11 @@ fn give_back(
     let mut from: Vec<&Payment> = payments.iter().rev().filter(|payment| payment.refundable() > 0).collect();
     from.sort_by_key(|payment| payment.unsettled() == 0);
     for payment in from {
-        let part = payment.refundable().min(left);
+        let is_other = !books.is_of_booking(payment);
+        let most = if is_other && with_other { payment.refundable() } else { left };
+        let part = if is_other && !with_other { 0 } else { payment.refundable().min(most) };
         if part > 0 {
-            left -= part;
+            left -= if is_other { 0 } else { part };
             give_back_of(&mut settled, books, payment, part, reason, fresh);
         }
     }

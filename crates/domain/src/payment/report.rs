@@ -36,8 +36,11 @@ pub enum ChargeOutcome {
 pub fn takes_again(books: &Books<'_>, payment: PaymentId, report: &ChargeReport) -> Option<Vec<StockMove>> {
     let ChargeOutcome::Succeeded(captured) = report.outcome else { return None };
     let Books { sale, booking, payments, promo_has_room, now } = *books;
+    if captured.currency != booking.total.currency {
+        return None;
+    }
     let is_new = payments.iter().any(|known| known.id == payment && known.status != PaymentStatus::Succeeded);
-    let there: i64 = payments.iter().map(Payment::free).sum();
+    let there = books.free();
     let suffices = there.checked_add(captured.minor).is_some_and(|there| there >= booking.total.minor);
     let wanted =
         booking.status == BookingStatus::Expired && is_new && suffices && promo_has_room && is_to_come(sale, now);
@@ -64,11 +67,12 @@ impl Payment {
 }
 
 /// Takes note of what a provider says. `None`, where that is known or comes too late to matter: a second success is
-/// silent, and so is a failure after a success. A late success is real money, whatever the payment was before.
+/// silent, and so is a failure after a success. A late success is real money, whatever the payment was before; and so is
+/// money of another currency than was asked for: it pays nothing, and is an open case, or goes back where all would.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] where there is no such payment, [`Refusal::InvalidState`] for an amount that cannot be: of
-/// another currency, or not above zero.
+/// [`Refusal::NotFound`] where there is no such payment, [`Refusal::InvalidState`] for an amount that cannot be, as one that
+/// is not above zero.
 pub fn apply_report(
     books: &Books<'_>,
     payment: PaymentId,
@@ -134,15 +138,18 @@ fn captured_now(
     fresh: &mut dyn FreshIds,
 ) -> Result<Settlement, Refusal> {
     let Books { booking, now, .. } = *books;
-    if captured.currency != payment.amount.currency || !(1..=CAPTURED_MAX).contains(&captured.minor) {
+    if !(1..=CAPTURED_MAX).contains(&captured.minor) {
         return Err(Refusal::state("the provider tells of an amount that cannot be"));
     }
     let told = booking.told(FactKind::PaymentSucceeded(payment.id, captured), now);
     let mut settled = Settlement { steps: vec![told], ..Settlement::default() };
     let to = destination(books, &payment, captured);
-    let mut payment = Payment { captured: captured.minor, failure: None, ..payment };
+    let is_other = captured.currency != payment.amount.currency;
+    let amount = if is_other { captured } else { payment.amount };
+    let mut payment = Payment { amount, captured: captured.minor, failure: None, ..payment };
     let surplus = match to {
         Destination::Back(reason) => Some((captured.minor, reason)),
+        Destination::Booking if is_other => None,
         Destination::Booking => {
             let missing = pay_from_cases(&mut settled, books, captured.minor, fresh);
             missing.and_then(|missing| {
@@ -187,12 +194,12 @@ pub(super) fn pay_from_cases(
     fresh: &mut dyn FreshIds,
 ) -> Option<i64> {
     let Books { booking, payments, now, .. } = *books;
-    let there: i64 = payments.iter().map(Payment::free).sum();
+    let there = books.free();
     let mut missing = booking.total.minor;
     if there.saturating_add(more) < missing {
         return None;
     }
-    for payment in payments.iter().filter(|known| known.free() > 0) {
+    for payment in payments.iter().filter(|known| books.is_of_booking(known) && known.free() > 0) {
         let part = payment.free().min(missing);
         if part > 0 {
             missing -= part;

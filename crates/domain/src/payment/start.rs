@@ -50,8 +50,7 @@ pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment
     if payments.len() >= PAYMENTS_MAX {
         return Err(Refusal::state("too many payments of this booking have failed"));
     }
-    let there: i64 = payments.iter().map(Payment::free).sum();
-    let amount = crate::Money { minor: booking.total.minor - there, ..booking.total };
+    let amount = crate::Money { minor: booking.total.minor - books.free(), ..booking.total };
     if amount.minor <= 0 {
         return Err(Refusal::state("nothing is left to be paid"));
     }

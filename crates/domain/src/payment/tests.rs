@@ -509,9 +509,8 @@ fn amounts_that_cannot_be_are_refused() {
     let mut shop = Shop::new(1);
     let n = shop.hold().unwrap();
     let payment = shop.start(n).unwrap();
-    let yen = ChargeOutcome::Succeeded(Money { minor: PRICE, currency: "JPY".parse().unwrap() });
     let most = 1_000_000_000_000_000;
-    for wrong in [yen, shop.paid(0), shop.paid(-5), shop.paid(most + 1), shop.paid(i64::MAX)] {
+    for wrong in [shop.paid(0), shop.paid(-5), shop.paid(most + 1), shop.paid(i64::MAX)] {
         assert!(matches!(shop.report(n, payment, wrong), Err(Refusal::InvalidState(_))));
     }
     let nobody = PaymentId::new(Uuid::nil());
@@ -519,6 +518,44 @@ fn amounts_that_cannot_be_are_refused() {
     // The most that there can be is still added up.
     assert!(shop.succeed(n, payment, most));
     assert_eq!(ends(&shop, n), [(PRICE, most - PRICE, 0)]);
+}
+
+#[test]
+fn money_of_another_currency_pays_nothing_and_goes_back_as_it_came() {
+    let yen = |minor| Money { minor, currency: "JPY".parse().unwrap() };
+    let mut shop = Shop::new(3);
+    let n = shop.hold().unwrap();
+    let first = shop.start(n).unwrap();
+    assert_eq!(shop.report(n, first, ChargeOutcome::Succeeded(yen(PRICE))), Ok(true));
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Pending, vec![(0, 0, PRICE)]));
+    assert_eq!(shop.bought[n].payments[0].amount, yen(PRICE));
+    assert_eq!(shop.report(n, first, ChargeOutcome::Succeeded(yen(PRICE))), Ok(false), "told again, it is known");
+    // The whole is still asked for; nothing is added to it, nor taken from it.
+    let second = shop.start(n).unwrap();
+    assert!(shop.succeed(n, second, PRICE));
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Confirmed, vec![(0, 0, PRICE), (PRICE, 0, 0)]));
+    assert!(matches!(shop.refund(n, Some(PRICE + 1), false), Err(Refusal::Invalid(_))));
+    shop.refund(n, Some(10), false).unwrap();
+    assert_eq!(ends(&shop, n), [(0, 0, PRICE), (PRICE - 10, 10, 0)]);
+    shop.refund(n, None, false).unwrap();
+    assert_eq!(ends(&shop, n), [(0, PRICE, 0), (0, PRICE, 0)]);
+    let amounts: Vec<Money> = shop.bought[n].refunds.iter().map(|refund| refund.amount).collect();
+    assert!(amounts.contains(&yen(PRICE)), "{amounts:?}");
+    assert!(matches!(shop.refund(n, None, false), Err(Refusal::InvalidState(_))), "nothing is left");
+    // What comes for what is paid already goes back by itself, and with a booking all of it does.
+    let n = shop.hold().unwrap();
+    let first = shop.start(n).unwrap();
+    assert_eq!(shop.report(n, first, ChargeOutcome::Succeeded(yen(7))), Ok(true));
+    shop.refund(n, None, true).unwrap();
+    assert_eq!((status(&shop, n), ends(&shop, n)), (BookingStatus::Cancelled, vec![(0, 7, 0)]));
+    let n = shop.hold().unwrap();
+    let first = shop.start(n).unwrap();
+    assert!(shop.report(n, first, declined()).unwrap());
+    let second = shop.start(n).unwrap();
+    assert!(shop.succeed(n, second, PRICE));
+    assert_eq!(shop.report(n, first, ChargeOutcome::Succeeded(yen(9))), Ok(true));
+    assert_eq!(ends(&shop, n), [(0, 9, 0), (PRICE, 0, 0)]);
+    assert_eq!(shop.bought[n].refunds[0].amount, yen(9));
 }
 
 #[test]

@@ -96,6 +96,18 @@ pub async fn parts_of_prices_are_kept(db: TestDatabase) {
     let expected = bookings[..2].iter().map(|booking| (booking.id, booking.price_parts.clone())).collect();
     assert_eq!(parts, expected);
     assert_sound(&db).await;
+    // What stands on one side too much stands on the other too little: every sum is right.
+    let shifted = |by: &str| {
+        format!("UPDATE booking_price_parts SET net = net {by} 1, tax = tax - (0 {by} 1) WHERE position = 0")
+    };
+    for (wrong, right) in [(shifted("+"), shifted("-")), (shifted("-"), shifted("+"))] {
+        db.tamper(&wrong).await;
+        let found = db.database.verify().await.unwrap().differences;
+        assert!(found.len() >= 2, "{wrong}: {found:?}");
+        assert!(found.iter().all(|difference| difference.invariant == "price_parts"), "{wrong}: {found:?}");
+        db.tamper(&right).await;
+        assert_sound(&db).await;
+    }
     for (wrong, invariant) in [
         ("UPDATE booking_price_parts SET discount = discount - 1 WHERE position = 0", "price_parts"),
         ("UPDATE booking_price_parts SET gross = gross + 1, net = net + 1 WHERE position = 0", "booking_total"),

@@ -314,6 +314,11 @@ pub async fn wrong_money_is_found(db: TestDatabase) {
     // It was refunded, and nobody was.
     plant(&set("booked = 0, refunded = captured"), &set("booked = captured, refunded = 0"), &["payment_ledger"]).await;
     plant(&set("status = 3"), &set("status = 2"), &["payment_ledger"]).await;
+    // It was asked for more, or less, than its booking costs.
+    for (wrong, right) in [("+", "-"), ("-", "+")] {
+        let by = |sign: &str| set(&format!("amount = amount {sign} 1"));
+        plant(&by(wrong), &by(right), &["payment_amount"]).await;
+    }
     // A row of the ledger is another one than was written.
     let row = |what: &str| format!("UPDATE ledger_entries SET {what} WHERE transaction_id = {name} AND position = 0");
     plant(
@@ -359,6 +364,35 @@ pub async fn wrong_money_is_found(db: TestDatabase) {
             currency FROM payments WHERE id = {name}"
     );
     plant(&refund, "DELETE FROM refunds", &["stray_payments"]).await;
+}
+
+/// Money of another currency is kept as it came, and the books add up in each currency.
+pub async fn money_of_another_currency_is_kept_as_it_came(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (held, payment) = paying(&db, &sale).await;
+    let books = Books {
+        sale: &sale,
+        booking: &held,
+        payments: std::slice::from_ref(&payment),
+        promo_has_room: true,
+        now: at(1),
+    };
+    let yen = Money { minor: 700, currency: "JPY".parse().unwrap() };
+    let report = ChargeReport { reference: None, outcome: ChargeOutcome::Succeeded(yen) };
+    let settled = apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap();
+    let case = settled.payments[0].clone();
+    let after = settle(&db, &sale, &held, std::slice::from_ref(&payment), settled).await.unwrap();
+    assert_eq!((after.status, case.amount, case.unsettled()), (BookingStatus::Pending, yen, 700));
+    assert_eq!(db.database.payment(case.id).await.unwrap().as_ref(), Some(&case));
+    let terms = CaseTerms { stuck_since: at(-600), providers: vec!["sandbox"] };
+    let cases = db.database.payment_cases(sale.event.organizer, &terms, None, 10).await.unwrap();
+    assert_eq!(cases, std::slice::from_ref(&case));
+    assert_sound(&db).await;
+    let figures = db.database.event_figures(sale.event.id).await.unwrap();
+    assert_eq!((figures.unsettled, figures.by_provider), (0, 0), "they are of the event's currency");
+    db.tamper(&format!("UPDATE payments SET booked = 700 WHERE id = {}", db.literal(case.id.uuid()))).await;
+    let found = db.database.verify().await.unwrap().differences;
+    assert!(found.iter().any(|difference| difference.invariant == "stray_payments"), "{found:?}");
 }
 
 /// Bookings that were confirmed before there were payments get the one by hand that they were confirmed for.

@@ -116,6 +116,35 @@ async fn a_booking_is_paid_on_a_page_of_stripe_and_refunded(#[case] engine: Engi
     close(world).await;
 }
 
+/// Somebody has paid in złoty what costs euros: that is money, and people have to see it.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn money_of_another_currency_is_an_open_case_that_goes_back(#[case] engine: Engine) {
+    let world = shop(engine).await;
+    let (booking, payment) = paying(&world).await;
+    let message = of(COMPLETED, &payment).replace("\"eur\"", "\"pln\"");
+    for _ in 0..2 {
+        assert_eq!(told(&world, &message).await.status, 200);
+    }
+    assert_eq!(status(&world, &booking).await, "pending");
+    let organizers = world.organizer.get("/api/v1/organizers").await.expect(200).clone();
+    let cases = format!("/api/v1/organizers/{}/payment-cases", organizers["items"][0]["id"].as_str().unwrap());
+    let found = world.organizer.get(&cases).await.expect(200).clone();
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+    let case = &found["items"][0];
+    assert_eq!((&case["kind"], &case["payment"]["unsettled"]), (&json!("unsettled"), &json!(2_500)));
+    assert_eq!(case["payment"]["currency"], "PLN");
+    assert_sound(&world.app.database).await;
+    world.organizer.post(&format!("/api/v1/bookings/{booking}/refund"), &json!({})).await.expect(201);
+    run(&SendRefunds { payments: world.app.payments.clone() }).await;
+    let paid = world.buyer.get(&format!("/api/v1/bookings/{booking}/payments")).await.expect(200);
+    assert_eq!((&paid[0]["refunded"], &paid[0]["refunds"][0]["currency"]), (&json!(2_500), &json!("PLN")));
+    assert_eq!(world.organizer.get(&cases).await.expect(200)["items"], json!([]));
+    close(world).await;
+}
+
 #[tokio::test]
 async fn who_does_not_know_the_secret_pays_nothing() {
     let world = shop(Engine::Sqlite).await;

@@ -227,10 +227,12 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[
 const PAYMENTS_CHANGED: &str = "
 UPDATE payments SET captured = d.captured, booked = d.booked, refunded = d.refunded, updated_at = d.updated_at,
     version = d.version, status = d.status, failure = d.failure, reference = d.reference,
-    charged_back = d.charged_back, dispute = d.dispute, dispute_reference = d.dispute_reference, disputed = d.disputed
+    charged_back = d.charged_back, dispute = d.dispute, dispute_reference = d.dispute_reference, disputed = d.disputed,
+    amount = d.amount, currency = d.currency
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::smallint[],
-    $8::text[], $9::text[], $10::bigint[], $11::smallint[], $12::text[], $13::bigint[]) AS d (id, captured, booked,
-    refunded, updated_at, version, status, failure, reference, charged_back, dispute, dispute_reference, disputed)
+    $8::text[], $9::text[], $10::bigint[], $11::smallint[], $12::text[], $13::bigint[], $14::bigint[], $15::text[])
+    AS d (id, captured, booked, refunded, updated_at, version, status, failure, reference, charged_back, dispute,
+    dispute_reference, disputed, amount, currency)
 WHERE payments.id = d.id AND payments.version < d.version";
 
 const REFUNDS: &str = "
@@ -573,6 +575,8 @@ fn bind_paid<'q>(query: WriteQuery<'q>, payments: &'q [Payment]) -> WriteQuery<'
         .bind(column(payments, |row| row.dispute.as_ref().map(|dispute| dispute_status_code(dispute.status))))
         .bind(column(payments, |row| row.dispute.as_ref().map(|dispute| dispute.reference.as_str())))
         .bind(column(payments, |row| row.dispute.as_ref().map_or(0, |dispute| dispute.amount)))
+        .bind(column(payments, |row| row.amount.minor))
+        .bind(column(payments, |row| row.amount.currency.code()))
 }
 
 fn bind_refunds<'q>(query: WriteQuery<'q>, refunds: &'q [Refund]) -> WriteQuery<'q> {

@@ -249,12 +249,12 @@ const PAYMENTS: Rows = Rows {
 
 const PAYMENTS_CHANGED: Rows = Rows {
     before: "WITH d (id, captured, booked, refunded, updated_at, version, status, failure, reference, charged_back,
-        dispute, dispute_reference, disputed) AS (VALUES ",
-    width: 13,
+        dispute, dispute_reference, disputed, amount, currency) AS (VALUES ",
+    width: 15,
     behind: ") UPDATE payments SET captured = d.captured, booked = d.booked, refunded = d.refunded,
         updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure, reference = d.reference,
         charged_back = d.charged_back, dispute = d.dispute, dispute_reference = d.dispute_reference,
-        disputed = d.disputed
+        disputed = d.disputed, amount = d.amount, currency = d.currency
         FROM d WHERE payments.id = d.id AND payments.version < d.version",
 };
 
@@ -557,6 +557,8 @@ fn bind_paid(values: Values, row: &Payment) -> Values {
         .bind(row.dispute.as_ref().map(|dispute| dispute_status_code(dispute.status)))
         .bind(row.dispute.as_ref().map(|dispute| dispute.reference.as_str()))
         .bind(row.dispute.as_ref().map_or(0, |dispute| dispute.amount))
+        .bind(row.amount.minor)
+        .bind(row.amount.currency.code())
 }
 
 fn bind_refund(values: Values, row: &Refund) -> Values {
