@@ -19,11 +19,12 @@ use crate::scenario::idle::Idle;
 use crate::scenario::lists::Lists;
 use crate::scenario::login_storm::LoginStorm;
 use crate::scenario::overload::Overload;
+use crate::scenario::print::Print;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
 use crate::scenario::{
     browse, cancel_event, checkout, crash, credential_stuffing, door, fates, hot_event, idle, lists, login_storm,
-    overload, race, sold_out,
+    overload, print, race, sold_out,
 };
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
@@ -93,6 +94,7 @@ pub(crate) enum Command {
     Fates(Fates),
     CancelEvent(CancelEvent),
     Door(Door),
+    Print(Print),
     Overload(Overload),
     Lists(Lists),
     Crash(Crash),
@@ -163,6 +165,7 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::SoldOut(options) => Box::pin(sold_out::run(bench, &common.ground()?, options)).await,
         Command::Browse(options) => Box::pin(browse::run(bench, &common.ground()?, options)).await,
         Command::Checkout(options) => Box::pin(checkout::run(bench, &common.ground()?, options)).await,
+        Command::Print(options) => Box::pin(print::run(bench, &common.ground()?, options)).await,
         Command::Fates(options) => Box::pin(fates::run(bench, &common.ground()?, options)).await,
         Command::CancelEvent(options) => Box::pin(cancel_event::run(bench, &common.ground()?, options)).await,
         Command::Door(options) => Box::pin(door::run(bench, &common.ground()?, options)).await,

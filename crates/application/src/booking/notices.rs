@@ -1,7 +1,8 @@
 //! What people are told of their bookings: noted by the commit that brings it about, and made into mails by the job
 //! `buyers.tell` (ADR 0040).
 //!
-//! Mails wait while people buy: where many commands are on their way to lanes, few of them are made at a time.
+//! Mails wait while people buy: where many commands are on their way to lanes, none is made for the first minutes, and few
+//! after them.
 
 use std::sync::Arc;
 
@@ -78,6 +79,15 @@ pub struct NoticeBatch {
     pub notices: Vec<Notice>,
 }
 
+impl NoticeBatch {
+    /// When it was noted, by its id; long ago, where that says nothing.
+    fn noted_at(&self) -> Timestamp {
+        let since_1970 = self.id.get_timestamp().map(|at| at.to_unix());
+        let at = since_1970.and_then(|(seconds, nanos)| Timestamp::from_timestamp(seconds.try_into().ok()?, nanos));
+        at.unwrap_or_default()
+    }
+}
+
 /// Where notices wait. They are put there by `LaneTransaction::write`.
 #[async_trait]
 pub trait NoticeReads: Send + Sync {
@@ -94,10 +104,12 @@ pub trait NoticeRepository {
 
 /// How many notices one round takes, where nobody else has work.
 const MANY: usize = 100;
-/// How many while people buy.
+/// How many in a rush that lasts.
 const FEW: usize = 10;
-/// So many commands wait while people buy.
-const RUSH: usize = 32;
+/// So many commands wait in a rush.
+const RUSH: usize = 8;
+/// For so long a notice waits for the end of a rush.
+const PATIENCE: TimeDelta = TimeDelta::minutes(5);
 /// How many notices are looked into at a time.
 const AT_ONCE: usize = 8;
 /// Between two looks where nothing waits, and while people buy.
@@ -143,18 +155,21 @@ impl JobHandler for TellBuyers {
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
-        let is_rush = self.desk.waiting() >= RUSH;
-        let more = self.tell(if is_rush { FEW } else { MANY }).await?;
-        let pause = if more && !is_rush { TimeDelta::zero() } else { PAUSE };
+        let told = self.tell().await?;
+        let pause = if told == MANY { TimeDelta::zero() } else { PAUSE };
         Ok(JobOutcome::Again { run_at: self.clock.now() + pause, payload: job.payload.clone() })
     }
 }
 
 impl TellBuyers {
-    /// Says whether there may be more.
-    async fn tell(&self, most: usize) -> Result<bool, AppError> {
-        let Some(batch) = self.notices.oldest_notices().await? else { return Ok(false) };
+    /// Says how many it has told.
+    async fn tell(&self) -> Result<usize, AppError> {
+        let Some(batch) = self.notices.oldest_notices().await? else { return Ok(0) };
+        let most = at_once(self.desk.waiting(), self.clock.now() - batch.noted_at());
         let told = batch.notices.len().min(most);
+        if told == 0 {
+            return Ok(0);
+        }
         let notices = batch.notices.iter().take(told).copied();
         let wishes: Vec<Option<Wish>> = futures::stream::iter(notices)
             .map(|notice| self.wish_or_none(notice))
@@ -163,7 +178,7 @@ impl TellBuyers {
             .await?;
         let mut uow = self.store.begin().await?;
         if !uow.settle_notices(&batch, told).await? {
-            return Ok(true); // somebody else has told them
+            return Ok(0); // somebody else has told them
         }
         let now = self.clock.now();
         for Wish { to, language, content, encloses, not_after } in wishes.into_iter().flatten() {
@@ -171,7 +186,7 @@ impl TellBuyers {
             self.mails.enclose_in_op(uow.as_mut(), &to, language, content, encloses, within).await?;
         }
         uow.commit().await?;
-        Ok(true)
+        Ok(told)
     }
 
     /// What cannot be told for a defect of ours keeps nobody else waiting.
@@ -242,7 +257,42 @@ impl TellBuyers {
     }
 }
 
+/// How many notices are told in one round, while so many commands wait, and the oldest notice is so old.
+fn at_once(waiting: usize, age: TimeDelta) -> usize {
+    match (waiting >= RUSH, age >= PATIENCE) {
+        (false, _) => MANY,
+        (true, true) => FEW,
+        (true, false) => 0,
+    }
+}
+
 /// When it begins, on the clocks of the place.
 fn when(terms: &EventTerms) -> String {
     format!("{} ({})", terms.start_at.with_timezone(&terms.timezone).format("%Y-%m-%d %H:%M"), terms.timezone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mails_wait_while_people_buy_and_not_for_ever() {
+        let (young, old) = (TimeDelta::seconds(10), TimeDelta::minutes(6));
+        assert_eq!([at_once(0, young), at_once(RUSH, young), at_once(RUSH, old)], [MANY, 0, FEW]);
+    }
+
+    #[test]
+    fn an_id_tells_when_a_batch_was_noted() {
+        let at = Timestamp::from_timestamp(1_800_000_000, 0).unwrap();
+        let of = |id| NoticeBatch { id, notices: Vec::new() }.noted_at();
+        assert_eq!(of(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_800_000_000, 0))), at);
+        assert_eq!(of(Uuid::from_u128(7)), Timestamp::UNIX_EPOCH, "another kind of id keeps nobody waiting");
+    }
+
+    #[test]
+    fn refunds_add_up_where_there_are_any() {
+        assert_eq!(NoticeKind::Cancelled(0).with_refund(5).with_refund(7).refund(), Some(12));
+        assert_eq!(NoticeKind::Confirmed.with_refund(5), NoticeKind::Confirmed);
+        assert_eq!(NoticeKind::Confirmed.refund(), None);
+    }
 }

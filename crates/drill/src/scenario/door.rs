@@ -51,7 +51,8 @@ pub(crate) async fn run(bench: &Bench, ground: &Ground, options: &Door) -> Resul
     // Its doors are open: it has begun, and does not end before the drill does.
     let begun = json!({"startAt": "2026-01-01T00:00:00Z"});
     event.patch(&mut stage.api(), &stage.people.organizer, &begun).await?;
-    let codes: Rc<[String]> = sell(bench, &stage, &event, options.tickets).await?.into();
+    let tickets = sell(bench, &stage, &event, options.tickets).await?;
+    let codes: Rc<[String]> = tickets.into_iter().map(|ticket| ticket.code).collect();
     section.figure("codes", "codes of valid tickets", codes.len() as f64, "");
 
     let desk = Rc::new(Desk::new(&stage, &event, &codes, codes.len(), "admitted"));
@@ -77,15 +78,18 @@ pub(crate) async fn run(bench: &Bench, ground: &Ground, options: &Door) -> Resul
     Ok(section)
 }
 
-/// Sells so many tickets, and reads their codes.
-async fn sell(bench: &Bench, stage: &Stage, event: &Event, tickets: u32) -> Result<Vec<String>> {
+/// Sells so many free tickets, rounded up to tens, and reads them.
+///
+/// # Errors
+/// If they cannot be sold or read.
+pub(super) async fn sell(bench: &Bench, stage: &Stage, event: &Event, tickets: u32) -> Result<Vec<Sold>> {
     let sale = Rc::new(Sale {
         people: stage.people.clone(),
         request: event.booking(A_BOOKING),
         next: Counter::default(),
         most: tickets.div_ceil(A_BOOKING) as usize,
         bookings: RefCell::default(),
-        codes: RefCell::default(),
+        tickets: RefCell::default(),
     });
     let sellers = (0..SELLERS).map(|_| Seller(Rc::clone(&sale))).collect();
     let (phase, _) =
@@ -95,9 +99,9 @@ async fn sell(bench: &Bench, stage: &Stage, event: &Event, tickets: u32) -> Resu
     let readers = (0..SELLERS).map(|_| CodeReader(Rc::clone(&sale))).collect();
     let (phase, _) = drive(&Load::closed("codes read", &stage.targets, SOLD_WITHIN), &bench.progress, readers).await?;
     ensure!(phase.failures(false).is_empty(), "not all codes could be read: {:?}", phase.failures(false));
-    let codes = sale.codes.take();
-    ensure!(codes.len() == sale.most * A_BOOKING as usize, "{} codes of {} bookings", codes.len(), sale.most);
-    Ok(codes)
+    let tickets = sale.tickets.take();
+    ensure!(tickets.len() == sale.most * A_BOOKING as usize, "{} codes of {} bookings", tickets.len(), sale.most);
+    Ok(tickets)
 }
 
 /// What those share who sell tickets and read their codes.
@@ -107,7 +111,7 @@ struct Sale {
     next: Counter,
     most: usize,
     bookings: RefCell<Vec<String>>,
-    codes: RefCell<Vec<String>>,
+    tickets: RefCell<Vec<Sold>>,
 }
 
 struct Seller(Rc<Sale>);
@@ -130,9 +134,11 @@ impl Script for Seller {
 
 struct CodeReader(Rc<Sale>);
 
-#[derive(Deserialize)]
-struct Coded {
-    code: String,
+/// A ticket as its buyer sees it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Sold {
+    pub(super) id: String,
+    pub(super) code: String,
 }
 
 impl Script for CodeReader {
@@ -146,8 +152,8 @@ impl Script for CodeReader {
     }
 
     fn answered(&mut self, reply: &Reply<'_>) -> Verdict {
-        let Ok(tickets) = serde_json::from_slice::<Vec<Coded>>(reply.body) else { return Class::Unexpected.into() };
-        self.0.codes.borrow_mut().extend(tickets.into_iter().map(|ticket| ticket.code));
+        let Ok(tickets) = serde_json::from_slice::<Vec<Sold>>(reply.body) else { return Class::Unexpected.into() };
+        self.0.tickets.borrow_mut().extend(tickets);
         Class::Accepted.into()
     }
 }

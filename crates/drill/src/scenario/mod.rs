@@ -25,6 +25,7 @@ mod money;
 pub(crate) mod overload;
 pub(crate) mod pause;
 pub(crate) mod player;
+pub(crate) mod print;
 pub(crate) mod race;
 mod shopper;
 pub(crate) mod sold_out;
