@@ -137,6 +137,19 @@ impl<T> Watchers<T> {
         Ok(Watcher { signals: entry.signals.subscribe(), _place: place })
     }
 
+    /// Joins those who watch the event already, and begins with what they know; none where nobody does.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] when all places are taken.
+    pub(crate) fn join(&self, event: EventId) -> Result<Option<Watcher<T>>, AppError> {
+        let place = Place(Arc::clone(&self.places));
+        if self.places.fetch_add(1, Ordering::Relaxed) >= self.settings.watchers_max {
+            return Err(full());
+        }
+        let signals = self.lock().get(&event).map(|entry| entry.signals.subscribe());
+        Ok(signals.map(|signals| Watcher { signals, _place: place }))
+    }
+
     /// The watched events that may be told of now, with the versions that their watchers know.
     pub(crate) fn due(&self) -> HashMap<EventId, u64> {
         let mut watched = self.lock();
@@ -158,6 +171,13 @@ impl<T> Watchers<T> {
             entry.beaten = entry.told;
             let frame = Frame::new(version, value);
             entry.signals.send_modify(|signal| signal.frame = frame);
+        }
+    }
+
+    /// Leaves an event alone for `rest`: it could not be told of.
+    pub(crate) fn rest(&self, event: EventId, rest: Duration) {
+        if let Some(entry) = self.lock().get_mut(&event) {
+            (entry.told, entry.rest) = (Instant::now(), rest);
         }
     }
 

@@ -366,8 +366,17 @@ impl TestApp {
     /// # Panics
     /// When the database does not answer.
     pub async fn tell_buyers(&self) {
+        let (port, tell) = (&self.database.database, self.teller());
+        while port.oldest_notices().await.expect("an answer").is_some() {
+            crate::contract::audit::run(&tell).await;
+        }
+    }
+
+    /// Who makes them.
+    #[must_use]
+    pub fn teller(&self) -> TellBuyers {
         let port = Arc::new(self.database.database.clone());
-        let tell = TellBuyers {
+        TellBuyers {
             store: port.clone(),
             notices: port.clone(),
             bookings: port.clone(),
@@ -377,9 +386,6 @@ impl TestApp {
             mails: Arc::new(mails(&self.ids)),
             desk: self.desk.clone(),
             clock: Arc::new(self.clock.clone()),
-        };
-        while port.oldest_notices().await.expect("an answer").is_some() {
-            crate::contract::audit::run(&tell).await;
         }
     }
 

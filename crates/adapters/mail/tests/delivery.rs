@@ -59,6 +59,7 @@ fn contents(name: &str) -> Vec<MailContent> {
             reference: "K7QW2M".into(),
             paid_back: "75.00 PLN".into(),
         },
+        MailContent::OtherPaidBack { event: name.to_owned(), reference: "K7QW2M".into() },
         MailContent::PaidBack { event: name.to_owned(), reference: "K7QW2M".into(), amount: "5.00 PLN".into() },
     ];
     for content in &all {
@@ -200,6 +201,7 @@ fn values(content: &MailContent) -> Vec<&str> {
         MailContent::TicketTransferred { event, when, venue } => vec![event, when, venue],
         MailContent::BookingCancelled { event, when, reference, paid_back }
         | MailContent::EventCancelled { event, when, reference, paid_back } => vec![event, when, reference, paid_back],
+        MailContent::OtherPaidBack { event, reference } => vec![event, reference],
         MailContent::PaidBack { event, reference, amount } => vec![event, reference, amount],
     }
 }

@@ -1,5 +1,5 @@
-//! What people are to be told of their bookings, as the rows hold it: 33 bytes each, which are a kind, a booking, and an
-//! amount or a ticket.
+//! What people are to be told of their bookings, as the rows hold it: 37 bytes each, which are a kind, a booking, an amount
+//! or a ticket, and the issue of the ticket.
 
 use application::booking::{LaneChanges, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository};
 use application::store::StoreError;
@@ -15,7 +15,7 @@ use crate::error::{bad_row, orm};
 use crate::unit_of_work::SqlUnit;
 
 /// Bytes of one.
-const WIDTH: usize = 33;
+const WIDTH: usize = 37;
 
 /// The row of a commit, named by its first message.
 pub(crate) fn row(changes: &LaneChanges) -> Option<(Uuid, Vec<u8>)> {
@@ -26,16 +26,19 @@ pub(crate) fn row(changes: &LaneChanges) -> Option<(Uuid, Vec<u8>)> {
 fn pack(notices: &[Notice]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(notices.len() * WIDTH);
     for Notice { booking, kind } in notices {
-        let (code, about) = match kind {
-            NoticeKind::Confirmed => (0, 0),
-            NoticeKind::Cancelled(amount) => (1, u128::from(amount.unsigned_abs())),
-            NoticeKind::EventCancelled(amount) => (2, u128::from(amount.unsigned_abs())),
-            NoticeKind::PaidBack(amount) => (3, u128::from(amount.unsigned_abs())),
-            NoticeKind::Transferred(ticket) => (4, ticket.uuid().as_u128()),
+        let amount = |minor: &i64| u128::from(minor.unsigned_abs());
+        let (code, about, issue) = match kind {
+            NoticeKind::Confirmed => (0, 0, 0),
+            NoticeKind::Cancelled(minor) => (1, amount(minor), 0),
+            NoticeKind::EventCancelled(minor) => (2, amount(minor), 0),
+            NoticeKind::PaidBack(minor) => (3, amount(minor), 0),
+            NoticeKind::Transferred(ticket, issue) => (4, ticket.uuid().as_u128(), *issue),
+            NoticeKind::OtherPaidBack => (5, 0, 0),
         };
         packed.push(code);
         packed.extend(booking.uuid().into_bytes());
         packed.extend(about.to_be_bytes());
+        packed.extend(issue.to_be_bytes());
     }
     packed
 }
@@ -47,14 +50,16 @@ fn unpack(packed: &[u8]) -> Result<Vec<Notice>, StoreError> {
     }
     let read = |notice: &[u8; WIDTH]| {
         let [code, ids @ ..] = notice;
-        let (booking, about) = (u128_of(&ids[..16]), u128_of(&ids[16..]));
+        let (booking, about) = (u128_of(&ids[..16]), u128_of(&ids[16..32]));
+        let issue = u32::try_from(u128_of(&ids[32..])).unwrap_or(u32::MAX);
         let amount = i64::try_from(about);
         let kind = match (code, amount) {
             (0, _) => NoticeKind::Confirmed,
             (1, Ok(amount)) => NoticeKind::Cancelled(amount),
             (2, Ok(amount)) => NoticeKind::EventCancelled(amount),
             (3, Ok(amount)) => NoticeKind::PaidBack(amount),
-            (4, _) => NoticeKind::Transferred(TicketId::new(Uuid::from_u128(about))),
+            (4, _) => NoticeKind::Transferred(TicketId::new(Uuid::from_u128(about)), issue),
+            (5, _) => NoticeKind::OtherPaidBack,
             _ => return Err(bad_row("kind of a notice", code)),
         };
         Ok(Notice { booking: BookingId::new(Uuid::from_u128(booking)), kind })

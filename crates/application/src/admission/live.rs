@@ -21,6 +21,8 @@ use crate::live::{WatchSettings, Watcher, Watchers, full};
 
 /// After a count an event is left alone for so many times as long as it took.
 const REST: u32 = 19;
+/// A count that failed is not tried again for so long at least.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long a first count is remembered for others who begin to watch.
 const COUNT_REMEMBERED: Duration = Duration::from_secs(1);
 /// Of how many events.
@@ -101,6 +103,9 @@ impl DoorCounters {
         if self.watchers.is_full() {
             return Err(full());
         }
+        if let Some(watcher) = self.watchers.join(event)? {
+            return Ok(watcher);
+        }
         let first = self.first.try_get_with(event, self.counted(event)).await;
         let (version, counts) = first.map_err(|error: Arc<AppError>| AppError::clone(&error))?;
         self.watchers.watch(event, version, counts)
@@ -126,8 +131,10 @@ impl DoorCounters {
             }
             for event in changed(&*self.tickets.ports.events, self.watchers.due()).await {
                 let began = Instant::now();
-                if let Ok((version, counts)) = self.counted(event).await {
-                    self.watchers.tell(event, version, counts, began.elapsed() * REST);
+                match self.counted(event).await {
+                    Ok((version, counts)) => self.watchers.tell(event, version, counts, began.elapsed() * REST),
+                    // Who cannot be counted keeps no other door waiting at every turn.
+                    Err(_) => self.watchers.rest(event, (began.elapsed() * REST).max(AFTER_FAILURE)),
                 }
             }
             self.watchers.beat();

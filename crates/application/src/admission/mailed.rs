@@ -21,9 +21,10 @@ impl Enclosures for Tickets {
                 let booking = BookingId::new(booking);
                 (self.ports.store.tickets_of(booking).await?, booking)
             }
-            Enclosed::Ticket(ticket) => match self.ports.store.ticket(TicketId::new(ticket)).await? {
-                Some(ticket) => (vec![ticket.clone()], ticket.booking),
-                None => return Ok(None),
+            Enclosed::Ticket(ticket, issue) => match self.ports.store.ticket(TicketId::new(ticket)).await? {
+                // Another issue is somebody else's.
+                Some(ticket) if ticket.issue == issue => (vec![ticket.clone()], ticket.booking),
+                _ => return Ok(None),
             },
         };
         let Some(booking) = self.ports.bookings.booking(booking).await? else { return Ok(None) };

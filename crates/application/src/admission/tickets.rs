@@ -162,7 +162,14 @@ impl Tickets {
         let holder = Holder::parse(name, email);
         let change = |holder| TicketChange::Transfer(holder);
         match holder {
-            Ok(holder) => self.change(agent, id, change(holder), origin).await,
+            Ok(holder) => {
+                if let Some(email) = &holder.email {
+                    // He gets a mail by it.
+                    self.permitted(agent, id).await?;
+                    self.ports.catalog.guards().mail(email).await?;
+                }
+                self.change(agent, id, change(holder), origin).await
+            }
             Err(wrong) => {
                 // Who may not know of the ticket does not hear what is wrong with his request.
                 self.permitted(agent, id).await?;

@@ -44,8 +44,10 @@ pub enum NoticeKind {
     EventCancelled(i64),
     /// So much goes back, and nothing else has changed.
     PaidBack(i64),
-    /// One of its tickets is somebody else's, who is to get it.
-    Transferred(TicketId),
+    /// Money of another currency than the booking's goes back. Currencies are not added up.
+    OtherPaidBack,
+    /// One of its tickets is somebody else's, who is to get it by this issue of its code.
+    Transferred(TicketId, u32),
 }
 
 impl NoticeKind {
@@ -56,7 +58,7 @@ impl NoticeKind {
             Self::Cancelled(before) => Self::Cancelled(before.saturating_add(amount)),
             Self::EventCancelled(before) => Self::EventCancelled(before.saturating_add(amount)),
             Self::PaidBack(before) => Self::PaidBack(before.saturating_add(amount)),
-            Self::Confirmed | Self::Transferred(_) => self,
+            Self::Confirmed | Self::OtherPaidBack | Self::Transferred(..) => self,
         }
     }
 
@@ -65,7 +67,7 @@ impl NoticeKind {
     pub const fn refund(self) -> Option<i64> {
         match self {
             Self::Cancelled(amount) | Self::EventCancelled(amount) | Self::PaidBack(amount) => Some(amount),
-            Self::Confirmed | Self::Transferred(_) => None,
+            Self::Confirmed | Self::OtherPaidBack | Self::Transferred(..) => None,
         }
     }
 }
@@ -155,18 +157,26 @@ impl JobHandler for TellBuyers {
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
-        let told = self.tell().await?;
-        let pause = if told == MANY { TimeDelta::zero() } else { PAUSE };
+        let mut told = 0;
+        let pause = loop {
+            match self.tell(told).await? {
+                0 => break PAUSE,
+                more => told += more,
+            }
+            if told >= MANY {
+                break TimeDelta::zero();
+            }
+        };
         Ok(JobOutcome::Again { run_at: self.clock.now() + pause, payload: job.payload.clone() })
     }
 }
 
 impl TellBuyers {
-    /// Says how many it has told.
-    async fn tell(&self) -> Result<usize, AppError> {
+    /// Tells what the oldest commit has noted, after so many of this round; says how many it has told.
+    async fn tell(&self, before: usize) -> Result<usize, AppError> {
         let Some(batch) = self.notices.oldest_notices().await? else { return Ok(0) };
         let most = at_once(self.desk.waiting(), self.clock.now() - batch.noted_at());
-        let told = batch.notices.len().min(most);
+        let told = batch.notices.len().min(most.saturating_sub(before));
         if told == 0 {
             return Ok(0);
         }
@@ -228,10 +238,15 @@ impl TellBuyers {
             NoticeKind::PaidBack(amount) => {
                 (buyer, MailContent::PaidBack { event, reference, amount: money(amount) }, None)
             }
-            NoticeKind::Transferred(ticket) => {
-                let holder = self.holder(&booking, ticket).await?;
+            NoticeKind::OtherPaidBack => (buyer, MailContent::OtherPaidBack { event, reference }, None),
+            NoticeKind::Transferred(ticket, issue) => {
+                let holder = self.holder(&booking, ticket, issue).await?;
                 let holder = holder.map(|to| (to, buyer.map(|(_, language)| language).unwrap_or_default()));
-                (holder, MailContent::TicketTransferred { event, when, venue }, Some(Enclosed::Ticket(ticket.uuid())))
+                (
+                    holder,
+                    MailContent::TicketTransferred { event, when, venue },
+                    Some(Enclosed::Ticket(ticket.uuid(), issue)),
+                )
             }
         };
         let not_after = if encloses.is_some() { terms.end_at } else { self.clock.now() + WORTH };
@@ -249,9 +264,10 @@ impl TellBuyers {
         })
     }
 
-    /// The address of who has the ticket now.
-    async fn holder(&self, booking: &Booking, ticket: TicketId) -> Result<Option<EmailAddress>, AppError> {
-        let place = self.tickets.ticket(ticket).await?.and_then(|ticket| ticket.attendee);
+    /// The address of who has got the ticket by this issue of its code; nobody where it was passed on since.
+    async fn holder(&self, booking: &Booking, ticket: TicketId, issue: u32) -> Result<Option<EmailAddress>, AppError> {
+        let ticket = self.tickets.ticket(ticket).await?.filter(|ticket| ticket.issue == issue);
+        let place = ticket.and_then(|ticket| ticket.attendee);
         let attendee = place.and_then(|place| booking.attendees.get(usize::from(place)));
         Ok(attendee.and_then(|attendee| attendee.email.clone()))
     }

@@ -32,8 +32,8 @@ pub struct Mail {
 pub enum Enclosed {
     /// The tickets of a booking, and the event for calendars.
     Tickets(Uuid),
-    /// One ticket, and the event for calendars.
-    Ticket(Uuid),
+    /// One ticket by this issue of its code, and the event for calendars.
+    Ticket(Uuid, u32),
 }
 
 /// What a mail says. Each variant has a template of its [`name`](MailContent::name) in every language; its fields are
@@ -174,6 +174,13 @@ pub enum MailContent {
         /// What goes back, or nothing.
         paid_back: String,
     },
+    /// Money of another currency goes back.
+    OtherPaidBack {
+        /// The name of the event.
+        event: String,
+        /// The name of the booking.
+        reference: String,
+    },
     /// Money goes back.
     PaidBack {
         /// The name of the event.
@@ -211,6 +218,7 @@ impl MailContent {
             Self::BookingCancelled { .. } => "booking_cancelled",
             Self::EventCancelled { .. } => "event_cancelled",
             Self::PaidBack { .. } => "paid_back",
+            Self::OtherPaidBack { .. } => "other_paid_back",
         }
     }
 }

@@ -118,14 +118,26 @@ impl Mails {
     }
 }
 
+/// Why a mail cannot be read, in words for the log, without anything of the mail.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("it is no mail")]
+    NoMail,
+    #[error(transparent)]
+    Sealed(#[from] SealError),
+    /// A replica of a newer release may read it.
+    #[error("it is no mail of this version")]
+    OtherVersion,
+}
+
 /// The mail of a job.
 ///
 /// # Errors
-/// In words for the log, without anything of the mail.
-pub(super) fn open(sealer: &dyn Sealer, id: JobId, payload: &str) -> Result<Mail, String> {
-    let text: String = serde_json::from_str(payload).map_err(|_| "it is no mail")?;
-    let sealed = STANDARD.decode(text).map_err(|_| "it is no mail")?;
-    let letter = sealer.open(PURPOSE, &sealed).map_err(|error: SealError| error.to_string())?;
-    let letter: Letter = serde_json::from_slice(letter.expose_secret()).map_err(|_| "it is no mail of this version")?;
-    letter.mail(id.uuid()).ok_or_else(|| "it is no mail of this version".to_owned())
+/// [`Unreadable`].
+pub(super) fn open(sealer: &dyn Sealer, id: JobId, payload: &str) -> Result<Mail, Unreadable> {
+    let text: String = serde_json::from_str(payload).map_err(|_| Unreadable::NoMail)?;
+    let sealed = STANDARD.decode(text).map_err(|_| Unreadable::NoMail)?;
+    let letter = sealer.open(PURPOSE, &sealed)?;
+    let letter: Letter = serde_json::from_slice(letter.expose_secret()).map_err(|_| Unreadable::OtherVersion)?;
+    letter.mail(id.uuid()).ok_or(Unreadable::OtherVersion)
 }

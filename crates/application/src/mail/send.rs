@@ -9,7 +9,7 @@ use crate::clock::{Clock, Ids};
 use crate::error::AppError;
 use crate::identity::Sealer;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
-use crate::mail::mails::open;
+use crate::mail::mails::{Unreadable, open};
 use crate::mail::{DeliveryError, Enclosure, Enclosures, Mail, Mailer};
 
 /// The kind of its jobs.
@@ -61,7 +61,11 @@ impl JobHandler for SendMail {
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
         let mail = match open(self.sealer.as_ref(), job.id, &job.payload) {
             Ok(mail) => mail,
-            Err(error) => return Ok(JobOutcome::Parked { error }),
+            Err(error @ Unreadable::OtherVersion) => {
+                let run_at = self.clock.now() + self.pause(job.attempts);
+                return Ok(JobOutcome::Retry { run_at, error: error.to_string() });
+            }
+            Err(error) => return Ok(JobOutcome::Parked { error: error.to_string() }),
         };
         if self.clock.now() >= mail.not_after {
             tracing::warn!(mail.id = %mail.id, mail.name = mail.content.name(), "A mail came too late to be sent");

@@ -176,6 +176,10 @@ fn priced(
     let mut items = Vec::with_capacity(units.len());
     let mut needs_code = Vec::new();
     for Units { ticket_type, quantity, unit_price } in units {
+        if let Some(known) = sale.ticket_type(ticket_type).filter(|_| !promo.asked) {
+            // Before anything is said of it: who has no code does not hear its name.
+            PromoCode::check_access(None, known)?;
+        }
         let found = sale.on_sale(ticket_type, now)?;
         check_limits(found, quantity, holdings)?;
         needs_code.extend(found.code_required.then_some(found));

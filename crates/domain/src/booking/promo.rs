@@ -276,11 +276,13 @@ impl PromoCode {
         self.terms.opens.contains(&ticket_type)
     }
 
-    /// The sale once the types that the code opens are sold with a code alone. That a code is put away, or opens them no
-    /// more, does not open them to everybody: only a change of the type does.
+    /// The sale once the types that the code opens, and did not open `before`, are sold with a code alone. That a code is put
+    /// away, or opens them no more, does not open them to everybody: only a change of the type does, and no later change
+    /// of the code takes that back.
     #[must_use]
-    pub fn guarding(&self, sale: &Sale, now: Timestamp) -> Sale {
-        let guards = |known: &TicketType| known.hidden && self.opens(known.id);
+    pub fn guarding(&self, before: Option<&Self>, sale: &Sale, now: Timestamp) -> Sale {
+        let is_new = |id| self.opens(id) && !before.is_some_and(|before| before.opens(id));
+        let guards = |known: &TicketType| known.hidden && is_new(known.id);
         if sale.ticket_types.iter().all(|known| known.code_required || !guards(known)) {
             return sale.clone();
         }
@@ -301,8 +303,8 @@ impl PromoCode {
         match code {
             _ if !ticket_type.code_required => Ok(()),
             Some(code) if code.opens(ticket_type.id) => Ok(()),
-            Some(_) => refuse("not_applicable", format!("does not open {}", ticket_type.name)),
-            None => refuse("required", format!("must be given: {} is sold with a code alone", ticket_type.name)),
+            Some(_) => refuse("not_applicable", "does not open what is asked for".to_owned()),
+            None => refuse("required", "must be given: this is sold with a code alone".to_owned()),
         }
     }
 

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use domain::identity::Role;
 use goticket_testkit::app::{Caller, PASSWORD, Reply, Settings, TestApp};
 use goticket_testkit::databases::Engine;
-use goticket_testkit::world::{World, world_of};
-use serde_json::json;
+use goticket_testkit::world::{World, gala, world_of};
+use serde_json::{Value, json};
 
 const HERE: &str = "192.0.2.1";
 const THERE: &str = "198.51.100.1";
@@ -154,6 +154,25 @@ async fn mails_and_tokens_are_bounded() {
     }
     limited(&verify(third).await, "tokens");
     verify(THERE).await.problem(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn who_passes_a_ticket_on_sends_no_more_mails_than_others() {
+    let World { app, organizer, buyer, .. } = guarded(LimitRates::default()).await;
+    let event = organizer.post("/api/v1/events", &gala(0, 10)).await.expect(201)["id"].as_str().unwrap().to_owned();
+    organizer.act(&format!("/api/v1/events/{event}/publish")).await.expect(200);
+    let made = buyer.post(&format!("/api/v1/events/{event}/bookings"), &json!({})).await.expect(201).clone();
+    let tickets = format!("/api/v1/bookings/{}/tickets", made["id"].as_str().unwrap());
+    let ticket = buyer.get(&tickets).await.expect(200)[0]["id"].as_str().unwrap().to_owned();
+    let transfer = async |to: &Value| buyer.post(&format!("/api/v1/tickets/{ticket}/transfer"), to).await;
+    let eve = json!({ "name": "Eve", "email": "eve@example.com" });
+    for _ in 0..5 {
+        transfer(&eve).await.expect(200);
+    }
+    limited(&transfer(&eve).await, "mails");
+    transfer(&json!({ "name": "Eve" })).await.expect(200);
+    transfer(&json!({ "name": "Ola", "email": "ola@example.com" })).await.expect(200);
+    app.stop().await;
 }
 
 #[tokio::test]

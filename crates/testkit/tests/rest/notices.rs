@@ -106,6 +106,41 @@ async fn a_ticket_that_is_passed_on_goes_to_who_has_it_now(engine: Engine) {
     world.app.stop().await;
 }
 
+/// The mail to the first one waits while the ticket goes on: it must not bring the code of the second one.
+async fn a_ticket_that_goes_on_at_once_reaches_the_last_alone(engine: Engine) {
+    let world = world(engine).await;
+    let event = world.on_sale(0, 10).await;
+    let booking = world.book(&event, 1).await;
+    let path = format!("/api/v1/bookings/{}/tickets", text(&booking["id"]));
+    let ticket = world.buyer.get(&path).await.expect(200)[0]["id"].as_str().unwrap().to_owned();
+    let pass = async |name: &str| {
+        let to = json!({ "name": name, "email": format!("{name}@example.com") });
+        world.buyer.post(&format!("/api/v1/tickets/{ticket}/transfer"), &to).await.expect(200);
+    };
+    // Told, and not sent before it went on; and not even told.
+    pass("jan").await;
+    world.app.tell_buyers().await;
+    pass("ewa").await;
+    pass("ola").await;
+    assert!(world.app.mails_to("jan@example.com").await.is_empty());
+    assert!(world.app.mails_to("ewa@example.com").await.is_empty());
+    only(world.app.mails_to("ola@example.com").await);
+    world.app.stop().await;
+}
+
+/// What commits have noted one by one is not told one by one, with a pause after each.
+async fn one_round_tells_what_many_commits_have_noted(engine: Engine) {
+    let world = world(engine).await;
+    let event = world.on_sale(0, 10).await;
+    for _ in 0..3 {
+        world.book(&event, 1).await;
+    }
+    goticket_testkit::contract::audit::run(&world.app.teller()).await;
+    assert_eq!(world.app.database.database.oldest_notices().await.unwrap(), None);
+    assert_eq!(world.app.mails_to(BUYER).await.len(), 3);
+    world.app.stop().await;
+}
+
 async fn who_is_too_late_to_be_told_is_not(engine: Engine) {
     let world = world(engine).await;
     let event = world.on_sale(0, 10).await;
@@ -163,6 +198,8 @@ on_both_engines!(
     a_confirmed_booking_brings_its_tickets_once,
     mails_are_in_the_language_of_the_buyer,
     a_ticket_that_is_passed_on_goes_to_who_has_it_now,
+    a_ticket_that_goes_on_at_once_reaches_the_last_alone,
+    one_round_tells_what_many_commits_have_noted,
     who_is_too_late_to_be_told_is_not,
     nobody_writes_to_an_account_that_is_gone,
     two_workers_tell_once,

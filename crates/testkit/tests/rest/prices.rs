@@ -14,6 +14,7 @@ on_both_engines!(
     parts_stay_as_they_were_at_the_hold,
     taxes_on_top_are_rounded_by_group,
     early_birds_pay_less,
+    who_finds_nothing_left_hears_that_and_no_price,
     a_price_by_time_ends_with_it,
     buyers_name_their_price,
 );
@@ -234,6 +235,24 @@ async fn on_sale_with(world: &World, ticket_type: Value) -> (String, Value) {
     let path = format!("/api/v1/events/{}", text(&made["id"]));
     world.organizer.act(&format!("{path}/publish")).await.expect(200);
     (path, made["ticketTypes"][0].clone())
+}
+
+async fn who_finds_nothing_left_hears_that_and_no_price(engine: Engine) {
+    let world = world(engine).await;
+    let early = json!({ "name": "Early bird", "price": 1_000, "untilSold": 2 });
+    let new = json!({ "name": "Standing", "price": 2_500, "capacity": 2, "priceTiers": [early] });
+    let (event, _) = on_sale_with(&world, new).await;
+    let bookings = format!("{event}/bookings");
+    let book = async |quantity: u32, total: i64| {
+        world.buyer.post(&bookings, &json!({ "quantity": quantity, "expectedTotal": total })).await
+    };
+    let held = book(2, 2_000).await.expect(201).clone();
+    for _ in 0..2 {
+        book(1, 1_000).await.problem(409, "sold_out");
+    }
+    world.buyer.act(&format!("/api/v1/bookings/{}/cancel", text(&held["id"]))).await.expect(200);
+    book(1, 1_000).await.expect(201);
+    world.app.stop().await;
 }
 
 async fn early_birds_pay_less(engine: Engine) {

@@ -225,6 +225,9 @@ async fn a_code_opens_hidden_types(engine: Engine) {
     let open = world.organizer.patch(&kind, &json!({ "codeRequired": false })).await.expect(200);
     assert_eq!((&open["codeRequired"], &open["hidden"]), (&json!(false), &json!(true)));
     world.buyer.post(&quote, &of(&friends)).await.expect(200);
+    // And no later change of the code takes that back.
+    world.organizer.patch(&path, &json!({ "maxUses": 50 })).await.expect(200);
+    world.buyer.post(&quote, &of(&friends)).await.expect(200);
     let shown = json!({ "hidden": false, "codeRequired": true });
     let wrong = world.organizer.patch(&kind, &shown).await.problem(422, "validation_failed").clone();
     assert_eq!(

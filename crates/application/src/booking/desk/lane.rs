@@ -273,6 +273,10 @@ impl LaneWork {
         let decided = match hold_with(&self.sale, holdings, promo, request, rules.hold_end, self.now) {
             Ok(decided) => decided,
             Err(Refusal::SoldOut { .. }) => return self.hold_after_reclaim(request, submission, rules),
+            // Another price is no answer to who finds nothing left; and what is sold out is to be known as that.
+            Err(Refusal::PriceChanged { .. }) if self.is_short_of(request, rules) => {
+                return self.hold_after_reclaim(request, submission, rules);
+            }
             Err(refusal) => return Step::Reply(Err(refusal.into())),
         };
         if let Some(holdings) = self.holdings.get_mut(&request.buyer) {
@@ -306,9 +310,8 @@ impl LaneWork {
                 // Nothing that would help is left to reclaim: the decision stands as it was. What is left it tells with
                 // every lapsed hold counted as free, like the decision itself.
                 let (sale, promo) = (self.unlapsed(), self.promo_codes.found(request));
-                // A tier of prices may hold there that does not hold here: that is no answer to who finds nothing left.
-                let refusal = hold_with(&sale, &Holdings::new(), promo, request, rules.hold_end, self.now).err();
-                let refusal = refusal.filter(|refusal| !matches!(refusal, Refusal::PriceChanged { .. }));
+                let request = at_any_price(request);
+                let refusal = hold_with(&sale, &Holdings::new(), promo, &request, rules.hold_end, self.now).err();
                 Step::Reply(Err(refusal.unwrap_or(Refusal::SoldOut { left: Vec::new() }).into()))
             }
             Err(error) => Step::Reply(Err(error)),
@@ -339,7 +342,16 @@ impl LaneWork {
             pool.capacity = None;
         }
         let promo = self.promo_codes.found(request);
-        hold_with(&boundless, &Holdings::new(), promo, request, rules.hold_end, self.now).map(|decided| decided.stock)
+        let request = at_any_price(request);
+        hold_with(&boundless, &Holdings::new(), promo, &request, rules.hold_end, self.now).map(|decided| decided.stock)
+    }
+
+    /// Whether there is no room for the request, whatever it would cost.
+    fn is_short_of(&self, request: &HoldRequest, rules: &Rules<'_>) -> bool {
+        let promo = self.promo_codes.found(request);
+        let request = at_any_price(request);
+        let decided = hold_with(&self.sale, &Holdings::new(), promo, &request, rules.hold_end, self.now);
+        matches!(decided, Err(Refusal::SoldOut { .. }))
     }
 
     fn make_room(&mut self, wanted: &[StockMove], origin: &Origin, rules: &Rules<'_>) -> Result<Room, AppError> {
@@ -425,6 +437,10 @@ impl LaneWork {
         let used = !self.counting(ticket.id).is_empty();
         let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, used, change, self.now)?;
         self.take(&decided, None, origin, rules)?;
+        if let TicketChange::Transfer(_) = change {
+            let kind = NoticeKind::Transferred(ticket.id, ticket.issue);
+            self.notices.push(Notice { booking: ticket.booking, kind });
+        }
         let booking = decided.booking;
         if let (TicketChange::Transfer(_), Some(place)) = (change, ticket.attendee) {
             let attendee = booking.attendees.get(usize::from(place)).cloned();
@@ -597,21 +613,32 @@ impl LaneWork {
     fn note(&mut self, decided: &Decided) {
         let Decided { booking, before, fact, .. } = decided;
         let became = |status| booking.status == status && *before != Some(status);
-        let mut last = |fits: fn(NoticeKind) -> bool| {
-            self.notices.pop_if(|last| last.booking == booking.id && fits(last.kind)).map(|last| last.kind)
-        };
+        let mut mine = self.notices.iter_mut().rev().take_while(|notice| notice.booking == booking.id);
         let kind = match fact.kind {
-            FactKind::TicketTransferred(ticket) => NoticeKind::Transferred(ticket),
-            FactKind::RefundRequested(_, amount) => {
-                last(|kind| kind.refund().is_some()).unwrap_or(NoticeKind::PaidBack(0)).with_refund(amount.minor)
+            FactKind::RefundRequested(_, amount) if amount.currency != booking.total.currency => {
+                NoticeKind::OtherPaidBack
             }
+            FactKind::RefundRequested(_, amount) => match mine.find(|notice| notice.kind.refund().is_some()) {
+                Some(notice) => {
+                    notice.kind = notice.kind.with_refund(amount.minor);
+                    return;
+                }
+                None => NoticeKind::PaidBack(amount.minor),
+            },
             _ if became(BookingStatus::Confirmed) => NoticeKind::Confirmed,
             _ if became(BookingStatus::Cancelled) && *before == Some(BookingStatus::Confirmed) => {
-                let refund = last(|kind| matches!(kind, NoticeKind::PaidBack(_))).and_then(NoticeKind::refund);
-                match self.sale.event.status {
-                    EventStatus::Cancelled => NoticeKind::EventCancelled(refund.unwrap_or_default()),
-                    _ => NoticeKind::Cancelled(refund.unwrap_or_default()),
+                let cancelled = match self.sale.event.status {
+                    EventStatus::Cancelled => NoticeKind::EventCancelled(0),
+                    _ => NoticeKind::Cancelled(0),
+                };
+                if let Some((notice, refund)) = mine.find_map(|notice| match notice.kind {
+                    NoticeKind::PaidBack(refund) => Some((notice, refund)),
+                    _ => None,
+                }) {
+                    notice.kind = cancelled.with_refund(refund);
+                    return;
                 }
+                cancelled
             }
             _ => return,
         };
@@ -678,7 +705,7 @@ impl LaneWork {
         // From now on whoever loads bookings of the event looks for what their prices are made of.
         self.sale.event.terms.pricing.get_or_insert_default();
         self.journal_promo_code(None, &code, origin, rules);
-        self.guard(&code, origin, rules);
+        self.guard(None, &code, origin, rules);
         self.promo_codes.add(code.clone());
         Ok(Outcome::PromoCode(Box::new(code)))
     }
@@ -695,15 +722,15 @@ impl LaneWork {
         let after = before.edited(&self.sale, edit, self.now).map_err(Refusal::from)?;
         if after.version != before.version {
             self.journal_promo_code(Some(&before), &after, origin, rules);
-            self.guard(&after, origin, rules);
+            self.guard(Some(&before), &after, origin, rules);
             self.promo_codes.change(after.clone());
         }
         Ok(Outcome::PromoCode(Box::new(after)))
     }
 
-    /// What the code opens is sold with a code alone from now on.
-    fn guard(&mut self, code: &PromoCode, origin: &Origin, rules: &Rules<'_>) {
-        let after = code.guarding(&self.sale, self.now);
+    /// What the code opens, and has not opened before, is sold with a code alone from now on.
+    fn guard(&mut self, before: Option<&PromoCode>, code: &PromoCode, origin: &Origin, rules: &Rules<'_>) {
+        let after = code.guarding(before, &self.sale, self.now);
         if after.event.version != self.sale.event.version {
             self.journal_sale(&after, SaleFact::Updated, origin, rules);
             self.sale = after;
@@ -769,6 +796,11 @@ impl LaneWork {
         changes.answers.append(&mut self.answers);
         true
     }
+}
+
+/// The request of somebody who does not say what he expects to pay.
+fn at_any_price(request: &HoldRequest) -> HoldRequest {
+    HoldRequest { expected_total: None, ..request.clone() }
 }
 
 /// When its hold lapses, if it is pending.

@@ -88,9 +88,13 @@ fn a_code_opens_hidden_types_and_nobody_else_gets_in() {
     let opening =
         |types: &[u128]| PromoEdit { opens: Some(types.iter().map(|n| type_id(*n)).collect()), ..PromoEdit::default() };
     let access = code(&sale, &opening(&[2]));
-    let guarded = access.guarding(&sale, at(5));
+    let guarded = access.guarding(None, &sale, at(5));
     assert_eq!((guarded.event.version, guarded.event.updated_at), (sale.event.version + 1, at(5)));
-    assert_eq!(access.guarding(&guarded, at(6)), guarded, "once");
+    assert_eq!(access.guarding(None, &guarded, at(6)), guarded, "once");
+    assert_eq!(access.guarding(Some(&access), &sale, at(6)), sale, "what its organizer has opened since stays open");
+    let more = code(&sale, &opening(&[2, 3]));
+    let types = |sale: &Sale| sale.ticket_types.iter().map(|known| known.code_required).collect::<Vec<_>>();
+    assert_eq!(types(&more.guarding(Some(&access), &sale, at(6))), [false, false, true], "what is new is guarded");
     assert_eq!(with(&guarded, None, &[2]), Err("required"));
     assert_eq!(with(&guarded, None, &[3]), Ok(400));
     assert_eq!(with(&guarded, Some(&access), &[2]), Ok(200), "no price effect");
