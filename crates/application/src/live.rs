@@ -111,21 +111,13 @@ impl<T> Watchers<T> {
         self.places.load(Ordering::Relaxed)
     }
 
-    /// Whether there is no place left.
-    pub(crate) fn is_full(&self) -> bool {
-        self.count() >= self.settings.watchers_max
-    }
-
     /// Subscribes to an event that stands so, as far as the caller knows; where somebody watches it already, to what he is
     /// told.
     ///
     /// # Errors
     /// [`AppError::Unavailable`] when all places are taken.
     pub(crate) fn watch(&self, event: EventId, version: u64, value: T) -> Result<Watcher<T>, AppError> {
-        let place = Place(Arc::clone(&self.places));
-        if self.places.fetch_add(1, Ordering::Relaxed) >= self.settings.watchers_max {
-            return Err(full());
-        }
+        let place = self.place()?;
         let mut watched = self.lock();
         let now = Instant::now();
         let entry = watched.entry(event).or_insert_with(|| Watched {
@@ -142,12 +134,17 @@ impl<T> Watchers<T> {
     /// # Errors
     /// [`AppError::Unavailable`] when all places are taken.
     pub(crate) fn join(&self, event: EventId) -> Result<Option<Watcher<T>>, AppError> {
-        let place = Place(Arc::clone(&self.places));
-        if self.places.fetch_add(1, Ordering::Relaxed) >= self.settings.watchers_max {
-            return Err(full());
-        }
+        let place = self.place()?;
         let signals = self.lock().get(&event).map(|entry| entry.signals.subscribe());
         Ok(signals.map(|signals| Watcher { signals, _place: place }))
+    }
+
+    fn place(&self) -> Result<Place, AppError> {
+        let place = Place(Arc::clone(&self.places));
+        if self.places.fetch_add(1, Ordering::Relaxed) >= self.settings.watchers_max {
+            return Err(AppError::Unavailable { retry_after: Duration::from_secs(5) });
+        }
+        Ok(place)
     }
 
     /// The watched events that may be told of now, with the versions that their watchers know.
@@ -198,9 +195,4 @@ impl<T> Watchers<T> {
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Watched<T>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// There is no place left.
-pub(crate) const fn full() -> AppError {
-    AppError::Unavailable { retry_after: Duration::from_secs(5) }
 }

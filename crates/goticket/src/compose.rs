@@ -74,10 +74,21 @@ impl Ground {
     /// # Errors
     /// If there is no master key, or it does not fit the database.
     pub async fn identity(&self, settings: &Settings) -> anyhow::Result<Identity> {
-        self.identity_by(settings, sealer(settings)?).await
+        let sealer = sealer(settings)?;
+        let mails = self.mails(settings, &sealer);
+        self.identity_by(settings, sealer, mails).await
     }
 
-    async fn identity_by(&self, settings: &Settings, sealer: Arc<dyn Sealer>) -> anyhow::Result<Identity> {
+    fn mails(&self, settings: &Settings, sealer: &Arc<dyn Sealer>) -> Arc<Mails> {
+        Arc::new(Mails::new(Arc::clone(sealer), Arc::clone(&self.ids), &settings.http.public_url()))
+    }
+
+    async fn identity_by(
+        &self,
+        settings: &Settings,
+        sealer: Arc<dyn Sealer>,
+        mails: Arc<Mails>,
+    ) -> anyhow::Result<Identity> {
         let database = Arc::new(self.database.clone());
         let ports = IdentityPorts {
             store: database.clone(),
@@ -87,10 +98,10 @@ impl Ground {
             hasher: Arc::new(BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?),
             tokens: Arc::new(EdDsaTokens),
             codes: Arc::new(TotpCodes),
-            sealer: Arc::clone(&sealer),
+            sealer,
             random: Arc::new(SystemRandom),
             guards: settings.guards(Arc::clone(&self.clock)),
-            mails: Arc::new(Mails::new(sealer, Arc::clone(&self.ids), &settings.http.public_url())),
+            mails,
             providers: settings.sign_in_providers(&self.clock, &self.ids)?,
         };
         let started = Identity::start(ports, settings.identity()).await;
@@ -154,8 +165,8 @@ impl Application {
     /// If there is no master key, or it does not fit the database.
     pub async fn start(ground: Ground, settings: &Settings, providers: Providers) -> anyhow::Result<Self> {
         let sealer = sealer(settings)?;
-        let mails = Arc::new(Mails::new(Arc::clone(&sealer), Arc::clone(&ground.ids), &settings.http.public_url()));
-        let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer)).await?);
+        let mails = ground.mails(settings, &sealer);
+        let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer), Arc::clone(&mails)).await?);
         let database = Arc::new(ground.database.clone());
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
         let desk = Desk::open_on(&desk_thread()?, database.clone(), clock, ids, settings.desk());

@@ -30,12 +30,9 @@ impl Enclosures for Tickets {
         let Some(booking) = self.ports.bookings.booking(booking).await? else { return Ok(None) };
         let Some(seen) = self.ports.events.sale(booking.event).await? else { return Ok(None) };
         let event = &seen.sale.event;
-        let mut sheets = Vec::new();
-        for mut issued in self.issued(tickets, &booking).await?.into_iter().take(ENCLOSED_MAX) {
-            if let Some(code) = issued.code.take() {
-                sheets.push(sheet(issued, code, &booking, &event.terms, (language, Paper::A4)));
-            }
-        }
+        let issued = self.issued(tickets, &booking).await?.into_iter().take(ENCLOSED_MAX);
+        let sheets = issued.filter_map(|issued| sheet(issued, &booking, &event.terms, (language, Paper::A4)));
+        let sheets: Vec<_> = sheets.collect();
         if sheets.is_empty() {
             return Ok(None);
         }

@@ -123,9 +123,9 @@ impl Tickets {
     ) -> Result<Vec<u8>, AppError> {
         let (ticket, booking) = self.seen(agent, id).await?;
         let issued = self.one(ticket, &booking).await?;
-        let code = issued.code.clone().ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
         let seen = self.ports.events.sale(booking.event).await?.ok_or(AppError::NotFound("event"))?;
-        self.print(vec![sheet(issued, code, &booking, &seen.sale.event.terms, (language, paper))]).await
+        let sheet = sheet(issued, &booking, &seen.sale.event.terms, (language, paper));
+        self.print(vec![sheet.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?]).await
     }
 
     pub(super) async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, AppError> {
@@ -144,7 +144,8 @@ impl Tickets {
     /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its buyer and its organizer, and the refusals of
     /// [`domain::admission::change_ticket`].
     pub async fn reissue(&self, agent: &Agent, id: TicketId, origin: Origin) -> Result<IssuedTicket, AppError> {
-        self.change(agent, id, TicketChange::Reissue, origin).await
+        let ticket = self.permitted(agent, id).await?;
+        self.change(&ticket, TicketChange::Reissue, origin).await
     }
 
     /// The ticket is somebody else's, with another code.
@@ -159,23 +160,14 @@ impl Tickets {
         email: Option<&str>,
         origin: Origin,
     ) -> Result<IssuedTicket, AppError> {
-        let holder = Holder::parse(name, email);
-        let change = |holder| TicketChange::Transfer(holder);
-        match holder {
-            Ok(holder) => {
-                if let Some(email) = &holder.email {
-                    // He gets a mail by it.
-                    self.permitted(agent, id).await?;
-                    self.ports.catalog.guards().mail(email).await?;
-                }
-                self.change(agent, id, change(holder), origin).await
-            }
-            Err(wrong) => {
-                // Who may not know of the ticket does not hear what is wrong with his request.
-                self.permitted(agent, id).await?;
-                Err(wrong.into())
-            }
+        // Who may not know of the ticket does not hear what is wrong with his request.
+        let ticket = self.permitted(agent, id).await?;
+        let holder = Holder::parse(name, email)?;
+        if let Some(email) = &holder.email {
+            // He gets a mail by it.
+            self.ports.catalog.guards().mail(email).await?;
         }
+        self.change(&ticket, TicketChange::Transfer(holder), origin).await
     }
 
     /// The ticket and its booking, for who may see them.
@@ -186,14 +178,8 @@ impl Tickets {
         Ok((ticket, booking))
     }
 
-    async fn change(
-        &self,
-        agent: &Agent,
-        id: TicketId,
-        change: TicketChange,
-        origin: Origin,
-    ) -> Result<IssuedTicket, AppError> {
-        let Ticket { booking, event, .. } = self.permitted(agent, id).await?;
+    async fn change(&self, ticket: &Ticket, change: TicketChange, origin: Origin) -> Result<IssuedTicket, AppError> {
+        let Ticket { id, booking, event, .. } = *ticket;
         let command = Command::ChangeTicket { booking, ticket: id, change };
         match self.ports.desk.submit(event, command, origin, None).await?.value {
             Outcome::Ticket(ticket, booking) => self.one(*ticket, &booking).await,
@@ -256,16 +242,15 @@ impl Tickets {
     }
 }
 
-/// What stands on the sheet of a ticket that lets in.
+/// What stands on the sheet of a ticket; none where it does not let in.
 pub(super) fn sheet(
     issued: IssuedTicket,
-    code: CodeText,
     booking: &Booking,
     terms: &EventTerms,
     (language, paper): (Language, Paper),
-) -> TicketSheet {
+) -> Option<TicketSheet> {
     let of_type = booking.items.iter().find(|item| item.ticket_type == issued.ticket.ticket_type);
-    TicketSheet {
+    Some(TicketSheet {
         language,
         paper,
         event: terms.clone(),
@@ -274,6 +259,6 @@ pub(super) fn sheet(
         reference: booking.reference.to_string(),
         unit: issued.ticket.unit,
         units: booking.units(),
-        code,
-    }
+        code: issued.code?,
+    })
 }

@@ -202,7 +202,7 @@ impl TellBuyers {
     /// What cannot be told for a defect of ours keeps nobody else waiting.
     async fn wish_or_none(&self, notice: Notice) -> Result<Option<Wish>, AppError> {
         match self.wish(notice).await {
-            Err(AppError::Unavailable { .. }) => Err(AppError::busy()),
+            Err(error @ AppError::Unavailable { .. }) => Err(error),
             Err(error) => {
                 tracing::error!(booking.id = %notice.booking, %error, "A buyer cannot be told of his booking");
                 Ok(None)

@@ -148,12 +148,7 @@ impl SendRefunds {
     async fn go_on(&self, refund: &Refund, payment: &Payment, now: Timestamp) -> Result<(), AppError> {
         let ports = &self.payments.ports;
         let Some(provider) = ports.providers.named(payment.provider.as_str()) else { return Ok(()) };
-        let order = RefundOrder {
-            refund: refund.id,
-            payment: refund.payment,
-            amount: refund.amount,
-            charge_reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
-        };
+        let order = RefundOrder::of(refund, payment);
         let state = match refund.status {
             RefundStatus::Requested => provider.refund(&order).await.map(Some),
             _ if refund.updated_at + REFUND_ASKED_AFTER > now => return Ok(()),

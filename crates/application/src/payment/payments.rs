@@ -368,14 +368,7 @@ impl PaymentCase {
 
 /// What was asked of a provider.
 pub(super) fn asked(payment: &Payment, booking: &Booking) -> Charge {
-    Charge {
-        payment: payment.id,
-        amount: payment.amount,
-        method: payment.method.as_str().to_owned(),
-        description: booking.reference.as_str().to_owned(),
-        asked_at: payment.created_at,
-        reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
-    }
+    Charge::of(payment, booking.reference.as_str())
 }
 
 /// What a provider says, in the words of the domain.

@@ -1,6 +1,6 @@
 //! What payments need from outside.
 
-use domain::payment::DisputeStatus;
+use domain::payment::{DisputeStatus, Payment, Refund};
 use domain::{Money, PaymentId, RefundId, Timestamp};
 use futures::future::BoxFuture;
 
@@ -104,6 +104,20 @@ pub struct Charge {
     pub reference: Option<String>,
 }
 
+impl Charge {
+    /// What was asked for by a payment.
+    pub(super) fn of(payment: &Payment, description: &str) -> Self {
+        Self {
+            payment: payment.id,
+            amount: payment.amount,
+            method: payment.method.as_str().to_owned(),
+            description: description.to_owned(),
+            asked_at: payment.created_at,
+            reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
+        }
+    }
+}
+
 /// What a provider says of a charge.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Charged {
@@ -139,6 +153,18 @@ pub struct RefundOrder {
     pub amount: Money,
     /// The provider's own id of the charge, if it is known.
     pub charge_reference: Option<String>,
+}
+
+impl RefundOrder {
+    /// What is to be sent back by a refund of this payment.
+    pub(super) fn of(refund: &Refund, payment: &Payment) -> Self {
+        Self {
+            refund: refund.id,
+            payment: refund.payment,
+            amount: refund.amount,
+            charge_reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
+        }
+    }
 }
 
 /// When: not before `from`, and before `until`, by the clock of whom it is asked of.

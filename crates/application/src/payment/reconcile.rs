@@ -172,25 +172,11 @@ impl Reconcile {
     }
 
     async fn charged(&self, payment: &Payment) -> Result<Option<ChargeStatus>, ProviderError> {
-        let charge = Charge {
-            payment: payment.id,
-            amount: payment.amount,
-            method: payment.method.as_str().to_owned(),
-            description: String::new(),
-            asked_at: payment.created_at,
-            reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
-        };
-        Ok(self.provider.charged(&charge).await?.map(|charged| charged.status))
+        Ok(self.provider.charged(&Charge::of(payment, "")).await?.map(|charged| charged.status))
     }
 
     async fn refunded(&self, refund: &Refund, payment: &Payment) -> Result<Option<RefundState>, ProviderError> {
-        let order = RefundOrder {
-            refund: refund.id,
-            payment: refund.payment,
-            amount: refund.amount,
-            charge_reference: payment.reference.as_ref().map(|reference| reference.as_str().to_owned()),
-        };
-        self.provider.refunded(&order).await
+        self.provider.refunded(&RefundOrder::of(refund, payment)).await
     }
 }
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 use rand::RngExt;
-use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::checkout::PRICE;
 use super::crash::bounce_database;
 use super::ledger::{Ledger, Promise, State};
 use super::money;
+use super::shopper::standing;
 use crate::load::{Class, Load, Script, Verdict, drive};
 use crate::report::Section;
 use crate::stage::event::{Event, Plan};
@@ -315,12 +315,6 @@ struct Asker<A> {
     heard: Vec<(usize, u16, Option<State>)>,
 }
 
-#[derive(Default, Deserialize)]
-struct Standing<'a> {
-    #[serde(borrow, default)]
-    status: &'a str,
-}
-
 impl<A: Fn(&Promise) -> Template> Asker<A> {
     fn new(people: &People, list: &Rc<[Promise]>, next: &Counter, ask: A, as_organizer: bool) -> Self {
         let (people, list, next) = (people.clone(), Rc::clone(list), next.clone());
@@ -338,8 +332,7 @@ impl<A: Fn(&Promise) -> Template> Script for Asker<A> {
     }
 
     fn answered(&mut self, reply: &Reply<'_>) -> Verdict {
-        let standing = serde_json::from_slice::<Standing<'_>>(reply.body).unwrap_or_default();
-        self.heard.push((self.current, reply.status, State::parse(standing.status)));
+        self.heard.push((self.current, reply.status, State::parse(standing(reply))));
         match reply.status {
             200 | 201 => Class::Accepted.into(),
             // not paid, or refunded by the other one

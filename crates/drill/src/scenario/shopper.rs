@@ -150,7 +150,8 @@ impl Shopper {
     }
 }
 
-fn standing<'a>(reply: &'a Reply<'_>) -> &'a str {
+/// The status in an answer; nothing where there is none.
+pub(super) fn standing<'a>(reply: &'a Reply<'_>) -> &'a str {
     serde_json::from_slice::<Standing<'a>>(reply.body).unwrap_or_default().status
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::server::{Server, free_port};
+use super::server::Server;
 use crate::wire::Target;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
@@ -53,28 +53,14 @@ impl Program {
         Ok((!ok).then(|| tail(&format!("{printed}{said}"))))
     }
 
-    /// Starts a server on free ports and waits until it is ready.
-    ///
-    /// # Errors
-    /// If it does not get ready.
-    pub(crate) async fn serve(&self, index: usize) -> Result<Server> {
-        let (http, ops) = (free_port()?, free_port()?);
-        self.serve_at(index, Target::loopback(http), Target::loopback(ops)).await
-    }
-
     /// Starts a server at these addresses and waits until it is ready.
     ///
     /// # Errors
     /// If it does not get ready.
     pub(crate) async fn serve_at(&self, index: usize, http: Target, ops: Target) -> Result<Server> {
         let log = self.dir.join(format!("server-{index}.log"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut command = self.command(&["serve"]);
-        command
-            .env("GOTICKET_HTTP__ADDRESS", http.to_string())
-            .env("GOTICKET_OPS__ADDRESS", ops.to_string())
-            .stdout(file.try_clone()?)
-            .stderr(file);
+        let mut command = self.logged("serve", &log)?;
+        command.env("GOTICKET_HTTP__ADDRESS", http.to_string()).env("GOTICKET_OPS__ADDRESS", ops.to_string());
         Server::start(command, http, ops, log).await
     }
 
@@ -83,8 +69,13 @@ impl Program {
     /// # Errors
     /// If its log cannot be written.
     pub(super) fn sandbox(&self) -> Result<Command> {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("sandbox.log"))?;
-        let mut command = self.command(&["sandbox"]);
+        self.logged("sandbox", &self.dir.join("sandbox.log"))
+    }
+
+    /// A command of it whose words are appended to a log.
+    fn logged(&self, argument: &str, log: &Path) -> Result<Command> {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let mut command = self.command(&[argument]);
         command.stdout(file.try_clone()?).stderr(file);
         Ok(command)
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::sleep;
 
 use super::program::Program;
@@ -58,7 +58,7 @@ impl SandboxProcess {
     /// # Errors
     /// If it does not answer.
     pub(super) async fn start(program: &Program, target: Target, behaviour: String) -> Result<Self> {
-        let mut child = spawn(program.sandbox()?)?;
+        let mut child = program.sandbox()?.spawn().context("starting the sandbox")?;
         let started = Instant::now();
         let authorization = format!("Authorization: Bearer {SECRET}\r\n");
         loop {
@@ -92,8 +92,4 @@ impl SandboxProcess {
         *self = Self::start(program, self.target, self.behaviour.clone()).await?;
         Ok(())
     }
-}
-
-fn spawn(mut command: Command) -> Result<Child> {
-    command.spawn().context("starting the sandbox")
 }

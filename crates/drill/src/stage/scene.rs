@@ -72,10 +72,7 @@ impl Stage {
     /// # Errors
     /// If it does not get ready.
     pub(super) async fn add_server(&mut self) -> Result<()> {
-        let server = self.program()?.serve(self.servers.len()).await?;
-        self.targets.push(server.http());
-        self.servers.push(server);
-        Ok(())
+        self.add_server_at(Target::loopback(free_port()?)).await
     }
 
     /// Starts one server more, at this address.

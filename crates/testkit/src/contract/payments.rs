@@ -10,7 +10,7 @@ use domain::payment::{
     Books, ChargeOutcome, ChargeReport, Payment, PaymentStatus, Refund, RefundOutcome, RefundReason, RefundRequest,
     RefundStatus, Settlement, StartPayment, apply_refund_report, apply_report, request_refund, start_payment,
 };
-use domain::{Money, PaymentId, RefundId, Text};
+use domain::{Money, PaymentId, RefundId, Text, Timestamp};
 
 use super::fixture::{
     Fresh, assert_sound, at, booking, buyer, holds, id, line, mark, message, now, stored_concert, write,
@@ -70,9 +70,13 @@ async fn settle(
     write(&db.database, &changes).await.map(|()| after)
 }
 
+/// A booking with one payment, as a decision sees it.
+fn books<'a>(sale: &'a Sale, booking: &'a Booking, payment: &'a Payment, now: Timestamp) -> Books<'a> {
+    Books { sale, booking, payments: std::slice::from_ref(payment), promo_has_room: true, now }
+}
+
 fn succeeded(sale: &Sale, held: &Booking, payment: &Payment, minor: i64) -> Settlement {
-    let books =
-        Books { sale, booking: held, payments: std::slice::from_ref(payment), promo_has_room: true, now: at(1) };
+    let books = books(sale, held, payment, at(1));
     let outcome = ChargeOutcome::Succeeded(Money { minor, currency: sale.event.currency });
     let report = ChargeReport { reference: Text::parse("reference", "ch_żółć", 64).ok(), outcome };
     apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap()
@@ -105,13 +109,7 @@ pub async fn payments_are_read_as_they_were_written(db: TestDatabase) {
     let again = settle(&db, &sale, &held, known, settled).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
     assert_sound(&db).await;
-    let books = Books {
-        sale: &sale,
-        booking: &confirmed,
-        payments: std::slice::from_ref(&now),
-        promo_has_room: true,
-        now: at(2),
-    };
+    let books = books(&sale, &confirmed, &now, at(2));
     let failed = RefundOutcome::Failed(Text::parse("failure", "closed", 64).unwrap());
     let failed = apply_refund_report(&books, std::slice::from_ref(&refund), refund.id, &failed, &mut Fresh);
     let failed = failed.unwrap().unwrap();
@@ -192,13 +190,7 @@ pub async fn what_is_being_paid_does_not_lapse(db: TestDatabase) {
     assert_eq!(open(None).await.unwrap(), std::slice::from_ref(&payment));
     assert_eq!(open(Some(payment.id)).await.unwrap(), []);
     assert_eq!(db.database.open_payments(now(), None, 10).await.unwrap(), [], "too young");
-    let books = Books {
-        sale: &sale,
-        booking: &held,
-        payments: std::slice::from_ref(&payment),
-        promo_has_room: true,
-        now: at(1),
-    };
+    let books = books(&sale, &held, &payment, at(1));
     let report = ChargeReport { reference: None, outcome: ChargeOutcome::Cancelled };
     let settled = apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap();
     settle(&db, &sale, &held, std::slice::from_ref(&payment), settled).await.unwrap();
@@ -218,13 +210,7 @@ pub async fn cases_are_found(db: TestDatabase) {
     settle(&db, &sale, &held, std::slice::from_ref(&short), settled).await.unwrap();
     let (_, stuck) = paying(&db, &sale).await;
     let (confirmed, paid) = paid(&db, &sale).await;
-    let books = Books {
-        sale: &sale,
-        booking: &confirmed,
-        payments: std::slice::from_ref(&paid),
-        promo_has_room: true,
-        now: now(),
-    };
+    let books = books(&sale, &confirmed, &paid, now());
     let request = RefundRequest { amount: None, cancel_tickets: true };
     let settled = request_refund(&books, request, &mut Fresh).unwrap();
     let back = settled.payments[0].clone();
@@ -259,13 +245,7 @@ pub async fn cases_are_found(db: TestDatabase) {
 pub async fn all_payments_are_read_in_portions(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;
     let (confirmed, first) = paid(&db, &sale).await;
-    let books = Books {
-        sale: &sale,
-        booking: &confirmed,
-        payments: std::slice::from_ref(&first),
-        promo_has_room: true,
-        now: now(),
-    };
+    let books = books(&sale, &confirmed, &first, now());
     let request = RefundRequest { amount: None, cancel_tickets: true };
     let settled = request_refund(&books, request, &mut Fresh).unwrap();
     let (first, back) = (settled.payments[0].clone(), settled.refunds[0].clone());
@@ -370,13 +350,7 @@ pub async fn wrong_money_is_found(db: TestDatabase) {
 pub async fn money_of_another_currency_is_kept_as_it_came(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;
     let (held, payment) = paying(&db, &sale).await;
-    let books = Books {
-        sale: &sale,
-        booking: &held,
-        payments: std::slice::from_ref(&payment),
-        promo_has_room: true,
-        now: at(1),
-    };
+    let books = books(&sale, &held, &payment, at(1));
     let yen = Money { minor: 700, currency: "JPY".parse().unwrap() };
     let report = ChargeReport { reference: None, outcome: ChargeOutcome::Succeeded(yen) };
     let settled = apply_report(&books, payment.id, &report, &mut Fresh).unwrap().unwrap();

@@ -11,23 +11,7 @@ use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, gala, world, world_of};
 use serde_json::{Value, json};
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
-
-/// An event whose doors are open, with the codes of so many tickets; its path, and the path of their booking.
-async fn doors(world: &World, quantity: u32) -> (String, String, Vec<Value>) {
-    let mut soon = gala(0, 1_000);
-    soon["startAt"] = json!("2027-01-15T12:00:00Z");
-    soon["endAt"] = json!("2027-01-15T22:00:00Z");
-    let event = world.organizer.post("/api/v1/events", &soon).await.expect(201);
-    let path = format!("/api/v1/events/{}", text(&event["id"]));
-    world.organizer.act(&format!("{path}/publish")).await.expect(200);
-    let booking = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": quantity })).await.expect(201);
-    let booking = format!("/api/v1/bookings/{}", text(&booking["id"]));
-    let tickets = world.buyer.get(&format!("{booking}/tickets")).await.expect(200);
-    (path, booking, tickets.as_array().unwrap().clone())
-}
+use crate::{doors, text};
 
 async fn scan(caller: &Caller, event: &str, code: &str, gate: &str) -> Value {
     caller.post(&format!("{event}/check-ins"), &json!({ "code": code, "gate": gate })).await.expect(200)

@@ -8,13 +8,11 @@ use futures::StreamExt;
 use goticket_testkit::app::{Caller, Settings, TestApp};
 use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
-use goticket_testkit::world::{World, gala, world_of};
+use goticket_testkit::world::{World, world_of};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
+use crate::{doors, text};
 
 /// A stream of server-sent events.
 struct Stream(BodyDataStream);
@@ -51,17 +49,9 @@ async fn watch(caller: &Caller, event: &str, headers: &[(&str, &str)]) -> Stream
 }
 
 /// An event whose doors are open, with codes of its tickets.
-async fn doors(world: &World) -> (String, Vec<String>) {
-    let mut soon = gala(0, 1_000);
-    soon["startAt"] = json!("2027-01-15T12:00:00Z");
-    soon["endAt"] = json!("2027-01-15T22:00:00Z");
-    let event = world.organizer.post("/api/v1/events", &soon).await.expect(201);
-    let path = format!("/api/v1/events/{}", text(&event["id"]));
-    world.organizer.act(&format!("{path}/publish")).await.expect(200);
-    let booking = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": 3 })).await.expect(201);
-    let tickets = format!("/api/v1/bookings/{}/tickets", text(&booking["id"]));
-    let tickets = world.buyer.get(&tickets).await.expect(200);
-    (path, tickets.as_array().unwrap().iter().map(|ticket| text(&ticket["code"]).to_owned()).collect())
+async fn open_doors(world: &World) -> (String, Vec<String>) {
+    let (path, _, tickets) = doors(world, 3).await;
+    (path, tickets.iter().map(|ticket| text(&ticket["code"]).to_owned()).collect())
 }
 
 async fn scan(world: &World, event: &str, body: Value) -> Value {
@@ -76,7 +66,7 @@ async fn scan(world: &World, event: &str, body: Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_lets_in_watches_how_many_have_come(#[case] engine: Engine) {
     let world = world_of(TestApp::start(engine).await).await;
-    let (event, codes) = doors(&world).await;
+    let (event, codes) = open_doors(&world).await;
     let hall = json!({ "name": "Hall", "entry": "re_entry" });
     let hall = world.organizer.post(&format!("{event}/check-in-lists"), &hall).await.expect(201);
     let mut stream = watch(&world.organizer, &event, &[]).await;
@@ -133,7 +123,7 @@ async fn a_stream_ends_with_the_right_to_let_in() {
     settings.door.watchers_max = 2;
     settings.door.heartbeat = Duration::from_millis(50);
     let world = world_of(TestApp::start_with(Engine::Sqlite, settings).await).await;
-    let (event, _) = doors(&world).await;
+    let (event, _) = open_doors(&world).await;
     let organizers = world.organizer.get("/api/v1/organizers").await.expect(200).clone();
     let keys = format!("/api/v1/organizers/{}/api-keys", text(&organizers["items"][0]["id"]));
     let id = event.rsplit('/').next().unwrap();
@@ -148,7 +138,7 @@ async fn a_stream_ends_with_the_right_to_let_in() {
     world.app.bearer(text(&other["secret"])).get(&path).await.problem(403, "forbidden");
     world.buyer.get(&path).await.problem(404, "not_found");
     world.stranger.get(&path).await.problem(404, "not_found");
-    let (elsewhere, _) = doors(&world).await;
+    let (elsewhere, _) = open_doors(&world).await;
     let scanner = world.app.bearer(text(&device["secret"]));
     scanner.get(&format!("{elsewhere}/check-ins/live")).await.problem(404, "not_found");
 

@@ -15,30 +15,14 @@ use domain::{CheckInId, CheckInListId, EventId, Text, TicketId};
 use goticket_testkit::app::Caller;
 use goticket_testkit::contract::fixture::{assert_sound, at, mark, write};
 use goticket_testkit::databases::Engine;
-use goticket_testkit::world::{World, gala, world};
+use goticket_testkit::world::{World, world};
 use http_body_util::BodyExt;
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
-
-/// An event whose doors are open, with so many tickets: its path, the path of their booking, and the tickets.
-async fn doors(world: &World, quantity: u32) -> (String, String, Vec<Value>) {
-    let mut soon = gala(0, 1_000);
-    soon["startAt"] = json!("2027-01-15T12:00:00Z");
-    soon["endAt"] = json!("2027-01-15T22:00:00Z");
-    let event = world.organizer.post("/api/v1/events", &soon).await.expect(201);
-    let path = format!("/api/v1/events/{}", text(&event["id"]));
-    world.organizer.act(&format!("{path}/publish")).await.expect(200);
-    let booking = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": quantity })).await.expect(201);
-    let booking = format!("/api/v1/bookings/{}", text(&booking["id"]));
-    let tickets = world.buyer.get(&format!("{booking}/tickets")).await.expect(200);
-    (path, booking, tickets.as_array().unwrap().clone())
-}
+use crate::{doors, text};
 
 fn scan(number: u128, ticket: &Value, at: &str) -> Value {
     json!({ "id": Uuid::from_u128(number), "code": ticket["code"], "gate": "West", "at": at })

@@ -30,3 +30,25 @@ mod sale;
 mod second_factor;
 mod stripe;
 mod tickets;
+
+use goticket_testkit::world::{World, gala};
+use serde_json::{Value, json};
+
+/// The text that a value is.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// An event whose doors are open, with so many tickets: its path, the path of their booking, and the tickets.
+async fn doors(world: &World, quantity: u32) -> (String, String, Vec<Value>) {
+    let mut soon = gala(0, 1_000);
+    soon["startAt"] = json!("2027-01-15T12:00:00Z");
+    soon["endAt"] = json!("2027-01-15T22:00:00Z");
+    let event = world.organizer.post("/api/v1/events", &soon).await.expect(201);
+    let path = format!("/api/v1/events/{}", text(&event["id"]));
+    world.organizer.act(&format!("{path}/publish")).await.expect(200);
+    let booking = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": quantity })).await.expect(201);
+    let booking = format!("/api/v1/bookings/{}", text(&booking["id"]));
+    let tickets = world.buyer.get(&format!("{booking}/tickets")).await.expect(200);
+    (path, booking, tickets.as_array().unwrap().clone())
+}

@@ -9,13 +9,11 @@ use goticket_testkit::databases::Engine;
 use goticket_testkit::on_both_engines;
 use goticket_testkit::till::{Till, till};
 use goticket_testkit::world::{World, gala, world};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::text;
 
 const BUYER: &str = "buyer@example.com";
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
 
 fn only(mut mails: Vec<TestMail>) -> TestMail {
     let mail = mails.pop().expect("a mail");

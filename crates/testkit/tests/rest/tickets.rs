@@ -16,9 +16,7 @@ use goticket_testkit::world::{World, world};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
+use crate::text;
 
 /// Its path, of a booking of so many units of an event at this price.
 async fn booked(world: &World, price: i64, body: &Value) -> (String, String) {

@@ -1,7 +1,8 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
-//! What is about money is in `money`.
+//! What is about money is in `money`, what people are told in `notices`.
 
 mod money;
+mod notices;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -13,19 +14,19 @@ use domain::admission::{
     change_ticket, check_in, exit_check_in, issue, revoke, sync_check_in, undo_check_in,
 };
 use domain::booking::{
-    Attendee, Booking, BookingStatus, Buyer, Decided, FactKind, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
-    Refusal, Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
+    Attendee, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord, Refusal,
+    Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
 };
-use domain::catalog::EventStatus;
 use domain::{BookingId, CheckInId, CheckInListId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
+use self::notices::Notices;
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
 use super::promo_codes::PromoCodes;
 use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::promo_snapshot::{self, read_promo_code};
-use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, Notice, NoticeKind, snapshot};
+use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -75,7 +76,7 @@ pub(super) struct LaneWork {
     new_check_ins: Vec<CheckInId>,
     changed_check_ins: BTreeSet<CheckInId>,
     changed_lists: BTreeSet<CheckInListId>,
-    notices: Vec<Notice>,
+    notices: Notices,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -155,7 +156,7 @@ impl LaneWork {
             new_check_ins: Vec::new(),
             changed_check_ins: BTreeSet::new(),
             changed_lists: BTreeSet::new(),
-            notices: Vec::new(),
+            notices: Notices::default(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -437,11 +438,10 @@ impl LaneWork {
         let used = !self.counting(ticket.id).is_empty();
         let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, used, change, self.now)?;
         self.take(&decided, None, origin, rules)?;
-        if let TicketChange::Transfer(_) = change {
-            let kind = NoticeKind::Transferred(ticket.id, ticket.issue);
-            self.notices.push(Notice { booking: ticket.booking, kind });
-        }
         let booking = decided.booking;
+        if let TicketChange::Transfer(_) = change {
+            self.notices.pass_on(&ticket);
+        }
         if let (TicketChange::Transfer(_), Some(place)) = (change, ticket.attendee) {
             let attendee = booking.attendees.get(usize::from(place)).cloned();
             self.attendees.extend(attendee.map(|attendee| ((booking.id, place), attendee)));
@@ -593,7 +593,7 @@ impl LaneWork {
     /// The journals, the promo code, and the tickets that come or go with the booking.
     fn tell(&mut self, decided: &Decided, note: Option<&str>, origin: &Origin, rules: &Rules<'_>) {
         self.promo_codes.count(self.key, decided);
-        self.note(decided);
+        self.notices.note(decided, self.sale.event.status);
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
@@ -606,43 +606,6 @@ impl LaneWork {
                 ticket.status = TicketStatus::Revoked;
             }
         }
-    }
-
-    /// What its people are to be told of it. A cancellation and the refund that goes with it are told together, whichever
-    /// comes first.
-    fn note(&mut self, decided: &Decided) {
-        let Decided { booking, before, fact, .. } = decided;
-        let became = |status| booking.status == status && *before != Some(status);
-        let mut mine = self.notices.iter_mut().rev().take_while(|notice| notice.booking == booking.id);
-        let kind = match fact.kind {
-            FactKind::RefundRequested(_, amount) if amount.currency != booking.total.currency => {
-                NoticeKind::OtherPaidBack
-            }
-            FactKind::RefundRequested(_, amount) => match mine.find(|notice| notice.kind.refund().is_some()) {
-                Some(notice) => {
-                    notice.kind = notice.kind.with_refund(amount.minor);
-                    return;
-                }
-                None => NoticeKind::PaidBack(amount.minor),
-            },
-            _ if became(BookingStatus::Confirmed) => NoticeKind::Confirmed,
-            _ if became(BookingStatus::Cancelled) && *before == Some(BookingStatus::Confirmed) => {
-                let cancelled = match self.sale.event.status {
-                    EventStatus::Cancelled => NoticeKind::EventCancelled(0),
-                    _ => NoticeKind::Cancelled(0),
-                };
-                if let Some((notice, refund)) = mine.find_map(|notice| match notice.kind {
-                    NoticeKind::PaidBack(refund) => Some((notice, refund)),
-                    _ => None,
-                }) {
-                    notice.kind = cancelled.with_refund(refund);
-                    return;
-                }
-                cancelled
-            }
-            _ => return,
-        };
-        self.notices.push(Notice { booking: booking.id, kind });
     }
 
     fn apply(&mut self, stock: &[StockMove]) -> Result<(), AppError> {
@@ -790,7 +753,7 @@ impl LaneWork {
             changes.check_ins.extend(self.check_ins.remove(&id));
         }
         self.money.collect(changes);
-        changes.notices.append(&mut self.notices);
+        self.notices.collect(changes);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);
