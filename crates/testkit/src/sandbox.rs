@@ -1,5 +1,6 @@
 //! A payment provider for each test.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,16 @@ const SECRET: &str = "sandbox secret of tests";
 /// # Panics
 /// When it does not start.
 pub async fn start(clock: &TestClock, webhook_url: &str, journal: Option<PathBuf>) -> Sandbox {
+    start_at(([127, 0, 0, 1], 0).into(), clock, webhook_url, journal).await
+}
+
+/// Starts one that listens there.
+///
+/// # Panics
+/// When it does not start.
+pub async fn start_at(address: SocketAddr, clock: &TestClock, webhook_url: &str, journal: Option<PathBuf>) -> Sandbox {
     let settings = SandboxSettings {
-        address: ([127, 0, 0, 1], 0).into(),
+        address,
         public_url: None,
         webhook_url: webhook_url.to_owned(),
         secret: SecretString::from(SECRET),

@@ -1,5 +1,6 @@
 //! A world in which people pay: the application behind a real port, and a sandbox that sends its messages there.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use adapter_payment::Sandbox;
@@ -24,6 +25,8 @@ pub struct Till {
     /// What speaks to it.
     pub provider: Arc<dyn PaymentProvider>,
     served: JoinHandle<()>,
+    /// Where providers send their messages.
+    webhooks: String,
 }
 
 /// Opens one.
@@ -40,7 +43,7 @@ pub async fn till(engine: Engine) -> Till {
     let app = TestApp::start_with(engine, settings).await;
     let router = app.router();
     let served = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    Till { world: world_of(app).await, sandbox, provider, served }
+    Till { world: world_of(app).await, sandbox, provider, served, webhooks }
 }
 
 impl Till {
@@ -67,6 +70,26 @@ impl Till {
     pub async fn status(&self, booking: &str) -> String {
         let found = self.world.buyer.get(&format!("/api/v1/bookings/{booking}")).await.expect(200);
         found["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// The provider is gone, as one whose program has ended, and has an empty one at another address in its place; says
+    /// where it was.
+    ///
+    /// # Panics
+    /// When that does not start.
+    pub async fn provider_goes(&mut self) -> SocketAddr {
+        let address = self.sandbox.address();
+        self.provider_comes_at(([127, 0, 0, 1], 0).into()).await;
+        address
+    }
+
+    /// A provider that knows of nothing is there, in the place of the one that was.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn provider_comes_at(&mut self, address: SocketAddr) {
+        let new = sandbox::start_at(address, &self.world.app.clock, &self.webhooks, None).await;
+        std::mem::replace(&mut self.sandbox, new).stop().await;
     }
 
     /// Does once what the jobs do again and again.

@@ -103,14 +103,14 @@ impl Calls {
     /// Its answer is waited for even if the caller is gone: a buyer who hangs up says nothing about the provider, and
     /// must not close it to others.
     async fn send(&self, request: RequestBuilder, bytes_max: usize) -> Result<Called, ProviderError> {
-        let trial = self.breaker.admit().map_err(|_| ProviderError::Unreachable)?;
+        let trial = self.breaker.admit().map_err(|_| ProviderError::NotAsked)?;
         // Bounded by the timeout of the client; only a panic keeps it from its answer.
         tokio::spawn(answer(request, trial, bytes_max)).await.unwrap_or(Err(ProviderError::Unreachable))
     }
 }
 
 async fn answer(request: RequestBuilder, trial: Trial, bytes_max: usize) -> Result<Called, ProviderError> {
-    let mut answer = request.send().await.map_err(|_| ProviderError::Unreachable)?;
+    let mut answer = request.send().await.map_err(|error| unanswered(&error))?;
     let status = answer.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         return Err(ProviderError::Unreachable);
@@ -124,4 +124,9 @@ async fn answer(request: RequestBuilder, trial: Trial, bytes_max: usize) -> Resu
     }
     trial.answered();
     Ok(Called { status, body })
+}
+
+/// Without a connection nothing of a request has been sent; later it may have been done, whatever the error.
+fn unanswered(error: &reqwest::Error) -> ProviderError {
+    if error.is_connect() { ProviderError::NotAsked } else { ProviderError::Unreachable }
 }

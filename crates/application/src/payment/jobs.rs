@@ -158,7 +158,7 @@ impl SendRefunds {
             Ok(Some(state)) => refund_outcome(&state),
             Ok(None) => return Ok(()),
             Err(ProviderError::Refused(why)) => RefundOutcome::Failed(word(&why)),
-            Err(error @ ProviderError::Unreachable) => {
+            Err(error @ (ProviderError::Unreachable | ProviderError::NotAsked)) => {
                 tracing::warn!(refund.id = %refund.id, %error, "A refund is tried again later");
                 return Ok(());
             }

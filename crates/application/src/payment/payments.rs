@@ -29,6 +29,8 @@ const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
 const METHOD_MAX: usize = 64;
 /// The most characters of a provider's word and of its id for something.
 const WORD_MAX: usize = 255;
+/// Why a payment failed that nobody was asked for: its provider could not be reached.
+const PROVIDER_UNAVAILABLE: &str = "provider_unavailable";
 
 /// Who moves money, in the order in which they are asked.
 #[derive(Clone, Default)]
@@ -168,24 +170,27 @@ impl Payments {
             _ => return Err(AppError::Internal),
         };
         // Of one that is replayed, the first request may have broken off before the call: the same again has one effect.
-        let started =
-            if payment.is_open() { self.charge(payment, &booking, origin).await } else { Started::of(payment) };
+        let started = if payment.is_open() {
+            self.charge(payment, &booking, answer.replayed, origin).await
+        } else {
+            Started::of(payment)
+        };
         Ok(Answer { value: started, replayed: answer.replayed })
     }
 
-    /// Asks the provider, and takes note of what it says. What stays unknown is found out by the jobs.
-    async fn charge(&self, payment: Payment, booking: &Booking, origin: Origin) -> Started {
+    /// Asks the provider, and takes note of what it says. What stays unknown is found out by the jobs; of what nobody has
+    /// asked for before (`is_repeated`) and this call could not, it is known that nothing is taken.
+    async fn charge(&self, payment: Payment, booking: &Booking, is_repeated: bool, origin: Origin) -> Started {
         let Some(provider) = self.ports.providers.named(payment.provider.as_str()) else {
             return Started::of(payment);
         };
         let charge = asked(&payment, booking);
         let (report, checkout_url) = match provider.charge(&charge).await {
             Ok(charged) => (report(&charged), charged.checkout_url),
-            Err(ProviderError::Refused(why)) => {
-                (ChargeReport { reference: None, outcome: ChargeOutcome::Failed(word(&why)) }, None)
-            }
-            Err(ProviderError::Unreachable) => {
-                tracing::warn!(payment.id = %payment.id, "The payment provider did not answer: it is asked again later");
+            Err(ProviderError::Refused(why)) => (failed(&why), None),
+            Err(ProviderError::NotAsked) if !is_repeated => (failed(PROVIDER_UNAVAILABLE), None),
+            Err(error @ (ProviderError::Unreachable | ProviderError::NotAsked)) => {
+                tracing::warn!(payment.id = %payment.id, %error, "It is asked later what became of a payment");
                 return Started::of(payment);
             }
         };
@@ -380,6 +385,11 @@ pub(super) fn report(charged: &Charged) -> ChargeReport {
         ChargeStatus::Cancelled => ChargeOutcome::Cancelled,
     };
     ChargeReport { reference: Text::parse("reference", &charged.reference, WORD_MAX).ok(), outcome }
+}
+
+/// Nothing is taken, and why.
+fn failed(why: &str) -> ChargeReport {
+    ChargeReport { reference: None, outcome: ChargeOutcome::Failed(word(why)) }
 }
 
 /// What a provider says of a refund, in the words of the domain.

@@ -19,6 +19,7 @@ pub trait PaymentProvider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError::Unreachable`]: the money may be taken all the same, so ask [`Self::charged`].
+    /// [`ProviderError::NotAsked`]: this call takes nothing; one before it with the same id may have.
     /// [`ProviderError::Refused`]: nothing is taken, nor will it be.
     fn charge<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Charged, ProviderError>>;
 
@@ -39,6 +40,7 @@ pub trait PaymentProvider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError::Unreachable`]: it may be under way all the same; the same order again has no second effect.
+    /// [`ProviderError::NotAsked`]: this call sends nothing.
     /// [`ProviderError::Refused`]: nothing is sent.
     fn refund<'a>(&'a self, order: &'a RefundOrder) -> BoxFuture<'a, Result<RefundState, ProviderError>>;
 
@@ -276,6 +278,9 @@ pub enum ProviderError {
     /// Nothing is known of the outcome: ask again.
     #[error("the payment provider does not answer")]
     Unreachable,
+    /// The request never reached it: no connection came about, or it has not answered for a while and is left alone.
+    #[error("the payment provider cannot be asked now")]
+    NotAsked,
     /// It will not do this; asking again is of no use. A word for it.
     #[error("the payment provider refuses: {0}")]
     Refused(String),

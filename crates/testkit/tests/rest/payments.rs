@@ -148,6 +148,36 @@ async fn too_little_is_a_case_and_too_much_goes_back(#[case] engine: Engine) {
     till.close().await;
 }
 
+/// A provider that cannot be asked takes nothing: who wants to pay hears so at once, and pays when it is back. What was
+/// asked before, and is asked for again meanwhile, may have been taken, and stays open.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_provider_that_cannot_be_asked(#[case] engine: Engine) {
+    let mut till = till(engine).await;
+    till.sandbox.behave(SILENT);
+    let (asked, _) = till.held(2_500, 10).await;
+    let (booking, _) = till.held(2_500, 10).await;
+    let path = format!("/api/v1/bookings/{asked}/payments");
+    let keyed = [("content-type", "application/json"), ("idempotency-key", "pay")];
+    let body = json!({ "method": "checkout" }).to_string();
+    till.world.buyer.send(Method::POST, &path, &keyed, Some(body.clone())).await.expect(201);
+    let address = till.provider_goes().await;
+    // More often than the breaker bears: it is the same to the buyer whether nobody answers or nobody is asked.
+    for _ in 0..7 {
+        let failed = till.pay(&booking, "card_ok").await.expect(201).clone();
+        assert_eq!((&failed["status"], &failed["failureCode"]), (&json!("failed"), &json!("provider_unavailable")));
+    }
+    let again = till.world.buyer.send(Method::POST, &path, &keyed, Some(body)).await;
+    assert_eq!(again.expect(201)["status"], "processing");
+    till.provider_comes_at(address).await;
+    till.world.app.clock.step(TimeDelta::seconds(31));
+    assert_eq!(till.pay(&booking, "card_ok").await.expect(201)["status"], "succeeded");
+    assert_eq!(till.status(&booking).await, "confirmed");
+    till.close().await;
+}
+
 /// The provider was changed while a payment was open: nobody asks after it, and somebody should know at once.
 #[rstest]
 #[case(Engine::Sqlite)]
