@@ -13,7 +13,9 @@ use anyhow::Context;
 use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
 use application::admission::{DoorCounters, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
-use application::booking::{Availability, BookingPorts, Bookings, Desk, SweepLapsed, TellBuyers, WindDownCancelled};
+use application::booking::{
+    Availability, BookingPorts, Bookings, Desk, MailBuyers, SweepLapsed, TellBuyers, WindDownCancelled,
+};
 use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
@@ -369,6 +371,7 @@ impl Application {
             Arc::new(PollPayments { payments: Arc::clone(&self.payments) }),
             Arc::new(SendRefunds { payments: Arc::clone(&self.payments) }),
             Arc::new(RetryEvents { payments: Arc::clone(&self.payments) }),
+            Arc::new(MailBuyers { send: Arc::clone(&self.send_mail), desk: self.desk.clone() }),
             Arc::clone(&self.send_mail) as _,
         ]
     }

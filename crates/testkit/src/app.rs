@@ -18,7 +18,9 @@ use adapter_system::{
 use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services};
 use application::admission::{DoorCounters, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
-use application::booking::{Availability, BookingPorts, Bookings, Desk, DeskSettings, NoticeReads, TellBuyers};
+use application::booking::{
+    Availability, BookingPorts, Bookings, Desk, DeskSettings, MailBuyers, NoticeReads, TellBuyers,
+};
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
 use application::guard::{Guards, LimitRates};
@@ -194,7 +196,7 @@ impl TestApp {
             ids: ids.clone(),
         };
         let tickets = Arc::new(Tickets::new(ticket_ports));
-        let worker = worker(&port, &shared_clock, &ids, &identity, (&post, tickets.clone()));
+        let worker = worker(&port, &shared_clock, &ids, &identity, &desk, (&post, tickets.clone()));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let door_counters = Arc::new(DoorCounters::new(tickets.clone(), settings.door));
         let health = Arc::new(Health::new(vec![component(&port)]).counting(vec![payment_cases(&payments)]));
@@ -455,23 +457,25 @@ fn worker(
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
     identity: &Arc<Identity>,
+    desk: &Desk,
     (post, enclosures): (&SmtpServer, Arc<dyn Enclosures>),
 ) -> Worker {
     let url = format!("smtp://{}?tls=none", post.address());
     let smtp = SmtpSettings::parse(&url, Duration::from_secs(5)).expect("the URL of the test's server");
     let settings = MailSettings { from: "shop@example.com".to_owned(), destination: Destination::Smtp(smtp) };
     let mailer = SystemMailer::try_new(&settings).expect("a mailer");
-    let send = SendMail {
+    let send = Arc::new(SendMail {
         mailer: Arc::new(mailer),
         enclosures,
         sealer: sealer(),
         clock: clock.clone(),
         ids: ids.clone(),
         tries_max: 3,
-    };
+    });
+    let of_bookings = MailBuyers { send: send.clone(), desk: desk.clone() };
     let resets = MailPasswordResets { identity: identity.clone() };
     let erase = EraseAudit { seals: port.clone(), clock: clock.clone() };
-    let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(send), Arc::new(resets), Arc::new(erase)];
+    let handlers: Vec<Arc<dyn JobHandler>> = vec![send, Arc::new(of_bookings), Arc::new(resets), Arc::new(erase)];
     Worker::new(port.clone(), clock.clone(), ids.clone(), handlers)
 }
 

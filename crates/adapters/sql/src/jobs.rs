@@ -97,7 +97,7 @@ impl JobStore for Database {
         let under_lease = job::Column::LeaseUntil.gt(micros(now));
         let all = rows(Condition::all().add(Expr::cust("NOT parked"))).await?;
         let running = rows(Condition::all().add(Expr::cust("NOT parked")).add(under_lease)).await?;
-        let is_mail = job::Column::Kind.eq(application::mail::KIND);
+        let is_mail = job::Column::Kind.is_in(application::mail::KINDS);
         let parked = rows(Condition::all().add(Expr::cust("parked"))).await?;
         let undelivered = rows(Condition::all().add(Expr::cust("parked")).add(is_mail)).await?;
         Ok(JobCounts {

@@ -44,6 +44,7 @@ mod pools;
 mod prices;
 pub mod problem;
 mod promo_codes;
+mod qr_image;
 mod rate_limit;
 mod rendered;
 mod second_factor;

@@ -8,7 +8,7 @@ use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use domain::admission::{CodeText, TicketStatus};
+use domain::admission::TicketStatus;
 use domain::booking::Attendee;
 use domain::{BookingId, TicketId};
 use qrcode::render::svg;
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::extract::client::Client;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::problem::Problem;
+use crate::qr_image;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list_tickets))
         .routes(routes!(show_qr))
+        .routes(routes!(show_qr_image))
         .routes(routes!(print_ticket))
         .routes(routes!(reissue_ticket))
         .routes(routes!(transfer_ticket))
@@ -167,10 +169,36 @@ async fn list_tickets(State(state): State<AppState>, acting: Acting, ids: Ids<1>
     extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
 )]
 async fn show_qr(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
-    let Ids([ticket]) = ids;
+    let drawn = qr_code(&state, &acting, ids).await?.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
+    Ok((NOT_KEPT, [(CONTENT_TYPE, "image/svg+xml")], drawn).into_response())
+}
+
+/// Shows the QR code of a ticket as pixels
+///
+/// For programs that draw no SVG. Each module is eight pixels wide. For its buyer and its organizer.
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}/qr.png", operation_id = "showQrImage", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((status = 200, description = "The code as a QR code.", body = Vec<u8>, content_type = "image/png")),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn show_qr_image(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
+    let drawn = qr_image::png(&qr_code(&state, &acting, ids).await?).map_err(|error| {
+        tracing::error!(%error, "A QR code cannot be drawn");
+        AppError::Internal
+    })?;
+    Ok((NOT_KEPT, [(CONTENT_TYPE, "image/png")], drawn).into_response())
+}
+
+/// The code in the alphanumeric mode of QR, which its characters fit, so that its squares are as large as can be.
+async fn qr_code(state: &AppState, acting: &Acting, Ids([ticket]): Ids<1>) -> Result<QrCode, Problem> {
     let issued = state.tickets().ticket(&acting.agent, TicketId::new(ticket)).await?;
     let Some(code) = issued.code else { return Err(AppError::InvalidState("the ticket is revoked".into()).into()) };
-    Ok((NOT_KEPT, [(CONTENT_TYPE, "image/svg+xml")], drawn(&code)?).into_response())
+    Ok(QrCode::with_error_correction_level(code.expose(), EcLevel::M).map_err(|error| {
+        tracing::error!(%error, "A code does not fit a QR code");
+        AppError::Internal
+    })?)
 }
 
 /// How a ticket is printed.
@@ -230,15 +258,6 @@ async fn print_ticket(
         (VARY, "accept-language"),
     ];
     Ok((NOT_KEPT, about, printed).into_response())
-}
-
-/// The code in the alphanumeric mode of QR, which its characters fit, so that its squares are as large as can be.
-fn drawn(code: &CodeText) -> Result<String, Problem> {
-    let drawn = QrCode::with_error_correction_level(code.expose(), EcLevel::M).map_err(|error| {
-        tracing::error!(%error, "A code does not fit a QR code");
-        AppError::Internal
-    })?;
-    Ok(drawn.render::<svg::Color<'_>>().min_dimensions(240, 240).build())
 }
 
 /// Issues a ticket anew

@@ -17,7 +17,7 @@ pub use availability::Availability;
 pub(crate) use availability::changed;
 pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
-pub use notices::{Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
+pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
     LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, PromoCount,

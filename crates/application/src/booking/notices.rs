@@ -1,8 +1,8 @@
 //! What people are told of their bookings: noted by the commit that brings it about, and made into mails by the job
 //! `buyers.tell` (ADR 0040).
 //!
-//! Mails wait while people buy: where many commands are on their way to lanes, none is made for the first minutes, and few
-//! after them.
+//! Mails wait while people buy: in a rush at the desk none is made and none is sent for the first minutes, and few after
+//! them. They are jobs of a kind of their own, so that whoever has forgotten his password waits for none of them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::error::AppError;
 use crate::identity::IdentityReads;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
-use crate::mail::{Enclosed, MailContent, Mails};
+use crate::mail::{BOOKING_MAIL, Enclosed, MailContent, Mails, SendMail};
 use crate::store::{Store, StoreError};
 
 /// What somebody is to be told.
@@ -108,8 +108,6 @@ pub trait NoticeRepository {
 const MANY: usize = 100;
 /// How many in a rush that lasts.
 const FEW: usize = 10;
-/// So many commands wait in a rush.
-const RUSH: usize = 8;
 /// For so long a notice waits for the end of a rush.
 const PATIENCE: TimeDelta = TimeDelta::minutes(5);
 /// How many notices are looked into at a time.
@@ -175,7 +173,7 @@ impl TellBuyers {
     /// Tells what the oldest commit has noted, after so many of this round; says how many it has told.
     async fn tell(&self, before: usize) -> Result<usize, AppError> {
         let Some(batch) = self.notices.oldest_notices().await? else { return Ok(0) };
-        let most = at_once(self.desk.waiting(), self.clock.now() - batch.noted_at());
+        let most = at_once(self.desk.rush().is_some(), self.clock.now() - batch.noted_at());
         let told = batch.notices.len().min(most.saturating_sub(before));
         if told == 0 {
             return Ok(0);
@@ -193,7 +191,7 @@ impl TellBuyers {
         let now = self.clock.now();
         for Wish { to, language, content, encloses, not_after } in wishes.into_iter().flatten() {
             let within = (now, not_after);
-            self.mails.enclose_in_op(uow.as_mut(), &to, language, content, encloses, within).await?;
+            self.mails.tell_in_op(uow.as_mut(), &to, language, content, encloses, within).await?;
         }
         uow.commit().await?;
         Ok(told)
@@ -273,9 +271,45 @@ impl TellBuyers {
     }
 }
 
-/// How many notices are told in one round, while so many commands wait, and the oldest notice is so old.
-fn at_once(waiting: usize, age: TimeDelta) -> usize {
-    match (waiting >= RUSH, age >= PATIENCE) {
+/// Jobs [`BOOKING_MAIL`]: mails of bookings go out.
+pub struct MailBuyers {
+    /// What sends them.
+    pub send: Arc<SendMail>,
+    /// Says whether people buy.
+    pub desk: Desk,
+}
+
+#[async_trait]
+impl JobHandler for MailBuyers {
+    fn kind(&self) -> &'static str {
+        BOOKING_MAIL
+    }
+
+    fn recurs(&self) -> bool {
+        self.send.recurs()
+    }
+
+    fn tries_max(&self) -> Option<u32> {
+        self.send.tries_max()
+    }
+
+    fn at_once(&self) -> usize {
+        self.send.at_once()
+    }
+
+    /// Printing the tickets that are enclosed takes more than selling them did.
+    fn rests(&self) -> bool {
+        self.desk.rush().and_then(|lasts| TimeDelta::from_std(lasts).ok()).is_some_and(|lasts| lasts < PATIENCE)
+    }
+
+    async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
+        self.send.run(job).await
+    }
+}
+
+/// How many notices are told in one round, in a rush or not, where the oldest is so old.
+fn at_once(is_rush: bool, age: TimeDelta) -> usize {
+    match (is_rush, age >= PATIENCE) {
         (false, _) => MANY,
         (true, true) => FEW,
         (true, false) => 0,
@@ -294,7 +328,7 @@ mod tests {
     #[test]
     fn mails_wait_while_people_buy_and_not_for_ever() {
         let (young, old) = (TimeDelta::seconds(10), TimeDelta::minutes(6));
-        assert_eq!([at_once(0, young), at_once(RUSH, young), at_once(RUSH, old)], [MANY, 0, FEW]);
+        assert_eq!([at_once(false, young), at_once(true, young), at_once(true, old)], [MANY, 0, FEW]);
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub const SEALED: &[SealedColumn] = &[
     bytes("audit_keys", "sealed_private_key", "audit signing key"),
     bytes("ticket_keys", "sealed_private_key", crate::admission::KEY_PURPOSE),
     SealedColumn { key: "user_id", ..bytes("second_factors", "sealed_seed", second_factor::SEED) },
-    jobs(crate::mail::KIND, "mail"),
+    jobs(crate::mail::KINDS[0], "mail"),
+    jobs(crate::mail::KINDS[1], "mail"),
     jobs(forgot_password::KIND, "password.forgot"),
 ];
 

@@ -68,7 +68,7 @@ impl JobHandler for Housekeeping {
                 break;
             }
         }
-        for kind in [crate::mail::KIND, crate::identity::FORGOTTEN] {
+        for kind in crate::mail::KINDS.into_iter().chain([crate::identity::FORGOTTEN]) {
             self.jobs.purge_parked(kind, self.clock.now() - self.kept_for.undelivered, CHUNK).await?;
         }
         self.retained.purge_ended_keys(self.clock.now() - self.kept_for.api_keys, CHUNK).await?;

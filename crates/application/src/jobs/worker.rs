@@ -38,6 +38,11 @@ pub trait JobHandler: Send + Sync {
         1
     }
 
+    /// Whether such jobs are better left for now: none is taken then, and all keep their places.
+    fn rests(&self) -> bool {
+        false
+    }
+
     /// Does the job. It may run twice, and it may be stopped at any `await`: it must leave things so that the next run
     /// goes on where this one stopped.
     ///
@@ -131,6 +136,7 @@ impl Worker {
         let free: Vec<_> = self
             .places
             .iter()
+            .filter(|place| !place.handler.rests())
             .filter_map(|place| Some((&place.handler, Arc::clone(&place.free).try_acquire_owned().ok()?)))
             .collect();
         if free.is_empty() {

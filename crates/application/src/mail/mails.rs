@@ -12,7 +12,8 @@ use crate::error::AppError;
 use crate::identity::{SealError, Sealer};
 use crate::jobs::NewJob;
 use crate::mail::content::Letter;
-use crate::mail::{Enclosed, KIND, Mail, MailContent};
+use crate::mail::send::KIND;
+use crate::mail::{BOOKING_MAIL, Enclosed, Mail, MailContent};
 use crate::store::UnitOfWork;
 
 /// What a sealed mail is for, so that nothing else opens as one.
@@ -77,14 +78,17 @@ impl Mails {
         content: MailContent,
         (at, not_after): (Timestamp, Timestamp),
     ) -> Result<(), AppError> {
-        self.enclose_in_op(uow, to, language, content, None, (at, not_after)).await
+        let mail = Mail { id: self.ids.uuid(), to: to.clone(), language, content, encloses: None, at, not_after };
+        uow.enqueue_job(&self.job(KIND, &mail)?).await?;
+        Ok(())
     }
 
-    /// The same, with what it encloses.
+    /// Tells a buyer of his booking, with what the mail encloses; as [`Self::send_in_op`], but that such mails may wait
+    /// for better times.
     ///
     /// # Errors
     /// What the store answers.
-    pub async fn enclose_in_op(
+    pub async fn tell_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
         to: &EmailAddress,
@@ -94,7 +98,7 @@ impl Mails {
         (at, not_after): (Timestamp, Timestamp),
     ) -> Result<(), AppError> {
         let mail = Mail { id: self.ids.uuid(), to: to.clone(), language, content, encloses, at, not_after };
-        uow.enqueue_job(&self.job(&mail)?).await?;
+        uow.enqueue_job(&self.job(BOOKING_MAIL, &mail)?).await?;
         Ok(())
     }
 
@@ -105,12 +109,12 @@ impl Mails {
         format!("{}/account/{page}#token={token}", self.public_url)
     }
 
-    fn job(&self, mail: &Mail) -> Result<NewJob, AppError> {
+    fn job(&self, kind: &'static str, mail: &Mail) -> Result<NewJob, AppError> {
         let letter = serde_json::to_vec(&Letter::of(mail)).map_err(|_| AppError::Internal)?;
         let sealed = self.sealer.seal(PURPOSE, &letter)?;
         Ok(NewJob {
             id: JobId::new(mail.id),
-            kind: KIND,
+            kind,
             subject: mail.id.to_string(),
             payload: serde_json::Value::String(STANDARD.encode(sealed)).to_string(),
             run_at: mail.at,

@@ -13,4 +13,4 @@ mod send;
 pub use content::{Enclosed, Mail, MailContent};
 pub use mails::{Mails, OrganizerInvitation};
 pub use ports::{DeliveryError, Enclosure, Enclosures, Mailer};
-pub use send::{KIND, SendMail};
+pub use send::{BOOKING_MAIL, KINDS, SendMail};

@@ -12,8 +12,12 @@ use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
 use crate::mail::mails::{Unreadable, open};
 use crate::mail::{DeliveryError, Enclosure, Enclosures, Mail, Mailer};
 
-/// The kind of its jobs.
-pub const KIND: &str = "mail.send";
+/// The kind of its jobs: mails that somebody waits for.
+pub(super) const KIND: &str = "mail.send";
+/// The kind of jobs that are mails to the buyers of bookings. There may be very many of them at once, and they can wait.
+pub const BOOKING_MAIL: &str = "mail.booking";
+/// Every kind of jobs that are mails.
+pub const KINDS: [&str; 2] = [KIND, BOOKING_MAIL];
 
 /// The bound of the first pause, which doubles with each failure. With full jitter the usual 12 tries last about two
 /// hours: a mail survives a server that is away for a while, and greylisting.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use adapter_system::SystemIds;
@@ -164,4 +165,43 @@ pub async fn kinds_have_their_places_apart(db: TestDatabase) {
     tokio::time::timeout(Duration::from_secs(20), all_mails_done).await.expect("three mails at a time");
     stop.cancel();
     working.await.unwrap();
+}
+
+/// Does its jobs when it is awake.
+struct Sleeper(Arc<AtomicBool>);
+
+#[async_trait]
+impl JobHandler for Sleeper {
+    fn kind(&self) -> &'static str {
+        "mail"
+    }
+
+    fn recurs(&self) -> bool {
+        false
+    }
+
+    fn rests(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+
+    async fn run(&self, _job: &LeasedJob) -> Result<JobOutcome, AppError> {
+        Ok(JobOutcome::Done)
+    }
+}
+
+/// Jobs whose handler rests keep their places, and others are done meanwhile.
+pub async fn what_rests_keeps_its_place(db: TestDatabase) {
+    let store = Arc::new(db.database.clone());
+    store.enqueue(&job("mail", "a", 0)).await.unwrap();
+    store.enqueue(&job("sweep", "b", 1)).await.unwrap();
+    let awake = Arc::new(AtomicBool::new(false));
+    let sweep = Meeting { kind: "sweep", seats: Arc::new(Barrier::new(1)), at_once: 1 };
+    let handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(Sleeper(awake.clone())), Arc::new(sweep)];
+    let clock = Arc::new(TestClock::default());
+    let worker = Worker::new(store.clone(), clock.clone(), Arc::new(SystemIds::default()), handlers);
+    assert!(worker.work_once().await && !worker.work_once().await);
+    assert_eq!(store.counts(clock.now()).await.unwrap().waiting, 1);
+    awake.store(true, Ordering::Relaxed);
+    assert!(worker.work_once().await && !worker.work_once().await);
+    assert_eq!(store.counts(clock.now()).await.unwrap(), JobCounts::default());
 }

@@ -132,6 +132,7 @@ resumeEvent         401    404   404   403     200     404     200   404     200
 revokeApiKey        401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 revokeInvitation    401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 showQr              401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
+showQrImage         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 startPayment        401    422   404   403     403     404     403   404     403   401     401     403    403     403    403     404
 startSignIn         404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
 transferTicket      401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
@@ -338,7 +339,8 @@ impl Scene {
             let soon = json!({ "startAt": "2027-01-15T12:00:00Z", "endAt": "2027-01-15T22:00:00Z" });
             owner.patch(&path, &soon).await.expect(200);
         }
-        let about_ticket = at_the_door || ["Ticket", "Tickets", "Qr"].iter().any(|end| operation.ends_with(end));
+        let about_ticket =
+            at_the_door || ["Ticket", "Tickets", "Qr", "QrImage", "Pass"].iter().any(|end| operation.ends_with(end));
         let about_booking =
             about_ticket || ["Booking", "Payment", "Payments"].iter().any(|end| operation.ends_with(end));
         if about_booking || on_sale.contains(&operation) {

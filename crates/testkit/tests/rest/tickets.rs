@@ -65,6 +65,9 @@ async fn from_hold_to_revocation(engine: Engine) {
         let qr = world.buyer.get(text(&ticket["qr"])).await;
         assert_eq!((qr.status.as_u16(), qr.header("content-type")), (200, Some("image/svg+xml")));
         assert!(qr.text.contains("<svg") && !qr.text.contains("GT1:"));
+        let pixels = world.buyer.get(&text(&ticket["qr"]).replace(".svg", ".png")).await;
+        assert_eq!((pixels.status.as_u16(), pixels.header("content-type")), (200, Some("image/png")));
+        assert!(pixels.text.contains("PNG") && pixels.header("cache-control") == Some("private, no-store"));
         let pdf = text(&ticket["pdf"]);
         let sheet = world.buyer.get(pdf).await;
         assert_eq!((sheet.status.as_u16(), sheet.header("content-type")), (200, Some("application/pdf")));
@@ -93,6 +96,7 @@ async fn from_hold_to_revocation(engine: Engine) {
     }
     let id = text(&given[0]["id"]);
     world.buyer.get(&format!("/api/v1/tickets/{id}/qr.svg")).await.problem(409, "invalid_state");
+    world.buyer.get(&format!("/api/v1/tickets/{id}/qr.png")).await.problem(409, "invalid_state");
     world.buyer.get(&format!("/api/v1/tickets/{id}/ticket.pdf")).await.problem(409, "invalid_state");
     world.buyer.act(&format!("/api/v1/tickets/{id}/reissue")).await.problem(409, "invalid_state");
     assert_sound(&world.app.database).await;
@@ -139,6 +143,7 @@ async fn another_issue(engine: Engine) {
     for caller in [&world.stranger, &world.app.account("other", domain::identity::Role::User).await] {
         caller.post(&format!("{path}/transfer"), &json!({ "name": " " })).await.problem(404, "not_found");
         caller.get(&format!("{path}/qr.svg")).await.problem(404, "not_found");
+        caller.get(&format!("{path}/qr.png")).await.problem(404, "not_found");
         caller.get(&format!("{path}/ticket.pdf")).await.problem(404, "not_found");
     }
     let nowhere = format!("/api/v1/tickets/{}/reissue", Uuid::nil());

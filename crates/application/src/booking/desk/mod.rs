@@ -18,6 +18,7 @@ mod lane;
 mod metrics;
 mod promo_codes;
 mod queue;
+mod rush;
 mod sold_out;
 
 use std::sync::Arc;
@@ -152,6 +153,12 @@ impl Desk {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.inner.queue.waiting()
+    }
+
+    /// For how long people have been buying (or entering) in a rush, if they are: what can wait for them waits.
+    #[must_use]
+    pub fn rush(&self) -> Option<Duration> {
+        self.inner.queue.rush()
     }
 
     /// Puts a command on its lane and waits for its answer, which comes after the commit that it was part of. With a

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::command::{LaneBatch, Submission};
+use super::rush::Rush;
 use crate::booking::LaneKey;
 use crate::error::AppError;
 
@@ -18,6 +19,7 @@ pub(super) struct Queue {
     ready: Notify,
     /// Commands that wait, over all lanes; read without the lock to shed load early.
     waiting: AtomicUsize,
+    rush: Rush,
     lane_max: usize,
     total_max: usize,
 }
@@ -38,7 +40,8 @@ struct Lane {
 
 impl Queue {
     pub(super) fn new(lane_max: usize, total_max: usize) -> Self {
-        Self { state: Mutex::default(), ready: Notify::new(), waiting: AtomicUsize::new(0), lane_max, total_max }
+        let (state, waiting) = (Mutex::default(), AtomicUsize::new(0));
+        Self { state, ready: Notify::new(), waiting, rush: Rush::new(), lane_max, total_max }
     }
 
     /// Whether one more command would find a place; the real decision is [`Queue::push`]'s.
@@ -58,6 +61,11 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// How long there were many of them again and again, if there are.
+    pub(super) fn rush(&self) -> Option<Duration> {
+        self.rush.lasts()
+    }
+
     pub(super) fn push(&self, key: LaneKey, submission: Submission) -> Result<(), AppError> {
         let mut state = self.lock();
         if state.closed || self.waiting() >= self.total_max {
@@ -69,7 +77,7 @@ impl Queue {
         }
         lane.waiting.push_back(submission);
         let wakes = !lane.busy && lane.waiting.len() == 1;
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.rush.look(self.waiting.fetch_add(1, Ordering::Relaxed) + 1);
         if wakes {
             state.ready.push_back(key);
             drop(state);
