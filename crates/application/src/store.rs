@@ -58,6 +58,7 @@ pub trait UnitOfWork:
     + KeptAnswers
     + crate::jobs::JobQueue
     + crate::booking::NoticeRepository
+    + crate::admission::PassIssuerRepository
     + crate::privacy::GuestRepository
     + Send
 {

@@ -54,6 +54,8 @@ ids! {
     BookingId,
     /// The right to enter with one unit of a confirmed booking.
     TicketId,
+    /// What an organizer issues passes for a wallet as.
+    PassIssuerId,
     /// An entry at the door.
     CheckInId,
     /// What may enter where: its entries are judged together.

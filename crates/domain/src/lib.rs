@@ -27,8 +27,8 @@ mod text;
 
 pub use ids::{
     ApiKeyId, BookingId, CheckInId, CheckInListId, EventId, ExternalIdentityId, InvitationId, JobId,
-    LedgerTransactionId, OrganizerId, OutboxId, PaymentId, PoolId, PromoCodeId, RefundId, SessionId, SigningKeyId,
-    TicketId, TicketTypeId, UserId,
+    LedgerTransactionId, OrganizerId, OutboxId, PassIssuerId, PaymentId, PoolId, PromoCodeId, RefundId, SessionId,
+    SigningKeyId, TicketId, TicketTypeId, UserId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

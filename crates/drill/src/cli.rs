@@ -22,9 +22,10 @@ use crate::scenario::overload::Overload;
 use crate::scenario::print::Print;
 use crate::scenario::race::Race;
 use crate::scenario::sold_out::SoldOut;
+use crate::scenario::steps::Steps;
 use crate::scenario::{
     browse, cancel_event, checkout, crash, credential_stuffing, door, fates, hot_event, idle, lists, login_storm,
-    overload, print, race, sold_out,
+    overload, print, race, sold_out, steps,
 };
 use crate::stage::{Bench, Engine, Ground};
 use crate::suite::{Full, Short};
@@ -92,6 +93,7 @@ pub(crate) enum Command {
     Browse(Browse),
     Checkout(Checkout),
     Fates(Fates),
+    Steps(Steps),
     CancelEvent(CancelEvent),
     Door(Door),
     Print(Print),
@@ -167,6 +169,7 @@ pub(crate) async fn play(bench: &Bench, common: &Common, command: &Command) -> R
         Command::Checkout(options) => Box::pin(checkout::run(bench, &common.ground()?, options)).await,
         Command::Print(options) => Box::pin(print::run(bench, &common.ground()?, options)).await,
         Command::Fates(options) => Box::pin(fates::run(bench, &common.ground()?, options)).await,
+        Command::Steps(options) => Box::pin(steps::run(bench, &common.ground()?, options)).await,
         Command::CancelEvent(options) => Box::pin(cancel_event::run(bench, &common.ground()?, options)).await,
         Command::Door(options) => Box::pin(door::run(bench, &common.ground()?, options)).await,
         Command::Overload(options) => Box::pin(overload::run(bench, &common.ground()?, options)).await,

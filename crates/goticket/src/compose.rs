@@ -9,9 +9,10 @@ use adapter_sql::Database;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, SystemClock, SystemIds, SystemRandom, TotpCodes,
 };
+use adapter_wallet::WalletPassMaker;
 use anyhow::Context;
 use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
-use application::admission::{DoorCounters, TicketPorts, Tickets};
+use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{
     Availability, BookingPorts, Bookings, Desk, MailBuyers, SweepLapsed, TellBuyers, WindDownCancelled,
@@ -140,6 +141,8 @@ pub struct Application {
     pub payments: Arc<Payments>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
+    /// Tickets in wallets.
+    pub passes: Arc<Passes>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
     /// Who watches how many have come.
@@ -212,6 +215,17 @@ impl Application {
             ids: Arc::clone(&ground.ids),
         };
         let tickets = Arc::new(Tickets::new(ports));
+        let passes = Arc::new(Passes::new(PassPorts {
+            store: database.clone(),
+            issuers: database.clone(),
+            organizers: database.clone(),
+            tickets: Arc::clone(&tickets),
+            catalog: Arc::clone(&catalog),
+            maker: Arc::new(WalletPassMaker),
+            sealer: Arc::clone(&sealer),
+            clock: Arc::clone(&ground.clock),
+            ids: Arc::clone(&ground.ids),
+        }));
         let availability = Arc::new(Availability::new(database, settings.availability.settings()));
         let door_counters = Arc::new(DoorCounters::new(Arc::clone(&tickets), settings.availability.of_doors()));
         let health = Health::new(components(&ground, &desk, settings)).counting(vec![payment_cases(&payments)]);
@@ -257,6 +271,7 @@ impl Application {
             bookings,
             payments,
             tickets,
+            passes,
             availability,
             door_counters,
             health,
@@ -280,6 +295,7 @@ impl Application {
             bookings: Arc::clone(&self.bookings),
             payments: Arc::clone(&self.payments),
             tickets: Arc::clone(&self.tickets),
+            passes: Arc::clone(&self.passes),
             availability: Arc::clone(&self.availability),
             door_counters: Arc::clone(&self.door_counters),
             audit: Arc::clone(&self.audit_log),

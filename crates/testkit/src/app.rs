@@ -15,8 +15,9 @@ use adapter_sql::Database;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom, TotpCodes,
 };
+use adapter_wallet::WalletPassMaker;
 use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services};
-use application::admission::{DoorCounters, TicketPorts, Tickets};
+use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
 use application::booking::{
     Availability, BookingPorts, Bookings, Desk, DeskSettings, MailBuyers, NoticeReads, TellBuyers,
@@ -196,6 +197,17 @@ impl TestApp {
             ids: ids.clone(),
         };
         let tickets = Arc::new(Tickets::new(ticket_ports));
+        let passes = Arc::new(Passes::new(PassPorts {
+            store: port.clone(),
+            issuers: port.clone(),
+            organizers: port.clone(),
+            tickets: tickets.clone(),
+            catalog: catalog.clone(),
+            maker: Arc::new(WalletPassMaker),
+            sealer: sealer(),
+            clock: Arc::new(clock.clone()),
+            ids: ids.clone(),
+        }));
         let worker = worker(&port, &shared_clock, &ids, &identity, &desk, (&post, tickets.clone()));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let door_counters = Arc::new(DoorCounters::new(tickets.clone(), settings.door));
@@ -215,6 +227,7 @@ impl TestApp {
             bookings: bookings.clone(),
             payments: payments.clone(),
             tickets: tickets.clone(),
+            passes: passes.clone(),
             availability: availability.clone(),
             door_counters: door_counters.clone(),
             audit: audit.clone(),

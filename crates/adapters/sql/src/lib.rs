@@ -40,6 +40,7 @@ mod lane;
 mod mapping;
 mod migration;
 mod notices;
+mod pass_issuers;
 mod payments;
 mod postgres;
 mod retention;

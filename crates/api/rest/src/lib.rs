@@ -38,6 +38,7 @@ mod operation;
 mod organizers;
 mod page;
 mod pages;
+mod pass_issuers;
 mod patch;
 mod payments;
 mod pools;
@@ -106,6 +107,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(second_factor::routes())
         .merge(users::routes())
         .merge(organizers::routes())
+        .merge(pass_issuers::routes())
         .merge(members::routes())
         .merge(invitations::routes())
         .merge(api_keys::routes())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::admission::{DoorCounters, Tickets};
+use application::admission::{DoorCounters, Passes, Tickets};
 use application::audit::{AuditLog, Witness};
 use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
@@ -63,6 +63,8 @@ pub struct Services {
     pub payments: Arc<Payments>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
+    /// Tickets in wallets.
+    pub passes: Arc<Passes>,
     /// Who watches what is left.
     pub availability: Arc<Availability>,
     /// Who watches how many have come.
@@ -118,6 +120,10 @@ impl AppState {
 
     pub(crate) fn tickets(&self) -> &Tickets {
         &self.0.services.tickets
+    }
+
+    pub(crate) fn passes(&self) -> &Passes {
+        &self.0.services.passes
     }
 
     pub(crate) fn availability(&self) -> &Availability {

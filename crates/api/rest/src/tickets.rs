@@ -1,6 +1,6 @@
 //! `/bookings/{bookingId}/tickets` and `/tickets`: tickets with their codes, issued anew, passed on.
 
-use application::admission::{IssuedTicket, Paper};
+use application::admission::{IssuedTicket, Paper, Wallet};
 use application::error::AppError;
 use axum::Json as Answer;
 use axum::extract::State;
@@ -32,6 +32,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(show_qr))
         .routes(routes!(show_qr_image))
         .routes(routes!(print_ticket))
+        .routes(routes!(apple_pass))
+        .routes(routes!(google_pass))
         .routes(routes!(reissue_ticket))
         .routes(routes!(transfer_ticket))
 }
@@ -258,6 +260,69 @@ async fn print_ticket(
         (VARY, "accept-language"),
     ];
     Ok((NOT_KEPT, about, printed).into_response())
+}
+
+/// A ticket for Apple Wallet
+///
+/// As a signed file in English or Polish, as `Accept-Language` wishes, with the code of the present issue: a wallet that has
+/// the ticket already takes it in its place. Where the organizer issues such passes; for its buyer and its organizer.
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}/ticket.pkpass", operation_id = "getApplePass", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((
+        status = 200, description = "The pass.", body = Vec<u8>, content_type = "application/vnd.apple.pkpass",
+    )),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn apple_pass(
+    State(state): State<AppState>,
+    acting: Acting,
+    client: Client,
+    ids: Ids<1>,
+) -> Result<Response, Problem> {
+    let Ids([ticket]) = ids;
+    let ticket = TicketId::new(ticket);
+    let pass = state.passes().pass(&acting.agent, ticket, Wallet::Apple, client.language).await?;
+    let about = [
+        (CONTENT_TYPE, "application/vnd.apple.pkpass"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"ticket.pkpass\""),
+        (VARY, "accept-language"),
+    ];
+    Ok((NOT_KEPT, about, pass).into_response())
+}
+
+/// Where a ticket is put into a wallet.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WalletLink)]
+pub(crate) struct WalletLinkBody {
+    /// Whoever opens it can keep the ticket: it bears the code.
+    #[schema(example = "https://pay.google.com/gp/v/save/eyJhbGciOiJSUzI1NiIs")]
+    url: String,
+}
+
+/// A ticket for Google Wallet
+///
+/// As a link to open, in English or Polish, as `Accept-Language` wishes, with the code of the present issue. Where the
+/// organizer issues such passes; for its buyer and its organizer.
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}/google-pass", operation_id = "getGooglePass", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((status = 200, description = "The link.", body = WalletLinkBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn google_pass(
+    State(state): State<AppState>,
+    acting: Acting,
+    client: Client,
+    ids: Ids<1>,
+) -> Result<Response, Problem> {
+    let Ids([ticket]) = ids;
+    let ticket = TicketId::new(ticket);
+    let link = state.passes().pass(&acting.agent, ticket, Wallet::Google, client.language).await?;
+    let url = String::from_utf8(link).map_err(|_| AppError::Internal)?;
+    Ok((NOT_KEPT, [(VARY, "accept-language")], Answer(WalletLinkBody { url })).into_response())
 }
 
 /// Issues a ticket anew

@@ -66,6 +66,8 @@ pub enum Operation {
     HandOver,
     /// See, make and revoke API keys.
     ManageKeys,
+    /// See, set and remove what passes for wallets are signed with.
+    ManagePassIssuers,
     /// Read the audit log, with the addresses in it.
     SeeAudit,
     /// Erase what is kept of guests and attendees.
@@ -188,6 +190,7 @@ const fn row(operation: Operation) -> Row {
         O::Leave          => of([NO,   YES,  YES,    YES,    YES,  NO],  No),
         O::HandOver       => of([NO,   YES,  NO,     NO,     NO,   NO],  No),
         O::ManageKeys     => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
+        O::ManagePassIssuers => of([YES, YES, NO,   NO,     NO,   NO],  No),
         O::SeeAudit       => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
         O::ErasePeople    => of([YES,  YES,  NO,     NO,     NO,   NO],  No),
     }

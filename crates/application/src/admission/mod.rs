@@ -12,6 +12,7 @@ mod lists;
 mod live;
 mod mailed;
 mod offline;
+mod passes;
 mod ports;
 mod printing;
 mod snapshot;
@@ -23,6 +24,10 @@ pub(crate) use journal::{of_check_in, of_check_in_list};
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
 pub use live::{DoorCounters, DoorCounts, GateCount, ListCount};
 pub use offline::{DoorBundle, NEWS_MAX, SCANS_MAX, SyncReport, ToldScan};
+pub use passes::{
+    AppleIssuerRequest, GoogleIssuerRequest, IssuerAccount, PASS_KEY_PURPOSE, Pass, PassIssuer, PassIssuerReads,
+    PassIssuerRepository, PassMaker, PassPorts, Passes, ReadIssuer, Wallet,
+};
 pub use ports::AdmissionStore;
 pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};
 pub(crate) use snapshot::{read_scan, scan};

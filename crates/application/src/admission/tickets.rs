@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::admission::{CheckInList, CodeText, Holder, Ticket, TicketChange, TicketStatus, Validity};
 use domain::booking::{Attendee, Booking};
 use domain::catalog::EventTerms;
-use domain::{BookingId, EventId, Language, TicketId, Timestamp};
+use domain::{BookingId, EventId, Language, OrganizerId, TicketId, Timestamp};
 use moka::future::Cache;
 
 use super::keys::EventKeys;
@@ -121,11 +121,23 @@ impl Tickets {
         language: Language,
         paper: Paper,
     ) -> Result<Vec<u8>, AppError> {
+        let (sheet, ..) = self.sheet_of(agent, id, (language, paper)).await?;
+        self.print(vec![sheet]).await
+    }
+
+    /// What stands on the sheet of a ticket that lets in, the ticket, and whose event it opens.
+    pub(super) async fn sheet_of(
+        &self,
+        agent: &Agent,
+        id: TicketId,
+        form: (Language, Paper),
+    ) -> Result<(TicketSheet, Ticket, OrganizerId), AppError> {
         let (ticket, booking) = self.seen(agent, id).await?;
-        let issued = self.one(ticket, &booking).await?;
+        let issued = self.one(ticket.clone(), &booking).await?;
         let seen = self.ports.events.sale(booking.event).await?.ok_or(AppError::NotFound("event"))?;
-        let sheet = sheet(issued, &booking, &seen.sale.event.terms, (language, paper));
-        self.print(vec![sheet.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?]).await
+        let sheet = sheet(issued, &booking, &seen.sale.event.terms, form);
+        let sheet = sheet.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
+        Ok((sheet, ticket, booking.organizer))
     }
 
     pub(super) async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, AppError> {

@@ -36,6 +36,7 @@ pub const SEALED: &[SealedColumn] = &[
     bytes("signing_keys", "sealed_private_key", "access token signing key"),
     bytes("audit_keys", "sealed_private_key", "audit signing key"),
     bytes("ticket_keys", "sealed_private_key", crate::admission::KEY_PURPOSE),
+    bytes("pass_issuers", "sealed_private_key", crate::admission::PASS_KEY_PURPOSE),
     SealedColumn { key: "user_id", ..bytes("second_factors", "sealed_seed", second_factor::SEED) },
     jobs(crate::mail::KINDS[0], "mail"),
     jobs(crate::mail::KINDS[1], "mail"),

@@ -204,7 +204,7 @@ async fn refund(bench: &Bench, stage: &Stage, ledger: &Ledger, fates: &[usize], 
 }
 
 /// Enters in the ledger how each booking stands.
-async fn stand(bench: &Bench, stage: &Stage, ledger: &mut Ledger, section: &mut Section) -> Result<()> {
+pub(super) async fn stand(bench: &Bench, stage: &Stage, ledger: &mut Ledger, section: &mut Section) -> Result<()> {
     let list: Rc<[Promise]> = ledger.promises.as_slice().into();
     let next = Counter::default();
     let ask = |promise: &Promise| Template::new("GET", &format!("/api/v1/bookings/{}", promise.id), "");

@@ -29,6 +29,7 @@ pub(crate) mod print;
 pub(crate) mod race;
 mod shopper;
 pub(crate) mod sold_out;
+pub(crate) mod steps;
 pub(crate) mod watchers;
 pub(crate) mod zipf;
 

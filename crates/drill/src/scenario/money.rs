@@ -158,6 +158,22 @@ pub(crate) fn compare(stage: &Stage, told: Sums, section: &mut Section) {
     }
 }
 
+/// What the sandbox has taken for a payment and sent back of it by its books; none where it does not know it.
+///
+/// # Errors
+/// If they cannot be read.
+pub(crate) fn charged(stage: &Stage, payment: &str) -> Result<Option<(u64, u64)>> {
+    let journal = stage.sandbox_journal().context("the sandbox is not ours")?;
+    Ok(Books::charges(&text_of(&journal)?)?.get(payment).map(|books| (books.captured, books.refunded)))
+}
+
+fn text_of(journal: &Path) -> Result<String> {
+    match std::fs::read_to_string(journal) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.with_context(|| format!("reading {}", journal.display())),
+    }
+}
+
 fn payments_of(promise: &Promise) -> String {
     format!("/api/v1/bookings/{}/payments", promise.id)
 }
@@ -230,10 +246,17 @@ impl Books {
     /// # Errors
     /// If it cannot be read.
     fn read(path: &Path) -> Result<Self> {
-        Self::of(&std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?)
+        Self::of(&text_of(path)?)
     }
 
     fn of(text: &str) -> Result<Self> {
+        let charges = Self::charges(text)?;
+        let sum = |of: fn(&Self) -> u64| charges.values().map(of).sum();
+        Ok(Self { captured: sum(|books| books.captured), refunded: sum(|books| books.refunded) })
+    }
+
+    /// Each charge by its payment.
+    fn charges(text: &str) -> Result<HashMap<&str, Self>> {
         let mut charges = HashMap::new();
         // what is behind the last line end is still being written
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
@@ -242,8 +265,7 @@ impl Books {
                 charges.insert(id, Self { captured, refunded });
             }
         }
-        let sum = |of: fn(&Self) -> u64| charges.values().map(of).sum();
-        Ok(Self { captured: sum(|books| books.captured), refunded: sum(|books| books.refunded) })
+        Ok(charges)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::time::sleep;
 
 use super::program::Program;
-use super::server::free_port;
+use super::server::{free_port, signal};
 use crate::wire::{Api, Target};
 
 /// It moves no money, and listens on the loopback interface only.
@@ -82,6 +83,22 @@ impl SandboxProcess {
     /// If there is nothing to kill.
     pub(super) async fn kill(&mut self) -> Result<()> {
         self.child.kill().await.context("killing the sandbox")
+    }
+
+    /// Freezes it (SIGSTOP): it reads nothing any more.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub(crate) fn pause(&self) -> Result<()> {
+        signal(self.child.id().context("the sandbox has ended")?, Signal::STOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub(crate) fn resume(&self) -> Result<()> {
+        signal(self.child.id().context("the sandbox has ended")?, Signal::CONT)
     }
 
     /// Starts it again with its books, where it was.

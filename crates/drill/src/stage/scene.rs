@@ -87,6 +87,14 @@ impl Stage {
         Ok(())
     }
 
+    /// The sandbox that runs apart.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn sandbox(&self) -> Result<&SandboxProcess> {
+        self.sandbox.as_ref().context("there is no sandbox apart")
+    }
+
     /// Kills the sandbox with SIGKILL, and starts it again with its books.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod jobs;
 pub mod lanes;
 pub mod limits;
+pub mod pass_issuers;
 pub mod payment_provider;
 pub mod payments;
 pub mod privacy;

@@ -133,6 +133,13 @@ revokeApiKey        401    404   404   403     403     403     204   404     204
 revokeInvitation    401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 showQr              401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 showQrImage         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
+getApplePass        401    409   404   403     409     404     409   404     409   401     401     403    403     409    403     404
+getGooglePass       401    409   404   403     409     404     409   404     409   401     401     403    403     409    403     404
+listPassIssuers     401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
+setAppleIssuer      401    404   404   403     403     403     422   404     422   401     401     403    403     403    403     404
+setGoogleIssuer     401    404   404   403     403     403     422   404     422   401     401     403    403     403    403     404
+removeAppleIssuer   401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
+removeGoogleIssuer  401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 startPayment        401    422   404   403     403     404     403   404     403   401     401     403    403     403    403     404
 startSignIn         404    404   404   404     404     404     404   404     404   404     404     404    404     404    404     404
 transferTicket      401    200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
@@ -224,6 +231,10 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "changeMember" => json!({ "role": "manager" }),
         "changePassword" => json!({ "currentPassword": wrong, "password": "another long one" }),
         "changeRole" => json!({ "role": "organizer" }),
+        "setAppleIssuer" => json!({ "certificate": "none", "intermediateCertificate": "none", "privateKey": "none" }),
+        "setGoogleIssuer" => {
+            json!({ "issuerId": "1", "serviceAccountEmail": "a@example.com", "privateKey": "none" })
+        }
         "createApiKey" => json!({ "name": "Till", "scopes": ["events:read"] }),
         "createEvent" => {
             let mut event = gala(1, 1);

@@ -20,6 +20,7 @@ mod invitations;
 mod members;
 mod notices;
 mod oauth;
+mod passes;
 mod payments;
 mod prices;
 mod privacy;

@@ -117,6 +117,7 @@ on_both_engines! {
         entries_are_counted_by_gates,
         door_news_come_in_portions,
     ],
+    pass_issuers: [an_organizer_has_one_issuer_a_wallet],
     payments: [
         payments_are_read_as_they_were_written,
         one_payment_is_open_and_a_message_is_seen_once,

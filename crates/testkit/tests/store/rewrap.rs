@@ -6,19 +6,22 @@ use adapter_sql::Database;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, Ed25519Signer, EdDsaTokens, MasterKey, SystemIds, SystemRandom, TotpCodes,
 };
-use application::admission::{AdmissionStore, KEY_PURPOSE, StoredTicketKey};
+use application::admission::{
+    AdmissionStore, IssuerAccount, KEY_PURPOSE, PASS_KEY_PURPOSE, PassIssuer, StoredTicketKey,
+};
 use application::audit::{AuditPorts, SealAudit, VerifyAudit};
 use application::clock::Clock;
 use application::identity::{
     Identity, IdentityPorts, IdentitySettings, KeyRingError, NewUser, Rewrap, Rewrapped, SEALED, Sealer,
 };
-use application::mail::Mails;
+use application::mail::{MailContent, Mails};
 use application::origin::{Origin, Principal};
-use domain::SigningKeyId;
+use application::store::Store;
 use domain::identity::Role;
+use domain::{Language, PassIssuerId, SigningKeyId};
 use goticket_testkit::clock::TestClock;
 use goticket_testkit::contract::audit::run;
-use goticket_testkit::contract::fixture::{id, now, stored_concert};
+use goticket_testkit::contract::fixture::{id, now, stored_concert, stored_organizer};
 use goticket_testkit::databases::{Engine, TestDatabase};
 use goticket_testkit::phone::Phone;
 use secrecy::ExposeSecret;
@@ -55,7 +58,7 @@ async fn identity(database: &Database, sealer: Arc<dyn Sealer>) -> Result<Identi
 async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) -> (Principal, Phone) {
     let identity = identity(database, sealer.clone()).await.unwrap();
     let new = NewUser { email: "ana@example.com", password: "correct horse battery", name: None };
-    identity.register(new, domain::Language::English, &Origin::system("test")).await.unwrap();
+    identity.register(new, Language::English, &Origin::system("test")).await.unwrap();
     identity.forgot_password("ana@example.com", &Origin::system("test")).await.unwrap();
     identity.create_user(NewUser { email: "b@example.com", ..new }, Role::User, &Origin::system("test")).await.unwrap();
     let ports = AuditPorts {
@@ -71,6 +74,26 @@ async fn fill(database: &Database, sealer: &Arc<dyn Sealer>) -> (Principal, Phon
     let principal = identity.authenticate(pair.access_token.expose_secret()).await.unwrap();
     let made = identity.enrol_second_factor(&principal, Some(new.password), &Origin::system("test")).await.unwrap();
     (principal, Phone::of(made.secret.expose_secret()))
+}
+
+/// A mail about a booking, and what passes are signed with.
+async fn fill_later_ones(db: &TestDatabase, sealer: &Arc<dyn Sealer>) {
+    let ids = Arc::new(SystemIds::default());
+    let mails = Mails::new(sealer.clone(), ids, "https://tickets.example.com");
+    let to = domain::EmailAddress::parse("email", "b@example.com").unwrap();
+    let content = MailContent::OtherPaidBack { event: "Gala".to_owned(), reference: "K7P3X9".to_owned() };
+    let account = IssuerAccount::Google { issuer: "33".to_owned(), service_account: "a@example.com".to_owned() };
+    let issuer = PassIssuer {
+        id: PassIssuerId::new(id()),
+        organizer: stored_organizer(db).await.0.id,
+        account,
+        sealed_private_key: sealer.seal(PASS_KEY_PURPOSE, b"private key").unwrap(),
+        changed_at: now(),
+    };
+    let mut unit = db.database.begin().await.unwrap();
+    mails.tell_in_op(unit.as_mut(), &to, Language::English, content, None, (now(), now())).await.unwrap();
+    unit.save_pass_issuer(&issuer).await.unwrap();
+    unit.commit().await.unwrap();
 }
 
 /// The key of an event.
@@ -96,6 +119,7 @@ async fn everything_moves_to_the_new_key(engine: Engine) {
     let (old, both, new) = (sealer(1, None), sealer(2, Some(1)), sealer(2, None));
     let (principal, phone) = fill(&db.database, &old).await;
     fill_ticket_key(&db, &old).await;
+    fill_later_ones(&db, &old).await;
     assert!(matches!(identity(&db.database, new.clone()).await, Err(KeyRingError::OtherMasterKey)));
     identity(&db.database, both.clone()).await.unwrap();
     identity(&db.database, sealer(1, Some(2))).await.unwrap();

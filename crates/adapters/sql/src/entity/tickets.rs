@@ -104,3 +104,29 @@ pub(crate) mod check_in_list {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// What an organizer issues passes for a wallet as.
+pub(crate) mod pass_issuer {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "pass_issuers")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) organizer_id: Uuid,
+        pub(crate) wallet: String,
+        pub(crate) name: String,
+        pub(crate) account: String,
+        pub(crate) certificate: Option<Vec<u8>>,
+        pub(crate) intermediate: Option<Vec<u8>>,
+        pub(crate) expires_at: Option<i64>,
+        pub(crate) sealed_private_key: Vec<u8>,
+        pub(crate) changed_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
