@@ -18,7 +18,7 @@ build: ## build the release binaries: target/release/goticket and target/release
 	cargo build --release --bin goticket --bin drill
 
 test: ## run all tests; starts (and, where missing, installs) PostgreSQL for them and stops it again
-	@scripts/with-services.sh cargo test --workspace
+	@scripts/with-services.sh sh -c 'cargo test --workspace && cargo run --quiet --bin drill -- steps --start postgres'
 
 lint: ## check format and lints, as CI does
 	cargo fmt --all --check

@@ -257,7 +257,7 @@ impl Application {
         let audit_kept_for = settings.privacy.retention.audit.delta();
         let send_mail = Arc::new(SendMail {
             mailer,
-            enclosures: tickets.clone(),
+            enclosures: passes.clone(),
             sealer,
             clock,
             ids,

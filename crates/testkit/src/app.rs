@@ -208,7 +208,7 @@ impl TestApp {
             clock: Arc::new(clock.clone()),
             ids: ids.clone(),
         }));
-        let worker = worker(&port, &shared_clock, &ids, &identity, &desk, (&post, tickets.clone()));
+        let worker = worker(&port, &shared_clock, &ids, &identity, &desk, (&post, passes.clone()));
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let door_counters = Arc::new(DoorCounters::new(tickets.clone(), settings.door));
         let health = Arc::new(Health::new(vec![component(&port)]).counting(vec![payment_cases(&payments)]));

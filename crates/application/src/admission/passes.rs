@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::admission::Ticket;
 use domain::{Language, OrganizerId, PassIssuerId, Problems, TicketId, Timestamp};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::json;
@@ -216,7 +217,25 @@ pub struct PassPorts {
 
 /// Passes.
 pub struct Passes {
-    ports: PassPorts,
+    pub(super) ports: PassPorts,
+}
+
+/// An organizer's account at a wallet, ready for use.
+pub(super) struct Issuing<'a> {
+    maker: &'a dyn PassMaker,
+    account: IssuerAccount,
+    key: SecretSlice<u8>,
+    organizer: String,
+    at: Timestamp,
+}
+
+impl Issuing<'_> {
+    /// The pass of a ticket.
+    pub(super) fn pass(&self, sheet: TicketSheet, ticket: &Ticket) -> Result<Vec<u8>, AppError> {
+        let Ticket { id, issue, event, .. } = *ticket;
+        let pass = Pass { sheet, ticket: id, issue, event, organizer: self.organizer.clone() };
+        Ok(self.maker.make(&pass, &self.account, &self.key, self.at)?)
+    }
 }
 
 impl Passes {
@@ -301,6 +320,14 @@ impl Passes {
         language: Language,
     ) -> Result<Vec<u8>, AppError> {
         let (sheet, ticket, organizer) = self.ports.tickets.sheet_of(agent, ticket, (language, Paper::Phone)).await?;
+        self.issuing(organizer, wallet).await?.pass(sheet, &ticket)
+    }
+
+    /// What passes of this organizer are made with.
+    ///
+    /// # Errors
+    /// [`AppError::InvalidState`] where he issues none for this wallet, or his certificate has expired.
+    pub(super) async fn issuing(&self, organizer: OrganizerId, wallet: Wallet) -> Result<Issuing<'_>, AppError> {
         let now = self.ports.clock.now();
         let issuers = self.ports.issuers.pass_issuers(organizer).await?;
         let issuer = issuers.into_iter().find(|issuer| issuer.account.wallet() == wallet);
@@ -314,10 +341,9 @@ impl Passes {
             tracing::error!(%error, issuer = %issuer.id, "A key that signs passes cannot be opened");
             AppError::Internal
         })?;
-        let of = self.ports.organizers.organizers(Some(Inside::Organizer(organizer)), None, 1).await?;
-        let organizer = of.first().map(|organizer| organizer.name.as_str().to_owned()).unwrap_or_default();
-        let pass = Pass { sheet, ticket: ticket.id, issue: ticket.issue, event: ticket.event, organizer };
-        Ok(self.ports.maker.make(&pass, &issuer.account, &key, now)?)
+        let found = self.ports.organizers.organizers(Some(Inside::Organizer(organizer)), None, 1).await?;
+        let organizer = found.first().map(|organizer| organizer.name.as_str().to_owned()).unwrap_or_default();
+        Ok(Issuing { maker: self.ports.maker.as_ref(), account: issuer.account, key, organizer, at: now })
     }
 
     async fn require(&self, agent: &Agent, organizer: OrganizerId) -> Result<(), AppError> {

@@ -86,6 +86,17 @@ async fn a_ticket_goes_into_both_wallets(engine: Engine) {
     assert!(url.starts_with("https://pay.google.com/gp/v/save/ey"), "{url}");
     assert_eq!(world.organizer.get(&file).await.status, 200);
     world.stranger.get(&file).await.problem(404, "not_found");
+    // A mail brings it too.
+    let event = world.on_sale(0, 10).await;
+    let booking = world.book(&event, 2).await;
+    let mail = world
+        .app
+        .mails_to("buyer@example.com")
+        .await
+        .into_iter()
+        .find(|mail| mail.text.contains(text(&booking["reference"])));
+    let names: Vec<String> = mail.unwrap().enclosed.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names[1..], ["event.ics", "ticket-1.pkpass", "ticket-2.pkpass"]);
     // Another one takes its place; removed twice is removed once.
     assert_ne!(put(&world.organizer, &format!("{issuers}/apple"), &apple()).await.expect(200), Value::Null);
     assert_eq!(world.organizer.get(&issuers).await.expect(200).as_array().unwrap().len(), 2);
