@@ -68,6 +68,10 @@ ids! {
     LedgerTransactionId,
     /// What makes tickets of an event cheaper for who knows its text.
     PromoCodeId,
+    /// An invoice or a credit note.
+    InvoiceId,
+    /// The particulars of who sells, as they were for a time.
+    SellerId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

@@ -6,13 +6,14 @@
 //!
 //! Each folder is a bounded context. Its `mod.rs` is its published face: other contexts use what is re-exported there
 //! and cannot reach further in, because the files behind it are private modules.
-//! `identity` ← `catalog` ← `booking` ← `admission`, `payment`: an arrow shows who may know whom. `pricing` is arithmetic,
+//! `identity` ← `catalog` ← `booking` ← `admission`, `payment`, `invoicing`: an arrow shows who may know whom. `pricing` is arithmetic,
 //! which knows none of them and may be known by all.
 
 pub mod admission;
 pub mod booking;
 pub mod catalog;
 pub mod identity;
+pub mod invoicing;
 pub mod payment;
 pub mod pricing;
 
@@ -26,9 +27,9 @@ mod problem;
 mod text;
 
 pub use ids::{
-    ApiKeyId, BookingId, CheckInId, CheckInListId, EventId, ExternalIdentityId, InvitationId, JobId,
-    LedgerTransactionId, OrganizerId, OutboxId, PassIssuerId, PaymentId, PoolId, PromoCodeId, RefundId, SessionId,
-    SigningKeyId, TicketId, TicketTypeId, UserId,
+    ApiKeyId, BookingId, CheckInId, CheckInListId, EventId, ExternalIdentityId, InvitationId, InvoiceId, JobId,
+    LedgerTransactionId, OrganizerId, OutboxId, PassIssuerId, PaymentId, PoolId, PromoCodeId, RefundId, SellerId,
+    SessionId, SigningKeyId, TicketId, TicketTypeId, UserId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

@@ -16,6 +16,8 @@ mod total;
 #[cfg(test)]
 mod properties;
 
+#[cfg(test)]
+pub(crate) use properties::request;
 pub use rate::Rate;
 pub use terms::{Charge, Fee, NewFee, NewPricing, Payer, Per, Pricing, Rounding};
 pub use total::{Line, Of, PricePart, Sum, SumError, TaxGroup, sum, tax_groups};

@@ -58,7 +58,7 @@ fn terms(digits: u32) -> impl Strategy<Value = Pricing> {
         .prop_map(|(tax_rate, tax_included, rounding, fees)| Pricing { tax_rate, tax_included, rounding, fees })
 }
 
-fn request() -> impl Strategy<Value = (Currency, Pricing, Vec<Line>)> {
+pub(crate) fn request() -> impl Strategy<Value = (Currency, Pricing, Vec<Line>)> {
     prop::sample::select(CURRENCIES.to_vec()).prop_flat_map(|code| {
         let currency: Currency = code.parse().unwrap();
         let digits = u32::from(currency.exponent());
