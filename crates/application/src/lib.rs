@@ -15,6 +15,7 @@ pub mod error;
 pub mod guard;
 pub mod idempotency;
 pub mod identity;
+pub mod invoicing;
 pub mod jobs;
 pub mod journal;
 pub mod live;

@@ -22,6 +22,7 @@ use application::catalog::{Catalog, CatalogPorts};
 use application::clock::{Clock, Ids};
 use application::error::AppError;
 use application::identity::{Identity, IdentityPorts, MailPasswordResets, Sealer};
+use application::invoicing::{Invoicing, InvoicingPorts, IssueInvoices};
 use application::jobs::{Housekeeping, JobHandler, JobStore, KeptFor, Worker};
 use application::mail::{Mailer, Mails, SendMail};
 use application::payment::{PaymentPorts, Payments, PollPayments, Providers, RetryEvents, SendRefunds};
@@ -139,6 +140,8 @@ pub struct Application {
     pub bookings: Arc<Bookings>,
     /// Payments.
     pub payments: Arc<Payments>,
+    /// Invoices and credit notes.
+    pub invoicing: Arc<Invoicing>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
     /// Tickets in wallets.
@@ -202,6 +205,17 @@ impl Application {
             providers,
         };
         let payments = Arc::new(Payments::new(ports));
+        let printer = Arc::new(PdfPrinter::try_new(PrinterLimits::default())?);
+        let ports = InvoicingPorts {
+            store: database.clone(),
+            reads: database.clone(),
+            bookings: database.clone(),
+            catalog: Arc::clone(&catalog),
+            printer: printer.clone(),
+            clock: Arc::clone(&ground.clock),
+            ids: Arc::clone(&ground.ids),
+        };
+        let invoicing = Arc::new(Invoicing::new(ports));
         let ports = TicketPorts {
             desk: desk.clone(),
             bookings: database.clone(),
@@ -210,7 +224,7 @@ impl Application {
             catalog: catalog.clone(),
             signer: Arc::new(Ed25519Signer),
             sealer: Arc::clone(&sealer),
-            printer: Arc::new(PdfPrinter::try_new(PrinterLimits::default())?),
+            printer,
             clock: Arc::clone(&ground.clock),
             ids: Arc::clone(&ground.ids),
         };
@@ -270,6 +284,7 @@ impl Application {
             catalog,
             bookings,
             payments,
+            invoicing,
             tickets,
             passes,
             availability,
@@ -294,6 +309,7 @@ impl Application {
             catalog: Arc::clone(&self.catalog),
             bookings: Arc::clone(&self.bookings),
             payments: Arc::clone(&self.payments),
+            invoicing: Arc::clone(&self.invoicing),
             tickets: Arc::clone(&self.tickets),
             passes: Arc::clone(&self.passes),
             availability: Arc::clone(&self.availability),
@@ -360,6 +376,12 @@ impl Application {
             desk: self.desk.clone(),
             clock: Arc::clone(clock),
         };
+        let issue = IssueInvoices {
+            store: database.clone(),
+            invoices: database.clone(),
+            clock: Arc::clone(clock),
+            ids: Arc::clone(&self.ground.ids),
+        };
         let housekeeping = Housekeeping {
             jobs: database.clone(),
             retained: database.clone(),
@@ -378,6 +400,7 @@ impl Application {
             Arc::new(sweep),
             Arc::new(wind_down),
             Arc::new(tell),
+            Arc::new(issue),
             Arc::new(housekeeping),
             Arc::new(forget),
             Arc::new(SealAudit { ports: audit }),

@@ -28,6 +28,7 @@ use application::guard::{Guards, LimitRates};
 use application::identity::{
     Identity, IdentityPorts, IdentityReads, IdentitySettings, MailPasswordResets, NewUser, Sealer, SignInProvider,
 };
+use application::invoicing::{InvoiceReads, Invoicing, InvoicingPorts, IssueInvoices};
 use application::jobs::{Housekeeping, JobHandler, KeptFor, Worker};
 use application::live::WatchSettings;
 use application::mail::{Enclosures, Mails, SendMail};
@@ -184,6 +185,16 @@ impl TestApp {
             providers: Providers::new(settings.payment_providers),
         };
         let payments = Arc::new(Payments::new(payment_ports));
+        let printer = Arc::new(PdfPrinter::try_new(PrinterLimits::default()).expect("a font"));
+        let invoicing_ports = InvoicingPorts {
+            store: port.clone(),
+            reads: port.clone(),
+            bookings: port.clone(),
+            catalog: catalog.clone(),
+            printer: printer.clone(),
+            clock: Arc::new(clock.clone()),
+            ids: ids.clone(),
+        };
         let ticket_ports = TicketPorts {
             desk: desk.clone(),
             bookings: port.clone(),
@@ -192,7 +203,7 @@ impl TestApp {
             catalog: catalog.clone(),
             signer: Arc::new(Ed25519Signer),
             sealer: sealer(),
-            printer: Arc::new(PdfPrinter::try_new(PrinterLimits::default()).expect("a font")),
+            printer,
             clock: Arc::new(clock.clone()),
             ids: ids.clone(),
         };
@@ -226,6 +237,7 @@ impl TestApp {
             catalog: catalog.clone(),
             bookings: bookings.clone(),
             payments: payments.clone(),
+            invoicing: Arc::new(Invoicing::new(invoicing_ports)),
             tickets: tickets.clone(),
             passes: passes.clone(),
             availability: availability.clone(),
@@ -385,6 +397,25 @@ impl TestApp {
         while port.oldest_notices().await.expect("an answer").is_some() {
             crate::contract::audit::run(&tell).await;
         }
+    }
+
+    /// Writes the invoices and credit notes that are due.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn issue_invoices(&self) {
+        let (port, issue) = (&self.database.database, self.issuer());
+        while !port.invoices_due(1).await.expect("an answer").is_empty() {
+            crate::contract::audit::run(&issue).await;
+        }
+    }
+
+    /// Who writes them.
+    #[must_use]
+    pub fn issuer(&self) -> IssueInvoices {
+        let port = Arc::new(self.database.database.clone());
+        let clock = Arc::new(self.clock.clone());
+        IssueInvoices { store: port.clone(), invoices: port, clock, ids: self.ids.clone() }
     }
 
     /// Who makes them.
@@ -640,6 +671,11 @@ impl Caller {
     /// `POST` without a body.
     pub async fn act(&self, path: &str) -> Reply {
         self.send(Method::POST, path, &[], None).await
+    }
+
+    /// `PUT` with JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PUT, path, &[], Some(body.to_string())).await
     }
 
     /// `PATCH` with JSON.

@@ -137,15 +137,26 @@ impl TestDatabase {
     /// # Panics
     /// When the statement fails.
     pub async fn tamper(&self, sql: &str) {
+        self.try_tamper(sql).await.expect("the statement runs");
+    }
+
+    /// As [`tamper`](Self::tamper), where the database may refuse it.
+    ///
+    /// # Errors
+    /// What it says then.
+    ///
+    /// # Panics
+    /// When there is no connection.
+    pub async fn try_tamper(&self, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
             Engine::Sqlite => {
                 let mut connection = SqliteConnection::connect(&self.settings.url).await.expect("a connection");
-                connection.execute(sqlx::raw_sql(sql)).await.expect("the statement runs");
+                connection.execute(sqlx::raw_sql(sql)).await.map(drop)
             }
             Engine::Postgres => {
                 let mut connection = PgConnection::connect(&self.settings.url).await.expect("a connection");
-                connection.execute(sqlx::raw_sql(sql)).await.expect("the statement runs");
+                connection.execute(sqlx::raw_sql(sql)).await.map(drop)
             }
         }
     }

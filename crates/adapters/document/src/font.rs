@@ -33,7 +33,7 @@ impl Typeface {
     }
 
     /// How wide a text is, at this size, before it is shaped.
-    fn width(&self, text: &str, size: f32) -> f32 {
+    pub(crate) fn width(&self, text: &str, size: f32) -> f32 {
         let advance = |letter| self.face.glyph_index(letter).and_then(|glyph| self.face.glyph_hor_advance(glyph));
         let units: f32 = text.chars().filter_map(advance).map(f32::from).sum();
         units / f32::from(self.face.units_per_em()) * size

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use application::admission::{PrintError, TicketPrinter, TicketSheet};
+use application::invoicing::{InvoicePrinter, InvoiceSheet};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use crate::font::Typeface;
-use crate::sheet;
+use crate::invoice;
+use crate::sheet::{self, SheetError};
 
 /// How many documents are made at a time, and how many more wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +35,7 @@ impl Default for PrinterLimits {
 #[error("the font of documents cannot be read")]
 pub struct SetupError;
 
-/// Prints tickets as PDF.
+/// Prints tickets and invoices as PDF.
 pub struct PdfPrinter {
     typeface: Arc<Typeface>,
     turns: Arc<Semaphore>,
@@ -58,13 +60,30 @@ impl PdfPrinter {
 #[async_trait]
 impl TicketPrinter for PdfPrinter {
     async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, PrintError> {
+        self.in_turn(move |typeface| sheet::print(&sheets, typeface)).await
+    }
+}
+
+#[async_trait]
+impl InvoicePrinter for PdfPrinter {
+    async fn print_invoice(&self, sheet: InvoiceSheet) -> Result<Vec<u8>, PrintError> {
+        self.in_turn(move |typeface| invoice::print(&sheet, typeface)).await
+    }
+}
+
+impl PdfPrinter {
+    /// Makes a document when its turn has come.
+    async fn in_turn(
+        &self,
+        make: impl FnOnce(&Typeface) -> Result<Vec<u8>, SheetError> + Send + 'static,
+    ) -> Result<Vec<u8>, PrintError> {
         let failed = |error| PrintError::Failed(Box::new(error));
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PrintError::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|error| PrintError::Failed(error.into()))?;
         let typeface = Arc::clone(&self.typeface);
         // It keeps turn and place until it is done, even if nobody waits for it any more.
         let task = tokio::task::spawn_blocking(move || {
-            let document = sheet::print(&sheets, &typeface);
+            let document = make(&typeface);
             drop((turn, place));
             document
         });

@@ -31,6 +31,8 @@ pub(crate) enum SheetError {
     Document(KrillaError),
     #[error("the sheet has no size")]
     Size,
+    #[error("the lines cannot be summed")]
+    Sums,
 }
 
 /// Measures, in points: 72 of them are an inch.

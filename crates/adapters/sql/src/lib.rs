@@ -12,7 +12,7 @@
 //! | which tables, which constraints, and why so few indexes? | `migration` |
 //! | which SQL runs for a booking? | `lane/postgres`, `lane/sqlite`; loads: `lane/load` |
 //! | which error of a driver means what? | `error` |
-//! | accounts, catalog, lists of bookings, tickets, payments, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `tickets`, `payments`, `jobs`, `verify` |
+//! | accounts, catalog, lists of bookings, tickets, payments, invoices, jobs, `goticket verify` | `identity`, `catalog`, `booking`, `tickets`, `payments`, `invoices`, `jobs`, `verify` |
 //! | how are audit lines sealed, and read as evidence? | `audit` |
 //!
 //! Times are integers, microseconds since 1970 in UTC, on both engines: what is read equals what was written, they sort
@@ -35,6 +35,7 @@ mod external_identities;
 mod guests;
 mod identity;
 mod invitations;
+mod invoices;
 mod jobs;
 mod lane;
 mod mapping;

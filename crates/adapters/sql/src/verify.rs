@@ -4,16 +4,19 @@
 //! and a sentence. To add one, append it to [`CHECKS`]. They are aggregates over whole tables, so that the time they take
 //! grows with the rows and not with their square.
 
+use std::collections::HashSet;
+
 use application::store::StoreError;
 use application::verify::{Difference, Report, Verifier};
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QuerySelect, Statement};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::entity::idempotency_key;
+use crate::entity::{idempotency_key, invoice_due};
 use crate::error::orm;
+use crate::invoices;
 use crate::transaction::SqlTransaction;
 
 /// The most differences that are told of one invariant.
@@ -36,6 +39,7 @@ impl Verifier for Database {
         for check in CHECKS {
             report.differences.extend(check.run(&snapshot).await?);
         }
+        report.differences.extend(uninvoiced(&snapshot).await?);
         report.differences.extend(unreadable_answers(&snapshot).await?);
         snapshot.commit().await?;
         Ok(report)
@@ -90,7 +94,7 @@ async fn unreadable_answers(snapshot: &SqlTransaction) -> Result<Vec<Difference>
     }
 }
 
-const COUNTS: [(&str, &str); 14] = [
+const COUNTS: [(&str, &str); 15] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
@@ -102,6 +106,7 @@ const COUNTS: [(&str, &str); 14] = [
     ("payments", "SELECT count(*) AS n FROM payments"),
     ("refunds", "SELECT count(*) AS n FROM refunds"),
     ("ledger rows", "SELECT count(*) AS n FROM ledger_entries"),
+    ("invoices", "SELECT count(*) AS n FROM invoices"),
     ("outbox rows", "SELECT count(*) AS n FROM outbox"),
     ("audit lines", "SELECT count(*) AS n FROM audit_log"),
     ("kept answers", "SELECT count(*) AS n FROM idempotency_keys"),
@@ -452,4 +457,101 @@ const CHECKS: &[Check] = &[
         WHERE p.id IS NULL OR p.booking_id <> l.booking_id OR p.organizer_id <> l.organizer_id
             OR p.currency <> l.currency",
     },
+    Check {
+        // Gapless from 1, and as many as were taken; that none is there twice is a unique index.
+        invariant: "invoice_numbers",
+        sql: "
+        SELECT i.organizer_id AS subject, i.series || '-' || i.year || ' has ' || i.documents || ' documents from ' || i.low
+            || ' to ' || i.high || ', and counts ' || coalesce(s.last, 0) AS detail
+        FROM (SELECT organizer_id, series, year, count(*) AS documents, min(number) AS low, max(number) AS high
+            FROM invoices GROUP BY organizer_id, series, year) AS i
+        LEFT JOIN invoice_series AS s
+            ON s.organizer_id = i.organizer_id AND s.series = i.series AND s.year = i.year
+        WHERE i.low <> 1 OR i.high <> i.documents OR i.high <> coalesce(s.last, 0)
+        UNION ALL
+        SELECT s.organizer_id, s.series || '-' || s.year || ' counts ' || s.last || ' and has no documents'
+        FROM invoice_series AS s WHERE NOT EXISTS (SELECT 1 FROM invoices AS i
+            WHERE i.organizer_id = s.organizer_id AND i.series = s.series AND i.year = s.year)",
+    },
+    Check {
+        invariant: "invoice_sums",
+        sql: "
+        SELECT i.id AS subject, 'the document makes ' || i.net || ' and ' || i.tax || ', its lines '
+            || coalesce(l.net, 0) || ' and ' || coalesce(l.tax, 0) AS detail
+        FROM invoices AS i LEFT JOIN (SELECT invoice_id, sum(net) AS net, sum(tax) AS tax, sum(gross) AS gross
+            FROM invoice_lines GROUP BY invoice_id) AS l ON l.invoice_id = i.id
+        WHERE i.net <> coalesce(l.net, 0) OR i.tax <> coalesce(l.tax, 0) OR i.gross <> coalesce(l.gross, 0)
+        UNION ALL
+        SELECT l.invoice_id, 'a line of a document that does not exist' FROM invoice_lines AS l
+        WHERE NOT EXISTS (SELECT 1 FROM invoices AS i WHERE i.id = l.invoice_id)
+        UNION ALL
+        SELECT i.id, 'the document is of no booking, of one elsewhere, or by another seller'
+        FROM invoices AS i LEFT JOIN bookings AS b ON b.id = i.booking_id LEFT JOIN sellers AS s ON s.id = i.seller_id
+        WHERE b.id IS NULL OR b.organizer_id <> i.organizer_id OR b.event_id <> i.event_id
+            OR b.currency <> i.currency OR s.id IS NULL OR s.organizer_id <> i.organizer_id
+        UNION ALL
+        SELECT i.id, 'the invoice makes ' || i.gross || ', its booking costs ' || b.total
+        FROM invoices AS i JOIN bookings AS b ON b.id = i.booking_id WHERE i.corrects_id IS NULL AND i.gross <> b.total
+        UNION ALL
+        SELECT c.id, 'the credit note corrects no invoice, or one of another booking'
+        FROM invoices AS c LEFT JOIN invoices AS i ON i.id = c.corrects_id AND i.corrects_id IS NULL
+        WHERE c.corrects_id IS NOT NULL AND (i.id IS NULL OR i.booking_id <> c.booking_id)",
+    },
+    Check {
+        // By rate, since one that gives back too much would hide behind another.
+        invariant: "credit_notes",
+        sql: "
+        WITH back AS (
+            SELECT c.corrects_id AS invoice_id, coalesce(l.tax_rate, -1) AS rate, sum(l.net) AS net, sum(l.tax) AS tax
+            FROM invoices AS c JOIN invoice_lines AS l ON l.invoice_id = c.id WHERE c.corrects_id IS NOT NULL
+            GROUP BY c.corrects_id, coalesce(l.tax_rate, -1)
+        ), there AS (
+            SELECT invoice_id, coalesce(tax_rate, -1) AS rate, sum(net) AS net, sum(tax) AS tax
+            FROM invoice_lines GROUP BY invoice_id, coalesce(tax_rate, -1)
+        )
+        SELECT b.invoice_id AS subject, 'credit notes take back ' || b.net || ' and ' || b.tax || ' of '
+            || coalesce(t.net, 0) || ' and ' || coalesce(t.tax, 0) || ' at the rate ' || b.rate AS detail
+        FROM back AS b LEFT JOIN there AS t ON t.invoice_id = b.invoice_id AND t.rate = b.rate
+        WHERE b.net > coalesce(t.net, 0) OR b.tax > coalesce(t.tax, 0)",
+    },
 ];
+
+/// What an organizer's documents say of a booking, against the booking: `subject`, `detail`.
+const INVOICED: &str = "
+    -- Each booking that costs something, and was confirmed since invoices are written, has one.
+    SELECT b.id AS subject, 'the booking costs ' || b.total || ', was confirmed, and has no invoice' AS detail
+    FROM sellers AS s JOIN bookings AS b ON b.organizer_id = s.organizer_id
+    JOIN outbox AS o ON o.aggregate = b.id AND o.kind = 'goticket.booking.confirmed.v1' AND o.occurred_at > s.created_at
+    WHERE s.version = 1 AND b.total > 0
+        AND NOT EXISTS (SELECT 1 FROM invoices AS i WHERE i.booking_id = b.id AND i.corrects_id IS NULL)
+    UNION ALL
+    -- An invoice, less what was taken back of it, is what pays the booking. What a bank has taken of one that stands is
+    -- owed all the same.
+    SELECT i.booking_id, 'the invoice makes ' || i.gross || ', of which ' || coalesce(c.gross, 0)
+        || ' was taken back, and ' || coalesce(p.booked, 0) || ' pays the booking'
+    FROM invoices AS i JOIN bookings AS b ON b.id = i.booking_id
+    LEFT JOIN (SELECT corrects_id, sum(gross) AS gross FROM invoices WHERE corrects_id IS NOT NULL GROUP BY corrects_id)
+        AS c ON c.corrects_id = i.id
+    LEFT JOIN (SELECT booking_id, sum(booked) AS booked, max(CASE WHEN dispute = 2 THEN 1 ELSE 0 END) AS lost
+        FROM payments GROUP BY booking_id) AS p ON p.booking_id = i.booking_id
+    WHERE i.corrects_id IS NULL AND i.gross - coalesce(c.gross, 0) <> coalesce(p.booked, 0)
+        AND NOT (b.status = 1 AND coalesce(p.lost, 0) = 1 AND i.gross - coalesce(c.gross, 0) > coalesce(p.booked, 0))";
+
+/// What the documents of a booking lack, unless somebody is about to write it.
+async fn uninvoiced(snapshot: &SqlTransaction) -> Result<Vec<Difference>, StoreError> {
+    let rows = invoice_due::Entity::find().select_only().column(invoice_due::Column::Bookings);
+    let mut due: HashSet<Uuid> = HashSet::new();
+    for packed in rows.into_tuple::<Vec<u8>>().all(snapshot).await.map_err(orm)? {
+        due.extend(invoices::unpack(&packed)?.into_iter().map(|(booking, _)| booking.uuid()));
+    }
+    let found = snapshot.query_all_raw(Statement::from_string(snapshot.get_database_backend(), INVOICED)).await;
+    let mut differences = Vec::new();
+    for row in found.map_err(orm)? {
+        let (subject, detail): (Uuid, String) =
+            (row.try_get("", "subject").map_err(orm)?, row.try_get("", "detail").map_err(orm)?);
+        if !due.contains(&subject) && differences.len() < TOLD_MAX {
+            differences.push(Difference { invariant: "invoiced_bookings", detail: format!("{subject}: {detail}") });
+        }
+    }
+    Ok(differences)
+}

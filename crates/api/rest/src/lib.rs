@@ -29,6 +29,7 @@ mod export;
 mod extract;
 mod forwarded;
 mod invitations;
+mod invoices;
 mod live;
 mod members;
 mod middleware;
@@ -123,6 +124,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(bookings::routes())
         .merge(prices::routes())
         .merge(payments::routes())
+        .merge(invoices::routes())
         .merge(promo_codes::routes())
         .merge(tickets::routes())
         .merge(check_in_lists::routes())
@@ -215,7 +217,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     ];
     let layer = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(sent.into_iter().chain(own).map(HeaderName::from_static).collect::<Vec<_>>())
         .expose_headers(read.map(HeaderName::from_static))
         .max_age(std::time::Duration::from_secs(3_600));

@@ -133,6 +133,7 @@ pub(crate) fn blank() -> OpenApi {
         ("Catalog", "Organizers, events, ticket types, pools."),
         ("Booking", "Holding, confirming, cancelling."),
         ("Payment", "Paying, refunding, and what became of the money."),
+        ("Invoices", "Invoices and credit notes, and who writes them."),
         ("Tickets", "Codes that let in: read, issued anew, passed on, and shown at the door."),
         ("Operation", "For operators and their machines."),
     ];

@@ -60,6 +60,7 @@ pub(crate) enum List {
     ExportedBookings = 10,
     PaymentCases = 11,
     PromoCodes = 12,
+    Invoices = 14,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

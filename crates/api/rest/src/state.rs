@@ -9,6 +9,7 @@ use application::booking::{Availability, Bookings};
 use application::catalog::Catalog;
 use application::clock::Ids;
 use application::identity::Identity;
+use application::invoicing::Invoicing;
 use application::payment::Payments;
 use application::privacy::GuestErasures;
 use axum::extract::FromRef;
@@ -61,6 +62,8 @@ pub struct Services {
     pub bookings: Arc<Bookings>,
     /// Payments.
     pub payments: Arc<Payments>,
+    /// Invoices and credit notes.
+    pub invoicing: Arc<Invoicing>,
     /// Tickets.
     pub tickets: Arc<Tickets>,
     /// Tickets in wallets.
@@ -116,6 +119,10 @@ impl AppState {
 
     pub(crate) fn payments(&self) -> &Payments {
         &self.0.services.payments
+    }
+
+    pub(crate) fn invoicing(&self) -> &Invoicing {
+        &self.0.services.invoicing
     }
 
     pub(crate) fn tickets(&self) -> &Tickets {

@@ -40,6 +40,10 @@ pub enum Operation {
     RefundBooking,
     /// See which payments somebody should look at.
     SeePaymentCases,
+    /// See invoices and credit notes, and who writes them.
+    SeeInvoices,
+    /// Say who sells, in the eyes of the law.
+    ChangeInvoicing,
     /// Hold the tickets of a booking for longer.
     RenewBooking,
     /// See the tickets of a booking, with the codes that let in.
@@ -177,6 +181,8 @@ const fn row(operation: Operation) -> Row {
         O::PayBooking     => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::RefundBooking  => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
         O::SeePaymentCases => of([YES, YES,  YES,    NO,     NO,   NO],  With(BookingsRead)),
+        O::SeeInvoices    => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
+        O::ChangeInvoicing => of([YES, YES,  NO,     NO,     NO,   NO],  No),
         O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::SeeTickets     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
@@ -321,7 +327,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 28] = [
+    const ALL: [Operation; 30] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -335,6 +341,8 @@ mod tests {
         Operation::PayBooking,
         Operation::RefundBooking,
         Operation::SeePaymentCases,
+        Operation::SeeInvoices,
+        Operation::ChangeInvoicing,
         Operation::RenewBooking,
         Operation::SeeTickets,
         Operation::ChangeTickets,
@@ -440,6 +448,7 @@ mod tests {
             Operation::ManageKeys,
             Operation::SeeAudit,
             Operation::ErasePeople,
+            Operation::ChangeInvoicing,
         ] {
             for (role, expected) in [
                 (MemberRole::Owner, Verdict::Allowed),
@@ -464,6 +473,7 @@ mod tests {
                 Operation::SeeTickets,
                 Operation::ChangeTickets,
                 Operation::PayBooking,
+                Operation::SeeInvoices,
             ];
             let his = his.contains(&operation);
             let expected = if his { Verdict::Allowed } else { Verdict::Forbidden };

@@ -19,9 +19,9 @@ pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
 pub use ports::{
-    AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, LaneChanges,
-    LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange, PromoCount,
-    ProviderEventRow,
+    AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, InvoiceDue,
+    LaneChanges, LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
+    PromoCount, ProviderEventRow,
 };
 pub use prices::{UnreadablePricing, pricing_text, read_pricing, read_type_prices, type_prices_text};
 pub use sweep::SweepLapsed;

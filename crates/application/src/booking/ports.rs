@@ -228,12 +228,25 @@ pub struct LaneChanges {
     pub provider_events: Vec<ProviderEventRow>,
     /// What people are to be told; where there is any, there are messages too.
     pub notices: Vec<Notice>,
+    /// Bookings that may lack an invoice or a credit note; where there are any, there are messages too.
+    pub invoices_due: Vec<InvoiceDue>,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
     /// Audit lines.
     pub audit: Vec<AuditRow>,
     /// Answers to keep; one whose key was kept and has lapsed at its `at` gives way.
     pub answers: Vec<KeptAnswer>,
+}
+
+/// A booking that may lack an invoice or a credit note from this commit on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InvoiceDue {
+    /// Which.
+    pub booking: BookingId,
+    /// Whose.
+    pub organizer: OrganizerId,
+    /// Whether this commit has confirmed it.
+    pub was_confirmed: bool,
 }
 
 /// A message of a provider that was taken note of.

@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod external_identities;
 pub mod fixture;
 pub mod identity;
+pub mod invoices;
 pub mod jobs;
 pub mod lanes;
 pub mod limits;

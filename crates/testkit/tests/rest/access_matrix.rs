@@ -77,6 +77,8 @@ getCalendar         404    404   404   200     200     404     200   404     200
 getCancellation     401    404   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 getEvent            404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 getInvitation       401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
+getInvoice          401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
+getInvoicing        401    404   404   403     200     403     200   404     200   401     401     403    403     200    403     404
 getMember           401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 getOrganizer        401    404   404   200     200     200     200   404     200   401     401     200    200     200    200     404
 getPool             401    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
@@ -96,6 +98,8 @@ listEventBookings   401    404   404   403     200     404     200   404     200
 listEvents          200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 listIdentities      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listInvitations     401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
+listInvoices        401    404   404   403     200     403     200   404     200   401     401     403    403     200    403     404
+listInvoicesOfBooking 401  200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listMembers         401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 listMyBookings      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listOrganizers      401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
@@ -112,6 +116,7 @@ loginWithCode       401    401   401   401     401     401     401   401     401
 logout              401    204   204   204     204     204     204   204     204   401     401     403    403     403    403     403
 me                  401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 pauseEvent          401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
+printInvoice        401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 printTicket         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 publishEvent        401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 openTicketTypes     422    422   422   422     422     422     422   422     422   401     401     422    422     422    422     422
@@ -131,6 +136,7 @@ resetSecondFactor   401    403   403   403     403     403     403   403     204
 resumeEvent         401    404   404   403     200     404     200   404     200   401     401     403    200     403    403     404
 revokeApiKey        401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
 revokeInvitation    401    404   404   403     403     403     204   404     204   401     401     403    403     403    403     404
+setInvoicing        401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 showQr              401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 showQrImage         401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 getApplePass        401    409   404   403     409     404     409   404     409   401     401     403    403     409    403     404
@@ -259,6 +265,9 @@ fn body(operation: &str, ids: &BTreeMap<&str, String>) -> Value {
         "linkIdentity" => json!({ "provider": "nobody" }),
         "handOver" => json!({ "userId": ids["userId"] }),
         "inviteMember" => json!({ "email": format!("{}@example.com", fresh()), "role": "scanner" }),
+        "setInvoicing" => {
+            json!({ "name": "Club", "addressLines": ["1 Main Street"], "country": "PL", "series": "FV" })
+        }
         "checkIn" => json!({ "code": "no code at all" }),
         "transferTicket" => json!({ "name": "Ben" }),
         "login" => json!({ "email": "nobody@example.com", "password": wrong }),
@@ -352,16 +361,29 @@ impl Scene {
         }
         let about_ticket =
             at_the_door || ["Ticket", "Tickets", "Qr", "QrImage", "Pass"].iter().any(|end| operation.ends_with(end));
-        let about_booking =
-            about_ticket || ["Booking", "Payment", "Payments"].iter().any(|end| operation.ends_with(end));
+        let about_invoice = operation.ends_with("Invoice");
+        let about_booking = about_ticket
+            || about_invoice
+            || ["Booking", "Payment", "Payments"].iter().any(|end| operation.ends_with(end));
         if about_booking || on_sale.contains(&operation) {
             owner.act(&format!("{path}/publish")).await.expect(200);
+        }
+        if operation == "getInvoicing" || about_invoice {
+            let invoicing = format!("/api/v1/organizers/{}/invoicing", self.organizer);
+            owner.put(&invoicing, &body("setInvoicing", &ids)).await.expect(200);
         }
         if operation == "resumeEvent" {
             owner.act(&format!("{path}/pause")).await.expect(200);
         }
         if about_booking {
             ids.insert("bookingId", text(&self.world.book(&ids["eventId"], 1).await["id"]));
+        }
+        if about_invoice {
+            let booking = format!("/api/v1/bookings/{}", ids["bookingId"]);
+            owner.act(&format!("{booking}/confirm")).await.expect(200);
+            self.world.app.issue_invoices().await;
+            let invoices = owner.get(&format!("{booking}/invoices")).await.expect(200);
+            ids.insert("invoiceId", text(&invoices[0]["id"]));
         }
         if about_ticket {
             let booking = format!("/api/v1/bookings/{}", ids["bookingId"]);

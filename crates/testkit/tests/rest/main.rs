@@ -17,6 +17,7 @@ mod door_live;
 mod door_offline;
 mod guards;
 mod invitations;
+mod invoices;
 mod members;
 mod notices;
 mod oauth;

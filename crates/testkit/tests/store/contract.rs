@@ -127,6 +127,15 @@ on_both_engines! {
         wrong_money_is_found,
         old_bookings_get_their_payments,
     ],
+    invoices: [
+        documents_are_read_as_they_were_written,
+        the_database_has_the_last_word,
+        what_is_due_waits_until_it_is_settled,
+        two_workers_number_without_gaps,
+        a_booking_gets_what_it_lacks_once,
+        documents_are_never_changed,
+        wrong_documents_are_found,
+    ],
     privacy: [
         attendees_are_forgotten_after_the_event,
         the_outbox_loses_its_beginning_and_verifies,

@@ -4,6 +4,7 @@
 mod bookings;
 mod catalog;
 mod identity;
+mod invoices;
 mod journal;
 mod payments;
 mod promo_codes;
@@ -18,6 +19,7 @@ pub(crate) use identity::{
     api_key, email_change, external_identity, mailed_token, recovery_code, refresh_token, seal_check, second_factor,
     session, sign_in_challenge, sign_in_code, signing_key, user,
 };
+pub(crate) use invoices::{invoice, invoice_due, invoice_line, invoice_series, seller};
 pub(crate) use journal::{audit, idempotency_key, job, notice, outbox, outbox_pruning};
 pub(crate) use payments::{payment, provider_event, refund};
 pub(crate) use promo_codes::{promo_code, promo_use};

@@ -24,10 +24,10 @@ use crate::mapping::{
     account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
     refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
-use crate::notices;
 use crate::postgres::{PostgresPool, Slot};
 use crate::settings::DatabaseSettings;
 use crate::transaction::SqlTransaction;
+use crate::{invoices, notices};
 
 /// The desk's own connections.
 pub(crate) struct PostgresLanes {
@@ -171,6 +171,8 @@ WITH booking AS (
     RETURNING 1
 ), renewed AS (
     INSERT INTO holds (event_id, release_at, booking_id) SELECT * FROM unnest($11::uuid[], $12::bigint[], $13::uuid[])
+), due AS (
+    INSERT INTO invoices_due (id, organizer_id, bookings) SELECT * FROM unnest($14::uuid[], $15::uuid[], $16::bytea[])
 )
 SELECT (SELECT count(*) FROM booking), (SELECT count(*) FROM ended)";
 
@@ -291,7 +293,7 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     check_changed("lanes", changes.lanes.len(), lanes.unsigned_abs())?;
     check_changed("pools", changes.pools.len(), pools.unsigned_abs())?;
     check_changed("idempotency_keys", changes.answers.len(), answers.unsigned_abs())?;
-    if !changes.bookings.is_empty() {
+    if !changes.bookings.is_empty() || !changes.invoices_due.is_empty() {
         write_changed(slot, changes).await?;
     }
     let parts = price_parts(&changes.new_bookings);
@@ -387,6 +389,9 @@ async fn write_changed(slot: &mut Slot, changes: &LaneChanges) -> Result<(), Sto
     let (ended, renewed) = (ended(&changes.bookings), renewed(&changes.bookings));
     let query = bind_changed(sqlx::query(CHANGE), &changes.bookings);
     let query = bind_holds(bind_holds(query, &ended), &renewed);
+    let due = invoices::due_rows(changes);
+    let query = query.bind(column(&due, |row| row.0)).bind(column(&due, |row| row.1));
+    let query = query.bind(column(&due, |row| row.2.as_slice()));
     let counts: Vec<(i64, i64)> = slot.fetch(query).await.map_err(raw)?;
     let (bookings, holds) = counts.first().copied().unwrap_or_default();
     check_changed("bookings", changes.bookings.len(), bookings.unsigned_abs())?;

@@ -29,8 +29,8 @@ use crate::mapping::{
     account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
     refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
-use crate::notices;
 use crate::transaction::SqlTransaction;
+use crate::{invoices, notices};
 
 /// Begins a transaction, which holds the only writer's lock and so every lane's.
 pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
@@ -93,6 +93,9 @@ pub(super) async fn write(
     script.add(&UNSEALED, &unsealed(&changes.audit), bind_unsealed);
     script.add(&NOTICES, notices::row(changes).as_slice(), |values, (id, notices)| {
         values.bind(*id).bind(notices.clone())
+    });
+    script.add(&INVOICES_DUE, &invoices::due_rows(changes), |values, (id, organizer, bookings)| {
+        values.bind(*id).bind(*organizer).bind(bookings.clone())
     });
     script.add(&ANSWERS, &changes.answers, bind_answer);
     script.add(&CHANGED, &changes.bookings, bind_changed);
@@ -213,6 +216,9 @@ const UNSEALED: Rows = Rows {
 };
 
 const NOTICES: Rows = Rows { before: "INSERT INTO booking_notices (id, notices) VALUES ", width: 2, behind: "" };
+
+const INVOICES_DUE: Rows =
+    Rows { before: "INSERT INTO invoices_due (id, organizer_id, bookings) VALUES ", width: 3, behind: "" };
 
 const ANSWERS: Rows = Rows {
     before: "INSERT INTO idempotency_keys (caller, kept_at, word, fingerprint, snapshot) VALUES ",

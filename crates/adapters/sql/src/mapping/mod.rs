@@ -6,6 +6,7 @@
 mod booking;
 mod catalog;
 mod identity;
+mod invoice;
 mod payment;
 mod promo_code;
 mod ticket;
@@ -20,6 +21,7 @@ pub(crate) use identity::{
     mailed_token, mailed_token_row, refresh_token, refresh_token_row, second_factor, second_factor_row, session,
     session_row, sign_in_challenge, sign_in_challenge_row, sign_in_code, sign_in_code_row, signing_key, user,
 };
+pub(crate) use invoice::{invoice_line_rows, invoice_row, invoices, seller, seller_row};
 pub(crate) use payment::{
     account_code, dispute_status_code, payment, payment_status_code, refund, refund_reason_code, refund_status,
     refund_status_code,

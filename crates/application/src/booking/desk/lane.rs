@@ -1,6 +1,7 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
-//! What is about money is in `money`, what people are told in `notices`.
+//! What is about money is in `money`, what people are told in `notices`, what is to be invoiced in `invoices`.
 
+mod invoices;
 mod money;
 mod notices;
 
@@ -19,6 +20,7 @@ use domain::booking::{
 };
 use domain::{BookingId, CheckInId, CheckInListId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
+use self::invoices::InvoicesDue;
 use self::notices::Notices;
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
@@ -77,6 +79,7 @@ pub(super) struct LaneWork {
     changed_check_ins: BTreeSet<CheckInId>,
     changed_lists: BTreeSet<CheckInListId>,
     notices: Notices,
+    invoices_due: InvoicesDue,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -157,6 +160,7 @@ impl LaneWork {
             changed_check_ins: BTreeSet::new(),
             changed_lists: BTreeSet::new(),
             notices: Notices::default(),
+            invoices_due: InvoicesDue::default(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -594,6 +598,7 @@ impl LaneWork {
     fn tell(&mut self, decided: &Decided, note: Option<&str>, origin: &Origin, rules: &Rules<'_>) {
         self.promo_codes.count(self.key, decided);
         self.notices.note(decided, self.sale.event.status);
+        self.invoices_due.note(decided);
         let (outbox, audit) = journal::of_booking(decided, note, origin, rules.ids);
         self.outbox.push(outbox);
         self.audit.push(audit);
@@ -754,6 +759,7 @@ impl LaneWork {
         }
         self.money.collect(changes);
         self.notices.collect(changes);
+        self.invoices_due.collect(changes);
         changes.outbox.append(&mut self.outbox);
         changes.audit.append(&mut self.audit);
         changes.answers.append(&mut self.answers);
