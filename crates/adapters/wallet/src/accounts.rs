@@ -5,8 +5,10 @@ use aws_lc_rs::signature::KeyPair as _;
 use der::asn1::ObjectIdentifier;
 use der::{DecodePem, Encode};
 use domain::{EmailAddress, Problems, Timestamp};
+use secrecy::{SecretSlice, SecretString};
 use x509_cert::Certificate;
 use x509_cert::name::Name;
+use x509_cert::time::{Time, Validity};
 
 use crate::key;
 
@@ -17,35 +19,31 @@ const UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 /// More than any of these texts has.
 const NAME_MAX: usize = 200;
 
+/// A certificate that holds.
+struct Holding {
+    certificate: Certificate,
+    der: Vec<u8>,
+    expires_at: Timestamp,
+}
+
 pub(crate) fn apple(sent: &AppleIssuerRequest, now: Timestamp) -> Result<ReadIssuer, Problems> {
     let mut problems = Problems::default();
-    let certificate = problems.take(certificate("certificate", &sent.certificate, now));
-    let intermediate = problems.take(self::certificate("intermediateCertificate", &sent.intermediate, now));
-    let no_key =
-        || Problems::one("privateKey", "invalid", "must be an RSA key of 2048 bits or more in PEM, without a password");
-    let key = problems.take(key::read(&sent.private_key).ok_or_else(no_key));
-    let (Some(certificate), Some(intermediate), Some(key)) = (certificate, intermediate, key) else {
-        problems.into_result()?;
-        return Err(Problems::one("certificate", "invalid", "cannot be read"));
-    };
-    let subject = &certificate.tbs_certificate.subject;
+    let own = problems.take(holding("certificate", &sent.certificate, now));
+    let above = problems.take(holding("intermediateCertificate", &sent.intermediate, now));
+    let key = problems.take(rsa_key(&sent.private_key));
+    let (Some(own), Some(above), Some(key)) = (own, above, key) else { return Err(problems) };
+    let (subject, issuer) = (&own.certificate.tbs_certificate.subject, &own.certificate.tbs_certificate.issuer);
     let pass_type = problems.take(named(subject, USER_ID, "a certificate of a pass type"));
     let team = problems.take(named(subject, UNIT, "a certificate of a team"));
-    if intermediate.tbs_certificate.subject != certificate.tbs_certificate.issuer {
+    if above.certificate.tbs_certificate.subject != *issuer {
         problems.add("intermediateCertificate", "mismatch", "is not the one that has signed the certificate");
     }
-    if !fits(&certificate, &key) {
+    if !fits(&own.certificate, &key) {
         problems.add("privateKey", "mismatch", "is not the key of the certificate");
     }
-    let expires_at = end(&certificate);
-    let der = |certificate: &Certificate| certificate.to_der().ok();
-    let (Some(pass_type), Some(team), Some(expires_at), Some(certificate), Some(intermediate), true) =
-        (pass_type, team, expires_at, der(&certificate), der(&intermediate), problems.is_empty())
-    else {
-        problems.into_result()?;
-        return Err(Problems::one("certificate", "invalid", "cannot be read"));
-    };
-    Ok((IssuerAccount::Apple { pass_type, team, certificate, intermediate, expires_at }, key))
+    let (Some(pass_type), Some(team), true) = (pass_type, team, problems.is_empty()) else { return Err(problems) };
+    let Holding { der: certificate, expires_at, .. } = own;
+    Ok((IssuerAccount::Apple { pass_type, team, certificate, intermediate: above.der, expires_at }, key))
 }
 
 pub(crate) fn google(sent: &GoogleIssuerRequest) -> Result<ReadIssuer, Problems> {
@@ -55,31 +53,32 @@ pub(crate) fn google(sent: &GoogleIssuerRequest) -> Result<ReadIssuer, Problems>
         problems.add("issuerId", "invalid", "must be the number of an issuer");
     }
     let account = problems.take(EmailAddress::parse("serviceAccountEmail", &sent.service_account));
-    let no_key = || Problems::one("privateKey", "invalid", "must be an RSA key of 2048 bits or more in PEM");
-    let key = problems.take(key::read(&sent.private_key).ok_or_else(no_key));
-    let (Some(account), Some(key), true) = (account, key, problems.is_empty()) else {
-        problems.into_result()?;
-        return Err(Problems::one("issuerId", "invalid", "cannot be read"));
-    };
+    let key = problems.take(rsa_key(&sent.private_key));
+    let (Some(account), Some(key), true) = (account, key, problems.is_empty()) else { return Err(problems) };
     let service_account = account.as_str().to_owned();
     Ok((IssuerAccount::Google { issuer: issuer.to_owned(), service_account }, key))
 }
 
-fn certificate(field: &str, pem: &str, now: Timestamp) -> Result<Certificate, Problems> {
-    let unread = |_| Problems::one(field, "invalid", "must be one X.509 certificate in PEM");
-    let certificate = Certificate::from_pem(pem.trim().as_bytes()).map_err(unread)?;
-    let begins = certificate.tbs_certificate.validity.not_before.to_unix_duration().as_secs();
-    let begins = i64::try_from(begins).ok().and_then(|seconds| Timestamp::from_timestamp(seconds, 0));
-    match (begins, end(&certificate)) {
-        (Some(begins), Some(end)) if begins <= now && now < end => Ok(certificate),
-        _ => Err(Problems::one(field, "expired", "does not hold at this time")),
-    }
+fn rsa_key(pem: &SecretString) -> Result<SecretSlice<u8>, Problems> {
+    let message = "must be an RSA key of 2048 bits or more in PEM, without a password";
+    key::read(pem).ok_or_else(|| Problems::one("privateKey", "invalid", message))
 }
 
-/// From when on a certificate is worth nothing.
-fn end(certificate: &Certificate) -> Option<Timestamp> {
-    let seconds = certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs();
-    Timestamp::from_timestamp(i64::try_from(seconds).ok()?, 0)
+fn holding(field: &str, pem: &str, now: Timestamp) -> Result<Holding, Problems> {
+    let read = Certificate::from_pem(pem.trim().as_bytes()).and_then(|read| Ok((read.to_der()?, read)));
+    let (der, certificate) =
+        read.map_err(|_| Problems::one(field, "invalid", "must be one X.509 certificate in PEM"))?;
+    let instant = |time: Time| {
+        let seconds = i64::try_from(time.to_unix_duration().as_secs()).ok()?;
+        Timestamp::from_timestamp(seconds, 0)
+    };
+    let Validity { not_before, not_after } = certificate.tbs_certificate.validity;
+    match (instant(not_before), instant(not_after)) {
+        (Some(begins), Some(expires_at)) if begins <= now && now < expires_at => {
+            Ok(Holding { certificate, der, expires_at })
+        }
+        _ => Err(Problems::one(field, "expired", "does not hold at this time")),
+    }
 }
 
 /// A text of a subject.
@@ -91,7 +90,7 @@ fn named(subject: &Name, what: ObjectIdentifier, of: &str) -> Result<String, Pro
 }
 
 /// Whether the certificate is that of the key.
-fn fits(certificate: &Certificate, key: &secrecy::SecretSlice<u8>) -> bool {
+fn fits(certificate: &Certificate, key: &SecretSlice<u8>) -> bool {
     let certified = certificate.tbs_certificate.subject_public_key_info.subject_public_key.as_bytes();
     let own = key::open(key);
     // Both are RSAPublicKey (RFC 8017, A.1.1).
