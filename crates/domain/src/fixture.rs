@@ -1,5 +1,7 @@
 //! What the tests of several contexts stand on: an event and its ticket types, at fixed times and with ids that count.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::booking::Sale;
@@ -38,9 +40,11 @@ pub(crate) fn draft_of(start: i64, end: i64) -> Sale {
         end_at: at(end),
         hold_seconds: 900,
         pricing: None,
+        waiting_list: None,
+        offer_seconds: None,
     };
     let event = Event::try_new(EventId::new(id(1)), OrganizerId::new(id(2)), &new, 3, at(0)).unwrap();
-    Sale { event, ticket_types: vec![], pools: vec![] }
+    Sale { event, ticket_types: vec![], pools: vec![], waiting: BTreeMap::new() }
 }
 
 /// A draft that begins in a day.

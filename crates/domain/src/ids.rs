@@ -72,6 +72,8 @@ ids! {
     InvoiceId,
     /// The particulars of who sells, as they were for a time.
     SellerId,
+    /// Somebody who waits for tickets that are sold out.
+    WaitingListEntryId,
     /// A message that waits in the outbox; the CloudEvents `id`.
     OutboxId,
     /// A row of the job table.

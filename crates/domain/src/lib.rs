@@ -29,7 +29,7 @@ mod text;
 pub use ids::{
     ApiKeyId, BookingId, CheckInId, CheckInListId, EventId, ExternalIdentityId, InvitationId, InvoiceId, JobId,
     LedgerTransactionId, OrganizerId, OutboxId, PassIssuerId, PaymentId, PoolId, PromoCodeId, RefundId, SellerId,
-    SessionId, SigningKeyId, TicketId, TicketTypeId, UserId,
+    SessionId, SigningKeyId, TicketId, TicketTypeId, UserId, WaitingListEntryId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use money::{Currency, Money, MoneyError, UnknownCurrency};

@@ -15,7 +15,7 @@ use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
 use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{
-    Availability, BookingPorts, Bookings, Desk, MailBuyers, SweepLapsed, TellBuyers, WindDownCancelled,
+    Availability, BookingPorts, Bookings, Desk, MailBuyers, ServeWaiting, SweepLapsed, TellBuyers, WindDownCancelled,
 };
 use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
@@ -190,6 +190,7 @@ impl Application {
         let ports = BookingPorts {
             desk: desk.clone(),
             reads: database.clone(),
+            waiting_lists: database.clone(),
             ids: Arc::clone(&ground.ids),
             catalog: Arc::clone(&catalog),
         };
@@ -365,6 +366,7 @@ impl Application {
         let sweep = SweepLapsed { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let wind_down =
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
+        let serve = ServeWaiting { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let tell = TellBuyers {
             store: database.clone(),
             notices: database.clone(),
@@ -399,6 +401,7 @@ impl Application {
         vec![
             Arc::new(sweep),
             Arc::new(wind_down),
+            Arc::new(serve),
             Arc::new(tell),
             Arc::new(issue),
             Arc::new(housekeeping),

@@ -171,8 +171,13 @@ impl TestApp {
             desk: desk.clone(),
         };
         let catalog = Arc::new(Catalog::new(catalog_ports, CatalogSettings::default()));
-        let booking_ports =
-            BookingPorts { desk: desk.clone(), reads: port.clone(), ids: ids.clone(), catalog: catalog.clone() };
+        let booking_ports = BookingPorts {
+            desk: desk.clone(),
+            reads: port.clone(),
+            waiting_lists: port.clone(),
+            ids: ids.clone(),
+            catalog: catalog.clone(),
+        };
         let bookings = Arc::new(Bookings::new(booking_ports));
         let payment_ports = PaymentPorts {
             desk: desk.clone(),

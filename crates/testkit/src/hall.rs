@@ -1,6 +1,7 @@
 //! One event on sale over a real database, and any number of desks on it, each with connections of its own, as so many
 //! processes would have.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adapter_sql::Database;
@@ -201,10 +202,13 @@ fn sale(ids: &dyn Ids, clock: &TestClock, types: &[NewTicketType], shared: Optio
         end_at: clock.now() + TimeDelta::days(31),
         hold_seconds: 60,
         pricing: None,
+        waiting_list: Some(true),
+        offer_seconds: None,
     };
     let organizer = OrganizerId::new(ids.uuid());
     let event = Event::try_new(EventId::new(ids.uuid()), organizer, &new, ids.random(), clock.now());
-    let mut sale = Sale { event: event.expect("a sound event"), ticket_types: vec![], pools: vec![] };
+    let mut sale =
+        Sale { event: event.expect("a sound event"), ticket_types: vec![], pools: vec![], waiting: BTreeMap::new() };
     let mut pool_ids = vec![];
     if let Some(capacity) = shared {
         pool_ids.push(PoolId::new(ids.uuid()));

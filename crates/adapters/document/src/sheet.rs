@@ -211,6 +211,8 @@ mod tests {
             end_at: at("2027-01-22T22:00:00Z"),
             hold: TimeDelta::minutes(15),
             pricing: None,
+            waiting_list: false,
+            offer: TimeDelta::days(1),
         }
     }
 

@@ -55,9 +55,18 @@ fn contents(name: &str) -> Vec<MailContent> {
         },
         MailContent::EventCancelled {
             event: name.to_owned(),
-            when,
+            when: when.clone(),
             reference: "K7QW2M".into(),
             paid_back: "75.00 PLN".into(),
+        },
+        MailContent::WaitingListOffer {
+            event: name.to_owned(),
+            when,
+            tickets: "2 × Standing".into(),
+            total: "50.00 PLN".into(),
+            held_until: "2027-01-16 09:00 (Europe/Warsaw)".into(),
+            reference: "K7QW2M".into(),
+            link: "https://tickets.example.com/account/offer#token=01890".into(),
         },
         MailContent::OtherPaidBack { event: name.to_owned(), reference: "K7QW2M".into() },
         MailContent::PaidBack { event: name.to_owned(), reference: "K7QW2M".into(), amount: "5.00 PLN".into() },
@@ -201,6 +210,9 @@ fn values(content: &MailContent) -> Vec<&str> {
         MailContent::TicketTransferred { event, when, venue } => vec![event, when, venue],
         MailContent::BookingCancelled { event, when, reference, paid_back }
         | MailContent::EventCancelled { event, when, reference, paid_back } => vec![event, when, reference, paid_back],
+        MailContent::WaitingListOffer { event, when, tickets, total, held_until, reference, link } => {
+            vec![event, when, tickets, total, held_until, reference, link]
+        }
         MailContent::OtherPaidBack { event, reference } => vec![event, reference],
         MailContent::PaidBack { event, reference, amount } => vec![event, reference, amount],
     }

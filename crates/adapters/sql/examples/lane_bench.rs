@@ -196,13 +196,15 @@ async fn make_sale(database: &Database) -> Outcome<Sale> {
         start_at: now + TimeDelta::days(1),
         end_at: now + TimeDelta::days(2),
         hold_seconds: 900,
+        waiting_list: None,
+        offer_seconds: None,
         pricing: None,
     };
     let event = Event::try_new(EventId::new(id()), organizer.id, &event, id().as_u128() as u64, now)
         .map_err(|problems| format!("{problems:?}"))?;
     let standing =
         NewTicketType { name: "Standing".into(), price: 2500, capacity: Some(100_000_000), ..NewTicketType::default() };
-    let sale = Sale { event, ticket_types: Vec::new(), pools: Vec::<Pool>::new() };
+    let sale = Sale { event, ticket_types: Vec::new(), pools: Vec::<Pool>::new(), waiting: Default::default() };
     let sale = sale.with_ticket_type(TicketTypeId::new(id()), PoolId::new(id()), &standing, "")?;
     let account = Account { user: User::new(owner, email, None, Role::Organizer, now), password: None };
     let (role, reach) = (MemberRole::Owner, Reach::All);

@@ -53,6 +53,7 @@ mod tickets;
 mod transaction;
 mod unit_of_work;
 mod verify;
+mod waiting_list;
 
 pub use connect::{ConnectError, Database};
 pub use settings::DatabaseSettings;

@@ -34,6 +34,7 @@ fn pack(notices: &[Notice]) -> Vec<u8> {
             NoticeKind::PaidBack(minor) => (3, amount(minor), 0),
             NoticeKind::Transferred(ticket, issue) => (4, ticket.uuid().as_u128(), *issue),
             NoticeKind::OtherPaidBack => (5, 0, 0),
+            NoticeKind::Offered => (6, 0, 0),
         };
         packed.push(code);
         packed.extend(booking.uuid().into_bytes());
@@ -60,6 +61,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<Notice>, StoreError> {
             (3, Ok(amount)) => NoticeKind::PaidBack(amount),
             (4, _) => NoticeKind::Transferred(TicketId::new(Uuid::from_u128(about)), issue),
             (5, _) => NoticeKind::OtherPaidBack,
+            (6, _) => NoticeKind::Offered,
             _ => return Err(bad_row("kind of a notice", code)),
         };
         Ok(Notice { booking: BookingId::new(Uuid::from_u128(booking)), kind })

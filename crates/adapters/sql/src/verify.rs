@@ -94,13 +94,14 @@ async fn unreadable_answers(snapshot: &SqlTransaction) -> Result<Vec<Difference>
     }
 }
 
-const COUNTS: [(&str, &str); 15] = [
+const COUNTS: [(&str, &str); 16] = [
     ("events", "SELECT count(*) AS n FROM events"),
     ("pools", "SELECT count(*) AS n FROM pools"),
     ("bookings", "SELECT count(*) AS n FROM bookings"),
     ("booking items", "SELECT count(*) AS n FROM booking_items"),
     ("price parts", "SELECT count(*) AS n FROM booking_price_parts"),
     ("promo codes", "SELECT count(*) AS n FROM promo_codes"),
+    ("waiting-list entries", "SELECT count(*) AS n FROM waiting_list_entries"),
     ("tickets", "SELECT count(*) AS n FROM tickets"),
     ("check-ins", "SELECT count(*) AS n FROM check_ins"),
     ("payments", "SELECT count(*) AS n FROM payments"),
@@ -209,6 +210,40 @@ const CHECKS: &[Check] = &[
         UNION ALL
         SELECT u.booking_id, 'a promo code takes off ' || u.discount || ' of a price without parts'
         FROM promo_uses AS u WHERE NOT EXISTS (SELECT 1 FROM booking_price_parts AS p WHERE p.booking_id = u.booking_id)",
+    },
+    Check {
+        invariant: "waiting_counts",
+        sql: "
+        SELECT t.id AS subject, t.waiting || ' are said to wait for the type, and ' || coalesce(w.waiting, 0) || ' do'
+            AS detail
+        FROM ticket_types AS t LEFT JOIN (SELECT ticket_type_id, count(*) AS waiting FROM waiting_list_entries
+            WHERE status = 0 GROUP BY ticket_type_id) AS w ON w.ticket_type_id = t.id
+        WHERE t.waiting <> coalesce(w.waiting, 0)",
+    },
+    Check {
+        // That no booking is the offer of two, and no number given twice, are unique constraints.
+        invariant: "waiting_list",
+        sql: "
+        SELECT w.id AS subject, 'an entry of no event, of another organizer, or for a type of another event' AS detail
+        FROM waiting_list_entries AS w LEFT JOIN events AS e ON e.id = w.event_id
+        LEFT JOIN ticket_types AS t ON t.id = w.ticket_type_id
+        WHERE e.id IS NULL OR e.organizer_id <> w.organizer_id OR t.id IS NULL OR t.event_id <> w.event_id
+        UNION ALL
+        SELECT w.id, 'an offer without its booking, or one of another buyer, event, type or number of units'
+        FROM waiting_list_entries AS w LEFT JOIN bookings AS b ON b.id = w.booking_id
+        WHERE w.status = 1 AND (b.id IS NULL OR b.event_id <> w.event_id OR b.channel <> 3
+            OR b.buyer_user_id IS NULL OR b.buyer_user_id <> w.buyer_user_id
+            OR NOT EXISTS (SELECT 1 FROM booking_items AS i WHERE i.booking_id = b.id
+                AND i.ticket_type_id = w.ticket_type_id AND i.quantity = w.quantity))
+        UNION ALL
+        SELECT b.id, 'the booking was offered to nobody who waits' FROM bookings AS b
+        WHERE b.channel = 3 AND NOT EXISTS (SELECT 1 FROM waiting_list_entries AS w WHERE w.booking_id = b.id)
+        UNION ALL
+        SELECT w.id, 'the entry is at ' || w.version || ', its last message at ' || coalesce(o.high, 0)
+        FROM waiting_list_entries AS w LEFT JOIN (SELECT aggregate, max(sequence) AS high FROM outbox GROUP BY aggregate)
+            AS o ON o.aggregate = w.id
+        LEFT JOIN outbox_prunings AS p ON p.id = 1
+        WHERE CASE WHEN o.high IS NULL THEN w.updated_at >= coalesce(p.before_at, 0) ELSE o.high <> w.version END",
     },
     Check {
         invariant: "empty_bookings",

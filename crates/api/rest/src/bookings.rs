@@ -109,6 +109,8 @@ pub(crate) enum ChannelBody {
     Api,
     /// The organizer's own desk.
     BoxOffice,
+    /// Offered to who waited.
+    WaitingList,
 }
 
 /// Whose a booking is: an account, or a guest who is known by his address alone.
@@ -238,6 +240,7 @@ impl BookingBody {
                 Channel::Web => ChannelBody::Web,
                 Channel::Api => ChannelBody::Api,
                 Channel::BoxOffice => ChannelBody::BoxOffice,
+                Channel::WaitingList => ChannelBody::WaitingList,
             },
             buyer: booking.buyer.into(),
             created_at: booking.created_at,
@@ -514,7 +517,8 @@ pub(crate) struct ConfirmBody {
 
 /// Confirms a booking that was paid outside
 ///
-/// By cash or transfer; for the organizer. A confirmed one stays as it is.
+/// By cash or transfer; for the organizer. What the waiting list has offered for nothing its buyer takes in this way. A
+/// confirmed one stays as it is.
 #[utoipa::path(
     post, path = "/bookings/{bookingId}/confirm", operation_id = "confirmBooking", tag = "Booking",
     params(("bookingId" = Uuid, Path, description = "The booking.")),

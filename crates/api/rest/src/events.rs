@@ -80,6 +80,11 @@ pub(crate) struct EventBody {
     /// Taxes and fees; null: tickets cost what their prices say.
     #[schema(required)]
     pricing: Option<PricingBody>,
+    /// Whether people may wait for what is sold out.
+    waiting_list: bool,
+    /// For how many seconds an offer to who waits holds its tickets.
+    #[schema(minimum = 900, maximum = 604_800, example = 86_400)]
+    offer_seconds: i64,
     /// Where it stands.
     status: EventStatusBody,
     /// Counts the changes of its settings, not sales; for `If-Match`.
@@ -147,6 +152,8 @@ impl EventBody {
             end_at: terms.end_at,
             hold_seconds: terms.hold.num_seconds(),
             pricing: event.pricing().map(|pricing| PricingBody::of(pricing, inside)),
+            waiting_list: terms.waiting_list,
+            offer_seconds: terms.offer.num_seconds(),
             status: event.status_at(now).into(),
             version: event.version,
             ticket_types: shown.map(|ticket_type| TicketTypeBody::of(sale, ticket_type, now)).collect(),
@@ -196,6 +203,11 @@ pub(crate) struct CreateEventBody {
     hold_seconds: Option<i64>,
     /// Taxes and fees.
     pricing: Option<NewPricingBody>,
+    /// Whether people may wait for what is sold out; if it is left out, they may not.
+    waiting_list: Option<bool>,
+    /// For how many seconds an offer to who waits holds its tickets, never beyond the end of sales.
+    #[schema(minimum = 900, maximum = 604_800, default = 86_400, example = 86_400)]
+    offer_seconds: Option<i64>,
     /// Whose event it is; the caller's only organizer if it is left out, and a new one if he has none.
     organizer_id: Option<Uuid>,
     /// What is sold.
@@ -233,6 +245,8 @@ impl TryFrom<CreateEventBody> for CreateEvent {
             end_at: body.end_at,
             hold_seconds: body.hold_seconds,
             pricing: body.pricing.map(Into::into),
+            waiting_list: body.waiting_list,
+            offer_seconds: body.offer_seconds,
             organizer: body.organizer_id.map(OrganizerId::new),
             ticket_types,
         })
@@ -450,6 +464,14 @@ pub(crate) struct EditEventBody {
     #[serde(default, deserialize_with = "patch::clearable")]
     #[schema(value_type = Option<NewPricingBody>)]
     pricing: Option<Option<NewPricingBody>>,
+    /// Whether people may wait for what is sold out; who waits already still does.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false)]
+    waiting_list: Option<bool>,
+    /// For how many seconds an offer to who waits holds its tickets; those that are offered keep their time.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, minimum = 900, maximum = 604_800, example = 86_400)]
+    offer_seconds: Option<i64>,
 }
 
 impl From<EditEventBody> for EventEdit {
@@ -463,6 +485,8 @@ impl From<EditEventBody> for EventEdit {
             end_at: body.end_at,
             hold_seconds: body.hold_seconds,
             pricing: body.pricing.map(|pricing| pricing.map(Into::into)),
+            waiting_list: body.waiting_list,
+            offer_seconds: body.offer_seconds,
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::problem::Problem;
 use crate::second_factor::SecondFactorBody;
 use crate::state::AppState;
 use crate::users::UserBody;
+use crate::waiting_list::WaitingListEntryBody;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -65,6 +66,8 @@ pub(crate) struct AccountExportBody {
     invitations: Vec<ReceivedInvitationBody>,
     /// What it has booked, newest first, with whom it has booked for; 1,000 in a part.
     bookings: Vec<BookingBody>,
+    /// What it waits for, or has, newest first; the last hundred.
+    waiting_list: Vec<WaitingListEntryBody>,
     /// What the audit log tells of it, of whatever organizer, behind all bookings; a bounded number of lines is looked at
     /// for a part. Of lines that somebody else has caused, neither who nor from where is told.
     audit_lines: Vec<AuditLineBody>,
@@ -206,6 +209,8 @@ async fn export_account(
     let second_factor = state.identity().second_factor(principal).await?;
     let memberships = state.catalog().memberships(principal).await?;
     let invitations = state.catalog().invitations_to(&account).await?;
+    let limit = Limit::parse(Limit::MAX).unwrap_or_default();
+    let waiting_list = state.bookings().my_waiting_list(&Agent::Account(*principal), None, limit).await?;
     let wished = state.identity().wished_email(principal).await?;
     let note = Note { organizer: None, action: "account.exported", object_kind: "user", object: principal.user.uuid() };
     state.witness().note(&caller.origin, note);
@@ -221,6 +226,7 @@ async fn export_account(
         memberships: memberships.into_iter().map(MembershipBody::from).collect(),
         invitations: invitations.into_iter().map(ReceivedInvitationBody::from).collect(),
         bookings,
+        waiting_list: waiting_list.items.into_iter().map(WaitingListEntryBody::from).collect(),
         audit_lines: lines,
         next_cursor,
     };

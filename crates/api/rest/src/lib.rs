@@ -55,6 +55,7 @@ mod ticket_types;
 mod tickets;
 mod time;
 mod users;
+mod waiting_list;
 mod web;
 
 use axum::Router;
@@ -122,6 +123,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(pools::routes())
         .merge(availability::routes())
         .merge(bookings::routes())
+        .merge(waiting_list::routes())
         .merge(prices::routes())
         .merge(payments::routes())
         .merge(invoices::routes())

@@ -61,6 +61,8 @@ pub(crate) enum List {
     PaymentCases = 11,
     PromoCodes = 12,
     Invoices = 14,
+    WhoWaits = 15,
+    MyWaiting = 16,
 }
 
 /// The version of the form; another one is refused, as a client that keeps cursors for months deserves.

@@ -32,6 +32,8 @@ pub enum Operation {
     SeeBooking,
     /// Confirm that a booking was paid outside.
     ConfirmBooking,
+    /// Take an offer of what costs nothing.
+    TakeFreeOffer,
     /// Give the tickets of a booking back.
     CancelBooking,
     /// Pay a booking.
@@ -177,6 +179,7 @@ const fn row(operation: Operation) -> Row {
         O::ListBookings   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsRead)),
         O::SeeBooking     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ConfirmBooking => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
+        O::TakeFreeOffer  => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::CancelBooking  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
         O::PayBooking     => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::RefundBooking  => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
@@ -327,7 +330,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 30] = [
+    const ALL: [Operation; 31] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -337,6 +340,7 @@ mod tests {
         Operation::ListBookings,
         Operation::SeeBooking,
         Operation::ConfirmBooking,
+        Operation::TakeFreeOffer,
         Operation::CancelBooking,
         Operation::PayBooking,
         Operation::RefundBooking,
@@ -468,6 +472,7 @@ mod tests {
         for operation in ALL {
             let his = [
                 Operation::SeeBooking,
+                Operation::TakeFreeOffer,
                 Operation::CancelBooking,
                 Operation::RenewBooking,
                 Operation::SeeTickets,

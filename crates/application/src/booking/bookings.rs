@@ -10,7 +10,7 @@ use domain::booking::{
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
-use crate::booking::{BookingFilter, BookingParties, BookingReads, Command, Desk, Outcome};
+use crate::booking::{BookingFilter, BookingParties, BookingReads, Command, Desk, Outcome, WaitingListReads};
 use crate::catalog::{Catalog, EventRef};
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -31,6 +31,8 @@ pub struct BookingPorts {
     pub desk: Desk,
     /// Reads.
     pub reads: Arc<dyn BookingReads>,
+    /// Reads of waiting lists.
+    pub waiting_lists: Arc<dyn WaitingListReads>,
     /// Ids.
     pub ids: Arc<dyn Ids>,
     /// The events, and who manages them.
@@ -165,10 +167,11 @@ impl Bookings {
         answer
     }
 
-    /// The organizer has the money, by cash or transfer: the hold becomes the contract. Done twice, it is done once.
+    /// The organizer has the money, by cash or transfer: the hold becomes the contract. What the waiting list has offered for
+    /// nothing its buyer takes in the same way. Done twice, it is done once.
     ///
     /// # Errors
-    /// [`AppError::Forbidden`] for the buyer, [`AppError::NotFound`] for strangers, and the refusals of
+    /// [`AppError::Forbidden`] for the buyer of anything else, [`AppError::NotFound`] for strangers, and the refusals of
     /// [`domain::booking::confirm`].
     pub async fn confirm(
         &self,
@@ -177,7 +180,12 @@ impl Bookings {
         note: Option<&str>,
         origin: Origin,
     ) -> Result<Booking, AppError> {
-        let booking = self.permitted(agent, Operation::ConfirmBooking, id).await?;
+        let booking = match self.permitted(agent, Operation::ConfirmBooking, id).await {
+            Err(AppError::Forbidden) if self.is_free_offer(id).await? => {
+                self.permitted(agent, Operation::TakeFreeOffer, id).await?
+            }
+            permitted => permitted?,
+        };
         let note = note
             .map(|note| Text::parse("note", note, NOTE_MAX))
             .transpose()
@@ -249,6 +257,11 @@ impl Bookings {
         Ok(Page::of(self.ports.reads.bookings_in(event, filter, before, probe(limit)).await?, limit))
     }
 
+    /// Whether it is an offer of what costs nothing; neither changes in the life of a booking.
+    async fn is_free_offer(&self, id: BookingId) -> Result<bool, AppError> {
+        Ok(self.ports.reads.booking(id).await?.is_some_and(|booking| booking.is_free_offer()))
+    }
+
     /// Whom the booking concerns, for who may do this to it. The booking itself is read under the lock of its lane.
     async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<BookingParties, AppError> {
         let parties = self.ports.reads.parties(id).await?.ok_or(AppError::NotFound("booking"))?;
@@ -292,6 +305,8 @@ fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
         | Outcome::Expired(_)
         | Outcome::Sale(_)
         | Outcome::PromoCode(_)
+        | Outcome::WaitingListEntry(_)
+        | Outcome::OffersMade
         | Outcome::Deleted => Err(AppError::Internal),
     }
 }

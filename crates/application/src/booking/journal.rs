@@ -4,7 +4,9 @@
 //! version of the type.
 
 use domain::Timestamp;
-use domain::booking::{BookingStatus, Buyer, Decided, Discount, FactKind, PromoCode, Sale};
+use domain::booking::{
+    BookingStatus, Buyer, CloseReason, Decided, Discount, EntryState, FactKind, PromoCode, Sale, WaitingListEntry,
+};
 use domain::catalog::{Event, EventStatus};
 use domain::pricing::Rate;
 use serde::Serialize;
@@ -253,6 +255,86 @@ pub(super) fn of_promo_code(
     let deed = Deed { organizer: Some(organizer), action, object_kind: "promo_code", object: id };
     let before = before.map(|code| json(&promo_code_state(code)));
     (message, scribe.line(deed, before, Some(json(&promo_code_state(after)))))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WaitingListData {
+    waiting_list_entry_id: Uuid,
+    event_id: Uuid,
+    organizer_id: Uuid,
+    buyer_id: Uuid,
+    ticket_type_id: Uuid,
+    quantity: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    booking_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// An entry of a waiting list as the audit log shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WaitingListState {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_type_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    booking_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// The message and the audit line of an entry of a waiting list that is new (none before) or was changed; its sequence is
+/// its version.
+pub(super) fn of_waiting_list(
+    before: Option<&WaitingListEntry>,
+    after: &WaitingListEntry,
+    origin: &Origin,
+    ids: &dyn Ids,
+) -> (OutboxRow, AuditRow) {
+    let (kind, action) = match after.state {
+        EntryState::Waiting => ("goticket.waiting_list.joined.v1", "waiting_list.joined"),
+        EntryState::Offered(_) => ("goticket.waiting_list.offered.v1", "waiting_list.offered"),
+        EntryState::Withdrawn => ("goticket.waiting_list.withdrawn.v1", "waiting_list.withdrawn"),
+        EntryState::Closed(_) => ("goticket.waiting_list.closed.v1", "waiting_list.closed"),
+    };
+    let booking_id = after.booking().map(domain::BookingId::uuid);
+    let reason = match after.state {
+        EntryState::Closed(reason) => Some(CloseReason::as_str(reason)),
+        EntryState::Waiting | EntryState::Offered(_) | EntryState::Withdrawn => None,
+    };
+    let (id, ticket_type_id) = (after.id.uuid(), after.ticket_type.uuid());
+    let data = WaitingListData {
+        waiting_list_entry_id: id,
+        event_id: after.event.uuid(),
+        organizer_id: after.organizer.uuid(),
+        buyer_id: after.buyer.uuid(),
+        ticket_type_id,
+        quantity: after.quantity,
+        booking_id,
+        reason,
+    };
+    let state = WaitingListState {
+        status: after.status(None).as_str(),
+        ticket_type_id: Some(ticket_type_id),
+        quantity: Some(after.quantity),
+        booking_id,
+        reason,
+    };
+    let was = |entry: &WaitingListEntry| WaitingListState {
+        status: entry.status(None).as_str(),
+        ticket_type_id: None,
+        quantity: None,
+        booking_id: None,
+        reason: None,
+    };
+    let scribe = Scribe { ids, origin, at: after.updated_at };
+    let deed = Deed { organizer: Some(after.organizer), action, object_kind: "waiting_list_entry", object: id };
+    let before = before.map(|entry| json(&was(entry)));
+    (scribe.message(id, after.version, kind, json(&data)), scribe.line(deed, before, Some(json(&state))))
 }
 
 /// What happened to a sale.

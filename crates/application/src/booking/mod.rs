@@ -11,6 +11,8 @@ mod promo_codes;
 mod promo_snapshot;
 mod snapshot;
 mod sweep;
+mod waiting_list;
+mod waiting_list_snapshot;
 mod wind_down;
 
 pub use availability::Availability;
@@ -21,10 +23,11 @@ pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, Noti
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, InvoiceDue,
     LaneChanges, LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
-    PromoCount, ProviderEventRow,
+    PromoCount, ProviderEventRow, SeenEntry, WaitingCount, WaitingListReads, WhoWaits, WhoWaitsFor,
 };
 pub use prices::{UnreadablePricing, pricing_text, read_pricing, read_type_prices, type_prices_text};
 pub use sweep::SweepLapsed;
+pub use waiting_list::{JoinWaitingList, ServeWaiting};
 pub use wind_down::WindDownCancelled;
 
 pub(crate) use journal::{SaleFact, of_sale};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use domain::booking::{Booking, BookingStatus, Buyer};
+use domain::booking::{Booking, BookingStatus, Buyer, HoldTerms};
 use domain::catalog::EventTerms;
 use domain::{BookingId, EmailAddress, Language, Money, TicketId, Timestamp};
 use futures::{StreamExt, TryStreamExt};
@@ -46,6 +46,8 @@ pub enum NoticeKind {
     PaidBack(i64),
     /// Money of another currency than the booking's goes back. Currencies are not added up.
     OtherPaidBack,
+    /// It is an offer to who waited.
+    Offered,
     /// One of its tickets is somebody else's, who is to get it by this issue of its code.
     Transferred(TicketId, u32),
 }
@@ -58,7 +60,7 @@ impl NoticeKind {
             Self::Cancelled(before) => Self::Cancelled(before.saturating_add(amount)),
             Self::EventCancelled(before) => Self::EventCancelled(before.saturating_add(amount)),
             Self::PaidBack(before) => Self::PaidBack(before.saturating_add(amount)),
-            Self::Confirmed | Self::OtherPaidBack | Self::Transferred(..) => self,
+            Self::Confirmed | Self::OtherPaidBack | Self::Offered | Self::Transferred(..) => self,
         }
     }
 
@@ -67,7 +69,7 @@ impl NoticeKind {
     pub const fn refund(self) -> Option<i64> {
         match self {
             Self::Cancelled(amount) | Self::EventCancelled(amount) | Self::PaidBack(amount) => Some(amount),
-            Self::Confirmed | Self::OtherPaidBack | Self::Transferred(..) => None,
+            Self::Confirmed | Self::OtherPaidBack | Self::Offered | Self::Transferred(..) => None,
         }
     }
 }
@@ -191,7 +193,13 @@ impl TellBuyers {
         let now = self.clock.now();
         for Wish { to, language, content, encloses, not_after } in wishes.into_iter().flatten() {
             let within = (now, not_after);
-            self.mails.tell_in_op(uow.as_mut(), &to, language, content, encloses, within).await?;
+            match content {
+                // It ends: it does not wait for better times.
+                MailContent::WaitingListOffer { .. } => {
+                    self.mails.send_in_op(uow.as_mut(), &to, language, content, within).await?;
+                }
+                _ => self.mails.tell_in_op(uow.as_mut(), &to, language, content, encloses, within).await?,
+            }
         }
         uow.commit().await?;
         Ok(told)
@@ -237,6 +245,7 @@ impl TellBuyers {
                 (buyer, MailContent::PaidBack { event, reference, amount: money(amount) }, None)
             }
             NoticeKind::OtherPaidBack => (buyer, MailContent::OtherPaidBack { event, reference }, None),
+            NoticeKind::Offered => return Ok(self.offer(&booking, terms, buyer)),
             NoticeKind::Transferred(ticket, issue) => {
                 let holder = self.holder(&booking, ticket, issue).await?;
                 let holder = holder.map(|to| (to, buyer.map(|(_, language)| language).unwrap_or_default()));
@@ -249,6 +258,25 @@ impl TellBuyers {
         };
         let not_after = if encloses.is_some() { terms.end_at } else { self.clock.now() + WORTH };
         Ok(to.map(|(to, language)| Wish { to, language, content, encloses, not_after }))
+    }
+
+    /// What is offered, until when, and where it is taken; none where it is not to be had any more.
+    fn offer(&self, booking: &Booking, terms: &EventTerms, buyer: Option<(EmailAddress, Language)>) -> Option<Wish> {
+        let holds = |hold: &HoldTerms| booking.status == BookingStatus::Pending && self.clock.now() < hold.release_at;
+        let until = booking.hold.filter(holds)?.expires_at;
+        let (to, language) = buyer?;
+        let item = booking.items.first()?;
+        let content = MailContent::WaitingListOffer {
+            event: terms.name.as_str().to_owned(),
+            when: when(terms),
+            tickets: format!("{} × {}", item.quantity, item.name),
+            total: if booking.total.is_zero() { String::new() } else { booking.total.to_string() },
+            held_until: local(until, terms),
+            reference: booking.reference.to_string(),
+            // No secret: whoever follows it signs in as the buyer.
+            link: self.mails.link("offer", &booking.id.to_string()),
+        };
+        Some(Wish { to, language, content, encloses: None, not_after: until })
     }
 
     /// Whom to write to, and in which language; nobody where the account is gone.
@@ -318,7 +346,12 @@ fn at_once(is_rush: bool, age: TimeDelta) -> usize {
 
 /// When it begins, on the clocks of the place.
 fn when(terms: &EventTerms) -> String {
-    format!("{} ({})", terms.start_at.with_timezone(&terms.timezone).format("%Y-%m-%d %H:%M"), terms.timezone)
+    local(terms.start_at, terms)
+}
+
+/// An instant on the clocks of the place.
+fn local(at: Timestamp, terms: &EventTerms) -> String {
+    format!("{} ({})", at.with_timezone(&terms.timezone).format("%Y-%m-%d %H:%M"), terms.timezone)
 }
 
 #[cfg(test)]

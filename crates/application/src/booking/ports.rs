@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use domain::admission::{CheckIn, CheckInList, Ticket};
-use domain::booking::{Attendee, Booking, BookingStatus, Buyer, Pool, PromoCode, PromoUse, PromoWord, Reference, Sale};
+use domain::booking::{
+    Attendee, Booking, BookingStatus, Buyer, EntryStatus, Pool, PromoCode, PromoUse, PromoWord, Reference, Sale,
+    WaitingListEntry,
+};
 use domain::catalog::{Event, TicketType};
 use domain::payment::{LedgerEntry, Payment, Refund};
 use domain::pricing::PricePart;
 use domain::{
     BookingId, CheckInId, EmailAddress, EventId, OrganizerId, OutboxId, PoolId, PromoCodeId, TicketId, TicketTypeId,
-    Timestamp, UserId,
+    Timestamp, UserId, WaitingListEntryId,
 };
 
 use crate::booking::Notice;
@@ -143,6 +146,28 @@ pub trait LaneTransaction: Send {
     /// Units that these buyers have confirmed or hold (not lapsed at `now`), by event and ticket type.
     async fn holdings(&mut self, of: &[(LaneKey, Buyer)], now: Timestamp) -> Result<Vec<Holding>, StoreError>;
 
+    /// These entries of waiting lists; those that do not exist are left out.
+    async fn waiting_list_entries(&mut self, ids: &[WaitingListEntryId]) -> Result<Vec<WaitingListEntry>, StoreError>;
+
+    /// The highest number of an entry of the event; 0 where there is none. Asked where somebody wants to join.
+    async fn last_waiting_list_number(&mut self, lane: LaneKey) -> Result<u64, StoreError>;
+
+    /// Who of these buyers waits for which type of the event, or has a pending offer of it.
+    async fn open_waiting_list_entries(
+        &mut self,
+        lane: LaneKey,
+        buyers: &[UserId],
+    ) -> Result<Vec<(UserId, TicketTypeId)>, StoreError>;
+
+    /// The first who wait for each of these types for at most so many units, by their numbers, at most `limit` of each
+    /// type. Asked only while somebody waits.
+    async fn who_waits(
+        &mut self,
+        lane: LaneKey,
+        asked: &[WhoWaitsFor],
+        limit: u32,
+    ) -> Result<Vec<WhoWaits>, StoreError>;
+
     /// Whether the event has any booking, in whatever state.
     async fn is_booked(&mut self, lane: LaneKey) -> Result<bool, StoreError>;
 
@@ -171,6 +196,24 @@ pub struct Holding {
     pub ticket_type: TicketTypeId,
     /// How many.
     pub units: u32,
+}
+
+/// Those who wait for a type, for at most so many units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WhoWaitsFor {
+    /// For which type.
+    pub ticket_type: TicketTypeId,
+    /// For how many units at the most.
+    pub quantity: u32,
+}
+
+/// Somebody who waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WhoWaits {
+    /// His entry.
+    pub entry: WaitingListEntry,
+    /// Whether his account was deleted.
+    pub is_gone: bool,
 }
 
 /// All rows of one commit of the desk.
@@ -226,6 +269,10 @@ pub struct LaneChanges {
     pub ledger: Vec<LedgerEntry>,
     /// Messages of providers whose effect is in this commit. Of each there is one.
     pub provider_events: Vec<ProviderEventRow>,
+    /// Entries of the waiting list that are new or change, each with a higher version than it has until this commit.
+    pub waiting_list: Vec<WaitingListEntry>,
+    /// Ticket types that more entries wait for, or fewer.
+    pub waiting_counts: Vec<WaitingCount>,
     /// What people are to be told; where there is any, there are messages too.
     pub notices: Vec<Notice>,
     /// Bookings that may lack an invoice or a credit note; where there are any, there are messages too.
@@ -268,6 +315,16 @@ pub struct PromoCount {
     pub used: i64,
     /// Change of what is spent of it.
     pub spent: i64,
+}
+
+/// How many entries more wait for a ticket type. Written as a difference, so that the constraint on the row has the last
+/// word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WaitingCount {
+    /// For which type.
+    pub ticket_type: TicketTypeId,
+    /// Change of how many wait.
+    pub by: i64,
 }
 
 /// A booking whose status, hold, sequence and `updated_at` change; of all else, only who comes ever does
@@ -402,4 +459,55 @@ pub trait BookingReads: Send + Sync {
         after: Option<BookingId>,
         rows: u64,
     ) -> Result<Vec<BookingId>, StoreError>;
+}
+
+/// An entry of a waiting list with what has become of its offer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeenEntry {
+    /// The entry.
+    pub entry: WaitingListEntry,
+    /// Where it stands.
+    pub status: EntryStatus,
+    /// Until when its offer holds, or held; none where there is none.
+    pub offer_expires_at: Option<Timestamp>,
+}
+
+impl SeenEntry {
+    /// One without an offer.
+    #[must_use]
+    pub fn without_offer(entry: WaitingListEntry) -> Self {
+        Self { status: entry.status(None), entry, offer_expires_at: None }
+    }
+}
+
+/// Waiting lists outside of transactions.
+#[async_trait]
+pub trait WaitingListReads: Send + Sync {
+    /// One entry.
+    async fn waiting_list_entry(&self, id: WaitingListEntryId) -> Result<Option<SeenEntry>, StoreError>;
+
+    /// A page of an account's own entries, newest first, behind `before`.
+    async fn waiting_list_of(
+        &self,
+        buyer: UserId,
+        before: Option<WaitingListEntryId>,
+        rows: u64,
+    ) -> Result<Vec<SeenEntry>, StoreError>;
+
+    /// A page of an event's entries by their numbers, behind `after`.
+    async fn waiting_list_in(
+        &self,
+        event: EventId,
+        after: Option<u64>,
+        rows: u64,
+    ) -> Result<Vec<SeenEntry>, StoreError>;
+
+    /// Lanes of events on sale with entries that wait for a type with room, and of events or types that are sold no more
+    /// with entries that wait: at most `limit`, in the order of their ids, behind `after`.
+    async fn lanes_to_serve(
+        &self,
+        now: Timestamp,
+        after: Option<LaneKey>,
+        limit: u32,
+    ) -> Result<Vec<LaneKey>, StoreError>;
 }

@@ -4,6 +4,7 @@
 //! The version is part of the text. A field that is added gets a default; anything else is a new version, and old ones
 //! stay readable for as long as keys are kept.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -195,12 +196,21 @@ struct SaleV1 {
     hold_seconds: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pricing: Option<PricingV1>,
+    #[serde(default)]
+    waiting_list: bool,
+    #[serde(default = "a_day")]
+    offer_seconds: i64,
     status: String,
     version: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
     ticket_types: Vec<TicketTypeV1>,
     pools: Vec<PoolV1>,
+}
+
+/// What an offer holds where nothing was said.
+const fn a_day() -> i64 {
+    86_400
 }
 
 #[derive(Serialize, Deserialize)]
@@ -238,7 +248,7 @@ struct PoolV1 {
 
 /// The snapshot of a sale.
 pub(crate) fn sale(sale: &Sale) -> String {
-    let Sale { event, ticket_types, pools } = sale;
+    let Sale { event, ticket_types, pools, .. } = sale;
     let text = |text: &Text| text.as_str().to_owned();
     let ticket_type = |known: &TicketType| TicketTypeV1 {
         id: known.id.uuid(),
@@ -278,6 +288,8 @@ pub(crate) fn sale(sale: &Sale) -> String {
         end_at: event.terms.end_at,
         hold_seconds: event.terms.hold.num_seconds(),
         pricing: event.terms.pricing.as_deref().map(Into::into),
+        waiting_list: event.terms.waiting_list,
+        offer_seconds: event.terms.offer.num_seconds(),
         status: event.status.as_str().to_owned(),
         version: event.version,
         created_at: event.created_at,
@@ -287,7 +299,7 @@ pub(crate) fn sale(sale: &Sale) -> String {
     })
 }
 
-/// The sale of a snapshot.
+/// The sale of a snapshot. Who waits is not kept: nobody makes offers by a snapshot.
 ///
 /// # Errors
 /// [`AppError::Internal`] for a text that no version of ours has written.
@@ -304,6 +316,8 @@ pub(crate) fn read_sale(snapshot: &str) -> Result<Sale, AppError> {
         end_at: kept.end_at,
         hold: TimeDelta::seconds(kept.hold_seconds),
         pricing: pricing.map_err(|_| unreadable("the pricing of an event"))?.map(Arc::new),
+        waiting_list: kept.waiting_list,
+        offer: TimeDelta::seconds(kept.offer_seconds),
     };
     let pool = |pool: PoolV1| Pool {
         id: PoolId::new(pool.id),
@@ -328,6 +342,7 @@ pub(crate) fn read_sale(snapshot: &str) -> Result<Sale, AppError> {
         },
         ticket_types: kept.ticket_types.into_iter().map(|kept| read_type(event, kept)).collect::<Result<_, _>>()?,
         pools: kept.pools.into_iter().map(pool).collect(),
+        waiting: BTreeMap::new(),
     })
 }
 
@@ -426,6 +441,8 @@ mod tests {
                 fees: vec![NewFee { name: "Service".into(), rate: Some(50_000), ..NewFee::default() }],
                 ..NewPricing::default()
             }),
+            waiting_list: Some(true),
+            offer_seconds: Some(900),
         };
         let ticket_type = NewTicketType {
             name: "Standing".into(),
@@ -445,7 +462,7 @@ mod tests {
         };
         let nil = Uuid::nil();
         let event = Event::try_new(EventId::new(nil), OrganizerId::new(nil), &new, 1, at(0)).unwrap();
-        let sale = Sale { event, ticket_types: vec![], pools: vec![] };
+        let sale = Sale { event, ticket_types: vec![], pools: vec![], waiting: BTreeMap::new() };
         let sale = sale.with_pool(PoolId::new(Uuid::from_u128(5)), "Hall", None, "").unwrap();
         let with = NewTicketType { pool_ids: vec![PoolId::new(Uuid::from_u128(5))], ..ticket_type };
         let sale = sale.with_ticket_type(TicketTypeId::new(nil), PoolId::new(Uuid::from_u128(6)), &with, "").unwrap();

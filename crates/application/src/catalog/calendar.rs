@@ -112,6 +112,8 @@ mod tests {
             currency: "PLN".to_owned(),
             hold_seconds: 900,
             pricing: None,
+            waiting_list: None,
+            offer_seconds: None,
         };
         let (id, organizer) = (EventId::new(Uuid::from_u128(1)), OrganizerId::new(Uuid::from_u128(2)));
         Event::try_new(id, organizer, &new, 7, start_at - TimeDelta::days(9)).unwrap()

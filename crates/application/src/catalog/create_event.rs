@@ -1,5 +1,6 @@
 //! Use case: a new event, a draft, with its ticket types.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::booking::{Refusal, Sale};
@@ -37,6 +38,10 @@ pub struct CreateEvent {
     pub hold_seconds: Option<i64>,
     /// Taxes and fees.
     pub pricing: Option<NewPricing>,
+    /// Whether people may wait for what is sold out.
+    pub waiting_list: Option<bool>,
+    /// Seconds of an offer to who waits.
+    pub offer_seconds: Option<i64>,
     /// Whose event it is; none means the caller's only organizer, which is made if he has none.
     pub organizer: Option<OrganizerId>,
     /// Its ticket types.
@@ -110,11 +115,13 @@ impl Catalog {
             end_at: request.end_at,
             hold_seconds: request.hold_seconds.unwrap_or_else(|| self.settings.hold.num_seconds()),
             pricing: request.pricing.clone(),
+            waiting_list: request.waiting_list,
+            offer_seconds: request.offer_seconds,
         };
         let mut problems = Problems::default();
         let event = problems.take(Event::try_new(EventId::new(ids.uuid()), organizer, &new, ids.random(), now));
         let Some(event) = event else { return Err(problems.into()) };
-        let mut sale = Sale { event, ticket_types: Vec::new(), pools: Vec::new() };
+        let mut sale = Sale { event, ticket_types: Vec::new(), pools: Vec::new(), waiting: BTreeMap::new() };
         for (at, new) in request.ticket_types.iter().enumerate() {
             let id = TicketTypeId::new(ids.uuid());
             match sale.with_ticket_type(id, PoolId::new(ids.uuid()), new, &format!("ticketTypes[{at}].")) {

@@ -174,6 +174,23 @@ pub enum MailContent {
         /// What goes back, or nothing.
         paid_back: String,
     },
+    /// Who has waited is offered tickets.
+    WaitingListOffer {
+        /// The name of the event.
+        event: String,
+        /// When it begins.
+        when: String,
+        /// How many of which ticket type.
+        tickets: String,
+        /// What they cost, or nothing where they are free.
+        total: String,
+        /// Until when they are held.
+        held_until: String,
+        /// The name of the booking.
+        reference: String,
+        /// Where they are taken.
+        link: String,
+    },
     /// Money of another currency goes back.
     OtherPaidBack {
         /// The name of the event.
@@ -219,6 +236,7 @@ impl MailContent {
             Self::EventCancelled { .. } => "event_cancelled",
             Self::PaidBack { .. } => "paid_back",
             Self::OtherPaidBack { .. } => "other_paid_back",
+            Self::WaitingListOffer { .. } => "waiting_list_offer",
         }
     }
 }

@@ -89,6 +89,8 @@ pub enum Channel {
     Api,
     /// The organizer's own desk.
     BoxOffice,
+    /// Offered to who waited for it.
+    WaitingList,
 }
 
 /// Units of one ticket type.
@@ -338,12 +340,13 @@ impl Channel {
             Self::Web => "web",
             Self::Api => "api",
             Self::BoxOffice => "box_office",
+            Self::WaitingList => "waiting_list",
         }
     }
 
     /// The channel of that word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Web, Self::Api, Self::BoxOffice].into_iter().find(|channel| channel.as_str() == word)
+        [Self::Web, Self::Api, Self::BoxOffice, Self::WaitingList].into_iter().find(|channel| channel.as_str() == word)
     }
 }

@@ -98,10 +98,52 @@ pub fn hold_with(
     now: Timestamp,
 ) -> Result<Decided, Refusal> {
     let promo = Promo { asked: request.promo_code.is_some(), found: promo };
-    let Quote { items, total, price_parts, promo } =
-        priced(sale, holdings, promo, &request.units, request.expected_total, now)?;
-    let attendees = attendees(&items, &request.attendees)?;
-    let status = if total.is_zero() { BookingStatus::Confirmed } else { BookingStatus::Pending };
+    let quote = priced(sale, holdings, promo, &request.units, request.expected_total, now)?;
+    let attendees = attendees(&quote.items, &request.attendees)?;
+    let hold = (!quote.total.is_zero()).then(|| terms(sale.event.terms.hold, hold_end, now));
+    booked(sale, request, quote, attendees, hold, now)
+}
+
+/// Decides whether the units of an offer can be held until then, also where they cost nothing.
+///
+/// # Errors
+/// Those of [`hold`].
+pub(super) fn hold_until(
+    sale: &Sale,
+    holdings: &Holdings,
+    request: &HoldRequest,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Decided, Refusal> {
+    let quote = priced_plainly(sale, holdings, &request.units, now)?;
+    let hold = HoldTerms { expires_at: until, release_at: until, ends_at: until };
+    booked(sale, request, quote, Vec::new(), Some(hold), now)
+}
+
+/// What units cost somebody who names neither a code nor a price.
+///
+/// # Errors
+/// Those of [`hold`] but for [`Refusal::SoldOut`].
+pub(super) fn priced_plainly(
+    sale: &Sale,
+    holdings: &Holdings,
+    units: &UnitsRequest,
+    now: Timestamp,
+) -> Result<Quote, Refusal> {
+    priced(sale, holdings, Promo { asked: false, found: None }, units, None, now)
+}
+
+/// The booking, where there is room for it: pending with a hold, confirmed without.
+fn booked(
+    sale: &Sale,
+    request: &HoldRequest,
+    quote: Quote,
+    attendees: Vec<Attendee>,
+    hold: Option<HoldTerms>,
+    now: Timestamp,
+) -> Result<Decided, Refusal> {
+    let Quote { items, total, price_parts, promo } = quote;
+    let status = if hold.is_some() { BookingStatus::Pending } else { BookingStatus::Confirmed };
     let stock = StockMove::between(&items, None, status);
     if !sale.has_room(&stock) {
         return Err(Refusal::SoldOut { left: sale.left(&items) });
@@ -120,7 +162,7 @@ pub fn hold_with(
         price_parts,
         promo,
         status,
-        hold: (status == BookingStatus::Pending).then(|| terms(sale.event.terms.hold, hold_end, now)),
+        hold,
         sequence: 1,
         created_at: now,
         updated_at: now,

@@ -13,6 +13,7 @@
 //! | confirm, cancel, renew | `transitions` |
 //! | which lapsed holds go, when stock is short? | `expiry` |
 //! | publish, prices, capacities | `terms` |
+//! | who waits for what is sold out, and is offered what? | `waiting_list` |
 
 mod aggregate;
 mod expiry;
@@ -24,6 +25,7 @@ mod refusal;
 mod sale;
 mod terms;
 mod transitions;
+mod waiting_list;
 
 #[cfg(test)]
 mod tests;
@@ -41,3 +43,6 @@ pub use refusal::Refusal;
 pub use sale::{Sale, StockDefect, StockMove};
 pub use terms::{SaleChange, change_sale};
 pub use transitions::{Canceller, cancel, confirm, renew};
+pub use waiting_list::{
+    CloseReason, EntryState, EntryStatus, JoinRequest, Offer, Prospect, WaitingListEntry, join_waiting_list, offer,
+};

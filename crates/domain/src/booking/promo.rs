@@ -291,7 +291,7 @@ impl PromoCode {
             TicketType { code_required, ..known.clone() }
         };
         let ticket_types = sale.ticket_types.iter().map(guarded).collect();
-        Sale { event: sale.event.clone().touched(now), ticket_types, pools: sale.pools.clone() }
+        Sale { event: sale.event.clone().touched(now), ticket_types, ..sale.clone() }
     }
 
     /// Refuses units that are sold with a code alone to who names none that opens them.

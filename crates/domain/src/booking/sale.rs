@@ -1,5 +1,7 @@
 //! The sale of one event: its terms and its stock, all that a decision on its lane may read.
 
+use std::collections::BTreeMap;
+
 use crate::booking::{BookingItem, BookingStatus, Pool, Refusal};
 use crate::catalog::{Event, TicketType, TicketTypeStatus};
 use crate::{PoolId, TicketTypeId, Timestamp};
@@ -13,6 +15,8 @@ pub struct Sale {
     pub ticket_types: Vec<TicketType>,
     /// Its pools, sorted by id.
     pub pools: Vec<Pool>,
+    /// How many entries of the waiting list wait for each type; those for which none does are not among them.
+    pub waiting: BTreeMap<TicketTypeId, u32>,
 }
 
 /// Units that enter or leave a pool.

@@ -52,6 +52,10 @@ pub struct EventTerms {
     /// Taxes and fees; none where there have never been any. An event that has had some keeps an empty one: whoever
     /// loads bookings of an event without any need not look for parts of their prices.
     pub pricing: Option<Arc<Pricing>>,
+    /// Whether people may wait for what is sold out. Where it is closed, those who wait already still do.
+    pub waiting_list: bool,
+    /// For how long an offer to who waits holds its units.
+    pub offer: TimeDelta,
 }
 
 /// A new event as it was asked for.
@@ -75,6 +79,10 @@ pub struct NewEvent {
     pub hold_seconds: i64,
     /// Taxes and fees.
     pub pricing: Option<NewPricing>,
+    /// Whether people may wait for what is sold out; default: they may not.
+    pub waiting_list: Option<bool>,
+    /// Seconds of an offer; default: a day.
+    pub offer_seconds: Option<i64>,
 }
 
 /// A change as it was asked for: `None` leaves a field as it is, and `Some(None)` empties it.
@@ -96,10 +104,19 @@ pub struct EventEdit {
     pub hold_seconds: Option<i64>,
     /// Taxes and fees; bookings that were made keep theirs.
     pub pricing: Option<Option<NewPricing>>,
+    /// Whether people may wait for what is sold out.
+    pub waiting_list: Option<bool>,
+    /// Seconds of an offer; those that run keep theirs.
+    pub offer_seconds: Option<i64>,
 }
 
 /// The shortest and the longest hold, in seconds. A day is far beyond any payment page.
 const HOLD_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
+/// The shortest and the longest offer, in seconds: a mail must be read and a payment made, and nobody blocks what others
+/// want for more than a week.
+const OFFER_SECONDS: std::ops::RangeInclusive<i64> = 900..=604_800;
+/// How long an offer holds where nobody says otherwise.
+const OFFER_SECONDS_DEFAULT: i64 = 86_400;
 /// No event lies further away than this many days; keeps absurd years out of calendars and stores.
 const DAYS_AHEAD_MAX: i64 = 36_525;
 
@@ -127,16 +144,19 @@ impl Event {
         );
         let hold = problems.take(parse_hold(new.hold_seconds));
         let pricing = problems.take(new.pricing.as_ref().map(Pricing::parse).transpose());
+        let offer = problems.take(parse_offer(new.offer_seconds.unwrap_or(OFFER_SECONDS_DEFAULT)));
         problems.take(check_period(new.start_at, new.end_at, now));
-        let (Some(name), Some(description), Some(venue), Some(timezone), Some(currency), Some(hold), true) =
-            (name, description, venue, timezone, currency, hold, problems.is_empty())
+        let (Some(name), Some(description), Some(venue), Some(timezone), Some(currency), Some(hold), Some(offer), true) =
+            (name, description, venue, timezone, currency, hold, offer, problems.is_empty())
         else {
             return Err(problems);
         };
         let pricing = pricing.flatten().filter(|pricing| !pricing.is_none()).map(Arc::new);
         let (start_at, end_at) = (new.start_at, new.end_at);
         let slug = Slug::of(name.as_str(), salt);
-        let terms = EventTerms { name, description, venue, timezone, start_at, end_at, hold, pricing };
+        let waiting_list = new.waiting_list.unwrap_or_default();
+        let terms =
+            EventTerms { name, description, venue, timezone, start_at, end_at, hold, pricing, waiting_list, offer };
         let status = EventStatus::Draft;
         Ok(Self { id, organizer, slug, terms, currency, status, version: 1, created_at: now, updated_at: now })
     }
@@ -198,6 +218,10 @@ impl Event {
         if let Some(pricing) = &edit.pricing {
             problems.set(&mut terms.pricing, repriced(self.terms.pricing.as_ref(), pricing.as_ref()));
         }
+        if let Some(seconds) = edit.offer_seconds {
+            problems.set(&mut terms.offer, parse_offer(seconds));
+        }
+        terms.waiting_list = edit.waiting_list.unwrap_or(terms.waiting_list);
         terms.start_at = edit.start_at.unwrap_or(terms.start_at);
         terms.end_at = edit.end_at.unwrap_or(terms.end_at);
         if edit.start_at.is_some() || edit.end_at.is_some() {
@@ -259,6 +283,13 @@ fn parse_hold(seconds: i64) -> Result<TimeDelta, Problems> {
     Err(Problems::one("holdSeconds", "out_of_range", "must be between 1 and 86400"))
 }
 
+fn parse_offer(seconds: i64) -> Result<TimeDelta, Problems> {
+    if OFFER_SECONDS.contains(&seconds) {
+        return Ok(TimeDelta::seconds(seconds));
+    }
+    Err(Problems::one("offerSeconds", "out_of_range", "must be between 900 and 604800"))
+}
+
 fn check_period(start_at: Timestamp, end_at: Timestamp, now: Timestamp) -> Result<(), Problems> {
     let mut problems = Problems::default();
     if end_at <= start_at {
@@ -293,6 +324,8 @@ mod tests {
             end_at: now() + TimeDelta::days(31),
             hold_seconds: 900,
             pricing: None,
+            waiting_list: None,
+            offer_seconds: None,
         }
     }
 
@@ -315,11 +348,12 @@ mod tests {
             currency: "XXX".into(),
             end_at: new().start_at,
             hold_seconds: 0,
+            offer_seconds: Some(899),
             ..new()
         };
         let problems = event(&bad).unwrap_err();
         let fields: Vec<_> = problems.as_slice().iter().map(|p| p.field.as_str()).collect();
-        assert_eq!(fields, ["name", "timezone", "currency", "holdSeconds", "endAt"]);
+        assert_eq!(fields, ["name", "timezone", "currency", "holdSeconds", "offerSeconds", "endAt"]);
     }
 
     #[test]

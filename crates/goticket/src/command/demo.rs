@@ -256,6 +256,8 @@ impl<'a> Seeder<'a> {
             end_at,
             hold_seconds: None,
             pricing: None,
+            waiting_list: None,
+            offer_seconds: None,
             organizer: Some(organizer),
             ticket_types: if show.hall.is_none() { show.types.clone() } else { Vec::new() },
         };

@@ -1,6 +1,7 @@
 //! A world to test stores in: ids and instants that a test can foretell, a sale, and the rows that the desk would write
 //! for a decision.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use application::booking::{BookingChange, LaneChanges, LaneMark, LaneStore, LaneWait, PoolChange};
@@ -78,10 +79,12 @@ pub fn event(organizer: OrganizerId, name: &str) -> Sale {
         end_at: at(90_000),
         hold_seconds: 900,
         pricing: None,
+        waiting_list: Some(true),
+        offer_seconds: None,
     };
     let fresh = EventId::new(id());
     let event = Event::try_new(fresh, organizer, &new, fresh.uuid().as_u64_pair().1, now()).expect("an event");
-    Sale { event, ticket_types: Vec::new(), pools: Vec::new() }
+    Sale { event, ticket_types: Vec::new(), pools: Vec::new(), waiting: BTreeMap::new() }
 }
 
 /// What a ticket type is asked for by.

@@ -24,3 +24,4 @@ pub mod second_factors;
 pub mod tickets;
 pub mod unit;
 pub mod upkeep;
+pub mod waiting_lists;

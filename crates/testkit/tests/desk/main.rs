@@ -7,3 +7,4 @@ mod prices;
 mod promo_codes;
 mod sale;
 mod tickets;
+mod waiting_list;

@@ -3,11 +3,13 @@
 use proptest::prelude::*;
 
 /// How many buyers there are.
-pub(crate) const BUYERS: usize = 2;
+pub(crate) const BUYERS: usize = 3;
 /// Two ticket types: one that costs something, with limits, and one that is free. Both stand in one hall.
 pub(crate) const TYPES: usize = 2;
 /// The most bookings that commands name.
 const BOOKINGS: usize = 24;
+/// The most entries of the waiting list that commands name.
+const ENTRIES: usize = 8;
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub(crate) enum Command {
     Pause,
     /// And again it is.
     Resume,
+    /// A buyer waits for so many units of a type.
+    Join { buyer: usize, ticket_type: usize, quantity: u32 },
+    /// He waits no longer, by the entry that was made as this one; none may have been.
+    Withdraw(usize),
     /// Time passes.
     Wait(u32),
 }
@@ -54,7 +60,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0..TYPES, capacity(12)).prop_map(|(ticket_type, capacity)| Command::Resize(ticket_type, capacity)),
         1 => capacity(16).prop_map(Command::ResizeHall),
         1 => prop_oneof![1 => Just(Command::Pause), 3 => Just(Command::Resume)],
-        3 => (0_u32..50).prop_map(Command::Wait),
+        4 => (0..BUYERS, 0..TYPES, 1_u32..5)
+            .prop_map(|(buyer, ticket_type, quantity)| Command::Join { buyer, ticket_type, quantity }),
+        1 => (0..ENTRIES).prop_map(Command::Withdraw),
+        3 => prop_oneof![6 => 0_u32..50, 1 => 850_u32..950].prop_map(Command::Wait),
     ]
 }
 

@@ -1,17 +1,18 @@
 //! The faces of the application that the sequences are played through, and what is seen of a sale afterwards.
 
-use application::booking::{BookingFilter, BookingReads, Command as DeskCommand, Outcome};
+use application::booking::{BookingFilter, BookingReads, Command as DeskCommand, Outcome, WaitingListReads};
 use application::catalog::CatalogReads;
 use application::clock::Clock;
 use application::error::AppError;
 use application::origin::Origin;
 use chrono::TimeDelta;
 use domain::booking::{
-    Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, Reference, SaleChange, Units, UnitsRequest,
+    Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, JoinRequest, Reference, SaleChange, Units,
+    UnitsRequest,
 };
 use domain::catalog::{StatusChange, TicketTypeEdit};
 use domain::identity::Role;
-use domain::{BookingId, EventId, PoolId, TicketTypeId, Timestamp, UserId};
+use domain::{BookingId, EventId, PoolId, TicketTypeId, Timestamp, UserId, WaitingListEntryId};
 use goticket_testkit::app::{Caller, Reply, Settings, TestApp};
 use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, world_of};
@@ -20,7 +21,9 @@ use uuid::Uuid;
 
 use crate::Through;
 use crate::commands::{BUYERS, By, Command, TYPES};
-use crate::rules::{CAPACITIES, HALL, HOLD, Known, Model, PER_BOOKING, PER_BUYER, PRICES, Seen, Status};
+use crate::rules::{
+    CAPACITIES, HALL, HOLD, Known, Model, OFFER, PER_BOOKING, PER_BUYER, PRICES, Seen, SeenEntry, Status,
+};
 
 /// What came of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,7 +73,7 @@ impl<'a> Face<'a> {
         let organizer = &stage.world.organizer;
         let body = json!({
             "name": "Model", "startAt": "2040-01-01T00:00:00Z", "endAt": "2040-01-02T00:00:00Z",
-            "holdSeconds": HOLD.num_seconds(),
+            "holdSeconds": HOLD.num_seconds(), "waitingList": true, "offerSeconds": OFFER.num_seconds(),
         });
         let event = id(&organizer.post("/api/v1/events", &body).await.expect(201));
         let path = format!("/api/v1/events/{event}");
@@ -103,16 +106,20 @@ impl<'a> Face<'a> {
             Command::Confirm(n) | Command::Cancel(n, _) | Command::Renew(n) => Some(model.bookings.get(*n)?.clone()),
             _ => None,
         };
+        let entry = match command {
+            Command::Withdraw(n) => model.entries.get(*n)?.id,
+            _ => Uuid::nil(),
+        };
         Some(match (self.through, command) {
             // The sweeper has no address of its own.
-            (Through::Desk, _) | (Through::Rest, Command::Sweep(_)) => self.submit(command, booking).await,
-            (Through::Rest, _) => answered(self.send(command, booking).await),
+            (Through::Desk, _) | (Through::Rest, Command::Sweep(_)) => self.submit(command, booking, entry).await,
+            (Through::Rest, _) => answered(self.send(command, booking, entry).await),
         })
     }
 
-    async fn submit(&self, command: &Command, booking: Option<Known>) -> Answered {
+    async fn submit(&self, command: &Command, booking: Option<Known>, entry: Uuid) -> Answered {
         let app = &self.stage.world.app;
-        let command = self.desk_command(command, booking.map(|known| BookingId::new(known.id)));
+        let command = self.desk_command(command, booking.map(|known| BookingId::new(known.id)), entry);
         match app.desk.submit(EventId::new(self.event), command, Origin::system("test"), None).await {
             Ok(answer) => Answered::Done(match answer.value {
                 Outcome::Booking(booking) => Some(booking.id.uuid()),
@@ -124,13 +131,15 @@ impl<'a> Face<'a> {
                 Outcome::Payment(..) | Outcome::KnownPayment(_) => None,
                 Outcome::Refunds(..) | Outcome::KnownRefunds(_) => None,
                 Outcome::Expired(_) | Outcome::Sale(_) | Outcome::PromoCode(_) | Outcome::Deleted => None,
+                Outcome::WaitingListEntry(entry) => Some(entry.id.uuid()),
+                Outcome::OffersMade => None,
             }),
             Err(AppError::Internal) => panic!("a defect"),
             Err(error) => Answered::Refused(error.code().to_owned()),
         }
     }
 
-    fn desk_command(&self, command: &Command, booking: Option<BookingId>) -> DeskCommand {
+    fn desk_command(&self, command: &Command, booking: Option<BookingId>, entry: Uuid) -> DeskCommand {
         let change = |change: SaleChange| DeskCommand::Change { change: Box::new(change), expected_version: None };
         let booking = booking.unwrap_or(BookingId::new(Uuid::nil()));
         match command {
@@ -150,6 +159,13 @@ impl<'a> Face<'a> {
             }
             Command::Pause => change(SaleChange::Step(StatusChange::Pause)),
             Command::Resume => change(SaleChange::Step(StatusChange::Resume)),
+            Command::Join { buyer, ticket_type, quantity } => {
+                let buyer = UserId::new(self.stage.buyers[*buyer].user());
+                let (id, ticket_type) = (self.stage.world.app.ids.uuid(), TicketTypeId::new(self.types[*ticket_type]));
+                let (id, ticket_type) = (WaitingListEntryId::new(id), Some(ticket_type));
+                DeskCommand::JoinWaitingList(Box::new(JoinRequest { id, buyer, ticket_type, quantity: *quantity }))
+            }
+            Command::Withdraw(_) => DeskCommand::WithdrawFromWaitingList(WaitingListEntryId::new(entry)),
             Command::Wait(_) => unreachable!("time passes without the desk"),
         }
     }
@@ -173,7 +189,7 @@ impl<'a> Face<'a> {
         }
     }
 
-    async fn send(&self, command: &Command, booking: Option<Known>) -> Reply {
+    async fn send(&self, command: &Command, booking: Option<Known>, entry: Uuid) -> Reply {
         let path = format!("/api/v1/events/{}", self.event);
         let organizer = &self.stage.world.organizer;
         let own = booking.as_ref().map(|known| format!("/api/v1/bookings/{}", known.id)).unwrap_or_default();
@@ -196,6 +212,11 @@ impl<'a> Face<'a> {
             Command::ResizeHall(capacity) => {
                 organizer.patch(&format!("{path}/pools/{}", self.hall), &json!({ "capacity": capacity })).await
             }
+            Command::Join { buyer, ticket_type, quantity } => {
+                let body = json!({ "ticketTypeId": self.types[*ticket_type], "quantity": quantity });
+                self.stage.buyers[*buyer].post(&format!("{path}/waiting-list"), &body).await
+            }
+            Command::Withdraw(_) => organizer.act(&format!("/api/v1/waiting-list/{entry}/withdraw")).await,
             Command::Pause => organizer.act(&format!("{path}/pause")).await,
             Command::Resume => organizer.act(&format!("{path}/resume")).await,
             Command::Sweep(_) | Command::Wait(_) => unreachable!("they have no address"),
@@ -214,7 +235,38 @@ impl<'a> Face<'a> {
         let own = |n: &Uuid| sale.ticket_type(TicketTypeId::new(*n)).unwrap().own_pool;
         let pools = self.types.iter().map(own).chain([PoolId::new(self.hall)]);
         let stock = |pool: PoolId| sale.pool(pool).map(|pool| (pool.capacity, pool.held, pool.sold)).unwrap();
-        Seen { bookings, pools: pools.map(stock).collect() }
+        let entries = match self.through {
+            Through::Desk => self.stored_entries().await,
+            Through::Rest => self.told_entries().await,
+        };
+        Seen { entries, bookings, pools: pools.map(stock).collect() }
+    }
+
+    async fn stored_entries(&self) -> Vec<SeenEntry> {
+        let database = &self.stage.world.app.database.database;
+        let entries = database.waiting_list_in(EventId::new(self.event), None, 1_000).await.unwrap();
+        let of = |seen: &application::booking::SeenEntry| {
+            let ticket_type = self.ticket_type(seen.entry.ticket_type.uuid());
+            (self.buyer(seen.entry.buyer.uuid()), ticket_type, seen.entry.quantity, seen.status.as_str().to_owned())
+        };
+        entries.iter().map(of).collect()
+    }
+
+    async fn told_entries(&self) -> Vec<SeenEntry> {
+        let path = format!("/api/v1/events/{}/waiting-list?limit=100", self.event);
+        let page = self.stage.world.organizer.get(&path).await.expect(200);
+        let uuid = |value: &Value| value.as_str().unwrap().parse().unwrap();
+        let of = |entry: &Value| {
+            let quantity = u32::try_from(entry["quantity"].as_u64().unwrap()).unwrap();
+            let (buyer, ticket_type) =
+                (self.buyer(uuid(&entry["userId"])), self.ticket_type(uuid(&entry["ticketTypeId"])));
+            (buyer, ticket_type, quantity, entry["status"].as_str().unwrap().to_owned())
+        };
+        page["items"].as_array().unwrap().iter().map(of).collect()
+    }
+
+    fn ticket_type(&self, id: Uuid) -> usize {
+        self.types.iter().position(|known| *known == id).unwrap()
     }
 
     async fn stored_bookings(&self) -> Vec<Known> {

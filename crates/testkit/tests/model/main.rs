@@ -69,6 +69,7 @@ async fn play(stage: &Stage, through: Through, commands: &[Command]) -> Result<(
 }
 
 async fn step(face: &Face<'_>, model: &mut Model, command: &Command) -> Result<(), String> {
+    model.serve_before(command);
     let expected = model.expected(command);
     let Some(answered) = face.act(command, model).await else { return Ok(()) };
     match (&expected, &answered) {
@@ -80,10 +81,13 @@ async fn step(face: &Face<'_>, model: &mut Model, command: &Command) -> Result<(
         model.done(command, booking, face.now());
     }
     model.pass(face.now());
+    if !matches!(command, Command::Wait(_)) {
+        model.serve();
+    }
     let seen = face.seen().await;
     model.compare(&seen)?;
     model.adopt(&seen);
-    Ok(())
+    model.compare_entries(&seen)
 }
 
 #[test]

@@ -8,6 +8,8 @@ use crate::commands::{By, Command, TYPES};
 
 /// For how long a booking holds.
 pub(crate) const HOLD: TimeDelta = TimeDelta::seconds(60);
+/// For how long an offer to who waits holds.
+pub(crate) const OFFER: TimeDelta = TimeDelta::seconds(900);
 /// No renewal goes beyond.
 pub(crate) const HOLD_END: TimeDelta = TimeDelta::hours(2);
 /// What the types cost.
@@ -51,9 +53,33 @@ pub(crate) struct Known {
     pub(crate) expires: Option<Timestamp>,
 }
 
+/// An entry of the waiting list, as the model knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: uuid::Uuid,
+    buyer: usize,
+    ticket_type: usize,
+    quantity: u32,
+    state: Waits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Waits {
+    Waiting,
+    /// By the booking at this place.
+    Offered(usize),
+    Withdrawn,
+    Closed,
+}
+
+/// An entry as it is seen from outside: buyer, type, quantity and status.
+pub(crate) type SeenEntry = (usize, usize, u32, String);
+
 /// What is seen from outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Seen {
+    /// By their numbers.
+    pub(crate) entries: Vec<SeenEntry>,
     /// Oldest first.
     pub(crate) bookings: Vec<Known>,
     /// Capacity, held and sold of each type's own pool, then of the hall.
@@ -69,6 +95,11 @@ pub(crate) struct Model {
     pub(crate) bookings: Vec<Known>,
     /// Of each booking, when its hold ends at the latest.
     ends: Vec<Timestamp>,
+    /// Of each booking, whether it was ever confirmed.
+    bought: Vec<bool>,
+    pub(crate) entries: Vec<Entry>,
+    /// How many offers were made before the present command.
+    offered_before: usize,
 }
 
 impl Known {
@@ -83,7 +114,17 @@ impl Known {
 
 impl Model {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { now, capacities: CAPACITIES, hall: HALL, is_paused: false, bookings: vec![], ends: vec![] }
+        Self {
+            now,
+            capacities: CAPACITIES,
+            hall: HALL,
+            is_paused: false,
+            bookings: vec![],
+            ends: vec![],
+            bought: vec![],
+            entries: vec![],
+            offered_before: 0,
+        }
     }
 
     pub(crate) fn pass(&mut self, now: Timestamp) {
@@ -114,28 +155,99 @@ impl Model {
             }),
             Command::Resize(ticket_type, capacity) => self.expected_resize(*capacity, |units| units[*ticket_type]),
             Command::ResizeHall(capacity) => self.expected_resize(*capacity, |units| units.iter().sum()),
+            Command::Join { buyer, ticket_type, quantity } => self.expected_join(*buyer, *ticket_type, *quantity),
+            Command::Withdraw(n) => self.entries.get(*n).map_or(Expected::Done, |entry| match entry.state {
+                Waits::Waiting | Waits::Withdrawn => Expected::Done,
+                Waits::Closed => refused("invalid_state"),
+                Waits::Offered(at) => match self.bookings[at].status {
+                    Status::Pending | Status::Cancelled => Expected::Done,
+                    Status::Confirmed => refused("invalid_state"),
+                    Status::Expired => refused("booking_expired"),
+                },
+            }),
             Command::Resume if self.is_paused && !self.can_sell() => refused("invalid_state"),
             Command::Sweep(_) | Command::Pause | Command::Resume | Command::Wait(_) => Expected::Done,
         }
     }
 
-    fn expected_hold(&self, buyer: usize, units: [u32; TYPES]) -> Expected {
+    fn expected_join(&self, buyer: usize, ticket_type: usize, quantity: u32) -> Expected {
+        let units = only(ticket_type, quantity);
+        let there_are = [self.capacities[ticket_type], self.hall].into_iter().flatten().min();
+        let is_open = |entry: &Entry| match entry.state {
+            Waits::Waiting => true,
+            Waits::Offered(at) => self.bookings[at].status == Status::Pending,
+            Waits::Withdrawn | Waits::Closed => false,
+        };
+        let has_one = |entry: &Entry| entry.buyer == buyer && entry.ticket_type == ticket_type && is_open(entry);
+        if self.is_paused {
+            refused("sales_closed")
+        } else if self.is_over_limit(buyer, units) {
+            refused("limit_exceeded")
+        } else if there_are.is_some_and(|most| quantity > most) {
+            refused("validation_failed")
+        } else if self.has_room(units) {
+            refused("invalid_state")
+        } else if self.entries.iter().any(has_one) {
+            refused("already_exists")
+        } else {
+            Expected::Done
+        }
+    }
+
+    /// Offers what is free to who waits, in their order: nobody waits for what he could have.
+    pub(crate) fn serve(&mut self) -> usize {
+        let before = self.bookings.len();
+        for at in 0..self.entries.len() {
+            let Entry { buyer, ticket_type, quantity, state, .. } = self.entries[at];
+            let units = only(ticket_type, quantity);
+            if state != Waits::Waiting || self.is_paused || !self.has_room(units) {
+                continue;
+            }
+            if self.is_over_limit(buyer, units) {
+                self.entries[at].state = Waits::Closed;
+                continue;
+            }
+            let total = PRICES[ticket_type] * i64::from(quantity);
+            let (status, end) = (Status::Pending, self.now + OFFER);
+            self.entries[at].state = Waits::Offered(self.bookings.len());
+            self.bookings.push(Known { id: uuid::Uuid::nil(), buyer, units, status, total, expires: Some(end) });
+            self.ends.push(end);
+            self.bought.push(false);
+        }
+        self.bookings.len() - before
+    }
+
+    /// What is done before a command that may take stock.
+    pub(crate) fn serve_before(&mut self, command: &Command) {
+        let takes = matches!(command, Command::Hold { .. } | Command::Join { .. });
+        self.offered_before = if takes { self.serve() } else { 0 };
+    }
+
+    fn is_over_limit(&self, buyer: usize, units: [u32; TYPES]) -> bool {
+        let mine = self.bookings.iter().filter(|known| known.buyer == buyer && known.occupies(self.now));
+        let his: u32 = mine.map(|known| known.units[0]).sum();
+        units[0] > PER_BOOKING || (units[0] > 0 && his + units[0] > PER_BUYER)
+    }
+
+    fn has_room(&self, units: [u32; TYPES]) -> bool {
         let occupied = |of: &dyn Fn(&Known) -> u32| -> u32 {
             self.bookings.iter().filter(|known| known.occupies(self.now)).map(of).sum()
         };
         let fits = |capacity: Option<u32>, taken: u32, wanted: u32| {
             wanted == 0 || capacity.is_none_or(|capacity| taken + wanted <= capacity)
         };
-        let has_room = (0..TYPES).all(|n| fits(self.capacities[n], occupied(&|known| known.units[n]), units[n]))
-            && fits(self.hall, occupied(&|known| known.units.iter().sum()), units.iter().sum());
-        let his = occupied(&|known| if known.buyer == buyer { known.units[0] } else { 0 });
+        (0..TYPES).all(|n| fits(self.capacities[n], occupied(&|known| known.units[n]), units[n]))
+            && fits(self.hall, occupied(&|known| known.units.iter().sum()), units.iter().sum())
+    }
+
+    fn expected_hold(&self, buyer: usize, units: [u32; TYPES]) -> Expected {
         let mut codes = vec![];
         if self.is_paused {
             codes.push("sales_closed");
-        } else if units[0] > PER_BOOKING || (units[0] > 0 && his + units[0] > PER_BUYER) {
+        } else if self.is_over_limit(buyer, units) {
             codes.push("limit_exceeded");
         }
-        if !has_room {
+        if !self.has_room(units) {
             // Known sold out is refused from memory, before anything else is looked at.
             codes.push("sold_out");
         }
@@ -162,10 +274,35 @@ impl Model {
                 let status = if total == 0 { Status::Confirmed } else { Status::Pending };
                 let expires = (status == Status::Pending).then(|| now + HOLD);
                 let id = booking.unwrap_or_default();
-                self.bookings.push(Known { id, buyer: *buyer, units, status, total, expires });
-                self.ends.push(now + HOLD_END);
+                // Its id was made before those of the offers that came first.
+                let at = self.bookings.len() - self.offered_before;
+                self.bookings.insert(at, Known { id, buyer: *buyer, units, status, total, expires });
+                self.ends.insert(at, now + HOLD_END);
+                self.bought.insert(at, status == Status::Confirmed);
+                for entry in &mut self.entries {
+                    if let Waits::Offered(place) = &mut entry.state {
+                        *place += usize::from(*place >= at);
+                    }
+                }
             }
-            Command::Confirm(n) => self.becomes(*n, Status::Confirmed),
+            Command::Confirm(n) => {
+                self.becomes(*n, Status::Confirmed);
+                if let Some(bought) = self.bought.get_mut(*n) {
+                    *bought = true;
+                }
+            }
+            Command::Join { buyer, ticket_type, quantity } => self.entries.push(Entry {
+                id: booking.unwrap_or_default(),
+                buyer: *buyer,
+                ticket_type: *ticket_type,
+                quantity: *quantity,
+                state: Waits::Waiting,
+            }),
+            Command::Withdraw(n) => match self.entries.get(*n).map(|entry| entry.state) {
+                Some(Waits::Waiting) => self.entries[*n].state = Waits::Withdrawn,
+                Some(Waits::Offered(at)) => self.becomes(at, Status::Cancelled),
+                _ => {}
+            },
             Command::Cancel(n, By::Buyer | By::Organizer) => self.becomes(*n, Status::Cancelled),
             Command::Renew(n) => {
                 if let (Some(known), Some(end)) = (self.bookings.get_mut(*n), self.ends.get(*n)) {
@@ -193,6 +330,8 @@ impl Model {
             return Err(format!("{} bookings are seen", seen.bookings.len()));
         }
         for (known, seen) in self.bookings.iter().zip(&seen.bookings) {
+            // The id of an offer is not known before it is seen.
+            let known = &Known { id: if known.id.is_nil() { seen.id } else { known.id }, ..known.clone() };
             let lapsed = Known { status: Status::Expired, expires: None, ..known.clone() };
             if seen != known && !(known.has_lapsed(self.now) && *seen == lapsed) {
                 return Err(format!("{seen:?} is seen"));
@@ -218,6 +357,29 @@ impl Model {
     pub(crate) fn adopt(&mut self, seen: &Seen) {
         self.bookings.clone_from(&seen.bookings);
     }
+
+    /// Says which entries are seen otherwise than they must be, once it is known what has lapsed.
+    pub(crate) fn compare_entries(&self, seen: &Seen) -> Result<(), String> {
+        let status = |entry: &Entry| match entry.state {
+            Waits::Waiting => "waiting",
+            Waits::Withdrawn => "withdrawn",
+            Waits::Closed => "closed",
+            Waits::Offered(at) => match self.bookings[at].status {
+                Status::Pending => "offered",
+                Status::Confirmed => "purchased",
+                Status::Cancelled if self.bought[at] => "purchased",
+                Status::Cancelled => "withdrawn",
+                Status::Expired => "expired",
+            },
+        };
+        let of = |entry: &Entry| (entry.buyer, entry.ticket_type, entry.quantity, status(entry).to_owned());
+        let expected: Vec<SeenEntry> = self.entries.iter().map(of).collect();
+        if expected == seen.entries { Ok(()) } else { Err(format!("{:?} wait, and should {expected:?}", seen.entries)) }
+    }
+}
+
+fn only(ticket_type: usize, quantity: u32) -> [u32; TYPES] {
+    std::array::from_fn(|n| if n == ticket_type { quantity } else { 0 })
 }
 
 fn sum(units: &[(usize, u32)]) -> [u32; TYPES] {

@@ -102,6 +102,8 @@ async fn furnished(world: &World) -> BTreeMap<&'static str, String> {
         ("checkInId", Uuid::nil().to_string()),
         ("checkInListId", Uuid::nil().to_string()),
         ("promoCodeId", Uuid::nil().to_string()),
+        ("entryId", Uuid::nil().to_string()),
+        ("invoiceId", Uuid::nil().to_string()),
         ("eventId", event),
     ])
 }

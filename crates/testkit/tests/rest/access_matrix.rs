@@ -86,15 +86,18 @@ getPromoCode        401    404   404   403     200     404     200   404     200
 getSecondFactor     401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 getTicketType       404    404   404   200     200     404     200   404     200   401     401     200    403     403    403     404
 handOver            401    404   404   403     403     403     200   404     403   401     401     403    403     403    403     404
+getWaitingListEntry 401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 health              200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 holdTickets         401    201   201   201     201     201     201   201     201   401     401     403    403     403    403     403
 inviteMember        401    404   404   403     403     403     201   404     201   401     401     403    403     403    403     404
+joinWaitingList     401    201   201   201     201     201     201   201     201   401     401     403    403     403    403     403
 jwks                200    200   200   200     200     200     200   200     200   200     200     200    200     200    200     200
 listAudit           401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listPlatformAudit   401    403   403   403     403     403     403   403     200   401     401     403    403     403    403     403
 linkIdentity        401    404   404   404     404     404     404   404     404   401     401     403    403     403    403     403
 listApiKeys         401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
 listEventBookings   401    404   404   403     200     404     200   404     200   401     401     403    403     200    403     404
+listEventWaitingList 401   404   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listEvents          200    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 listIdentities      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listInvitations     401    404   404   403     403     403     200   404     200   401     401     403    403     403    403     404
@@ -102,6 +105,7 @@ listInvoices        401    404   404   403     200     403     200   404     200
 listInvoicesOfBooking 401  200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
 listMembers         401    404   404   403     200     403     200   404     200   401     401     403    403     403    403     404
 listMyBookings      401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
+listMyWaitingList   401    200   200   200     200     200     200   200     200   401     401     403    403     403    403     403
 listOrganizers      401    200   200   200     200     200     200   200     200   401     401     200    200     200    200     200
 listPaymentCases    401    404   404   403     200     403     200   404     200   401     401     403    403     200    403     404
 listPayments        401    200   404   403     200     404     200   404     200   401     401     403    403     200    403     404
@@ -160,6 +164,7 @@ webLoginWithCode    403    403   403   403     403     403     403   403     403
 webLogout           401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
 webRefresh          403    403   403   403     403     403     403   403     403   403     403     403    403     403    403     403
 webSession          401    401   401   401     401     401     401   401     401   401     401     401    401     401    401     401
+withdrawFromWaitingList 401 200   404   403     200     404     200   404     200   401     401     403    403     403    200     404
 ";
 
 /// The columns, and each row with its statuses.
@@ -371,6 +376,15 @@ impl Scene {
         if operation == "getInvoicing" || about_invoice {
             let invoicing = format!("/api/v1/organizers/{}/invoicing", self.organizer);
             owner.put(&invoicing, &body("setInvoicing", &ids)).await.expect(200);
+        }
+        if ["joinWaitingList", "getWaitingListEntry", "withdrawFromWaitingList"].contains(&operation) {
+            owner.patch(&path, &json!({ "waitingList": true })).await.expect(200);
+            owner.act(&format!("{path}/publish")).await.expect(200);
+            self.world.book(&ids["eventId"], 10).await;
+            if operation != "joinWaitingList" {
+                let entry = self.world.buyer.post(&format!("{path}/waiting-list"), &json!({})).await.expect(201);
+                ids.insert("entryId", text(&entry["id"]));
+            }
         }
         if operation == "resumeEvent" {
             owner.act(&format!("{path}/pause")).await.expect(200);

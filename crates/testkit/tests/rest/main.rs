@@ -32,6 +32,7 @@ mod sale;
 mod second_factor;
 mod stripe;
 mod tickets;
+mod waiting_list;
 
 use goticket_testkit::world::{World, gala};
 use serde_json::{Value, json};

@@ -13,8 +13,8 @@ async fn a_sale(engine: Engine) {
     let draft = made.expect(201);
     assert_eq!((&draft["status"], &draft["currency"], &draft["version"]), (&json!("draft"), &json!("EUR"), &json!(1)));
     assert_eq!(draft["ticketTypes"][0]["name"], "General admission");
-    let fields = "createdAt currency description endAt holdSeconds id name organizerId pools pricing slug startAt status \
-                  ticketTypes timezone updatedAt venue version";
+    let fields = "createdAt currency description endAt holdSeconds id name offerSeconds organizerId pools pricing slug \
+                  startAt status ticketTypes timezone updatedAt venue version waitingList";
     assert_eq!(fields_of(&draft), fields);
     let fields = "available capacity codeRequired currentPrice hidden id maxPerBooking maxPerBuyer minPerBooking name \
     openPrice poolIds price priceTiers \

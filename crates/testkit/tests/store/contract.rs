@@ -141,6 +141,12 @@ on_both_engines! {
         the_outbox_loses_its_beginning_and_verifies,
         a_guest_is_erased,
     ],
+    waiting_lists: [
+        who_waits_comes_by_numbers,
+        an_entry_is_open_until_its_offer_ends,
+        entries_are_read_with_what_became_of_them,
+        lanes_are_found_in_which_somebody_could_be_served,
+    ],
     unit: [dropping_rolls_back, messages_are_appended, answers_are_kept_once],
     upkeep: [
         migrations_run_once,

@@ -89,6 +89,8 @@ pub(crate) mod event {
         pub(crate) version: i64,
         pub(crate) created_at: i64,
         pub(crate) updated_at: i64,
+        pub(crate) waiting_list: bool,
+        pub(crate) offer_seconds: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -120,6 +122,7 @@ pub(crate) mod ticket_type {
         pub(crate) name: String,
         pub(crate) code_required: bool,
         pub(crate) prices: Option<String>,
+        pub(crate) waiting: i32,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

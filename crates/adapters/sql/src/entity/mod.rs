@@ -10,6 +10,7 @@ mod payments;
 mod promo_codes;
 mod sealing;
 mod tickets;
+mod waiting_list;
 
 pub(crate) use bookings::{booking, booking_attendee, booking_item, hold, price_part};
 pub(crate) use catalog::{
@@ -25,3 +26,4 @@ pub(crate) use payments::{payment, provider_event, refund};
 pub(crate) use promo_codes::{promo_code, promo_use};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
 pub(crate) use tickets::{check_in, check_in_list, pass_issuer, ticket, ticket_key};
+pub(crate) use waiting_list::waiting_list_entry;

@@ -13,6 +13,7 @@ mod postgres;
 mod promo;
 mod rare;
 mod sqlite;
+mod waiting_list;
 
 pub(crate) use load::{among, check_in_lists, check_ins, payments, refunds, sales, whole_bookings};
 pub(crate) use postgres::PostgresLanes;
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 
 use application::booking::{
     BookingChange, CommitError, Holding, LaneChanges, LaneKey, LaneStore, LaneTransaction, LaneWait, LockedLane,
-    LockedLanes,
+    LockedLanes, WhoWaits, WhoWaitsFor,
 };
 use application::idempotency::{CallerId, IdempotencyKey, KeptAnswer};
 use application::origin::Actor;
@@ -31,10 +32,12 @@ use application::payment::ProviderEventKey;
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, CheckInList, Ticket};
-use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoUse, PromoWord, Sale};
+use domain::booking::{Booking, BookingStatus, Buyer, PromoCode, PromoUse, PromoWord, Sale, WaitingListEntry};
 use domain::payment::{Payment, Refund};
 use domain::pricing::{Of, PricePart, Rate};
-use domain::{BookingId, CheckInId, OutboxId, PromoCodeId, TicketId, Timestamp};
+use domain::{
+    BookingId, CheckInId, OutboxId, PromoCodeId, TicketId, TicketTypeId, Timestamp, UserId, WaitingListEntryId,
+};
 use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
@@ -165,6 +168,26 @@ impl LaneTransaction for OpenLanes {
 
     async fn holdings(&mut self, of: &[(LaneKey, Buyer)], now: Timestamp) -> Result<Vec<Holding>, StoreError> {
         load::holdings(&self.0, of, now).await
+    }
+
+    async fn waiting_list_entries(&mut self, ids: &[WaitingListEntryId]) -> Result<Vec<WaitingListEntry>, StoreError> {
+        waiting_list::entries(&self.0, ids).await
+    }
+
+    async fn last_waiting_list_number(&mut self, lane: LaneKey) -> Result<u64, StoreError> {
+        waiting_list::last_number(&self.0, lane).await
+    }
+
+    async fn open_waiting_list_entries(
+        &mut self,
+        lane: LaneKey,
+        buyers: &[UserId],
+    ) -> Result<Vec<(UserId, TicketTypeId)>, StoreError> {
+        waiting_list::open_entries(&self.0, lane, buyers).await
+    }
+
+    async fn who_waits(&mut self, _: LaneKey, asked: &[WhoWaitsFor], limit: u32) -> Result<Vec<WhoWaits>, StoreError> {
+        waiting_list::who_waits(&self.0, asked, limit).await
     }
 
     async fn is_booked(&mut self, lane: LaneKey) -> Result<bool, StoreError> {

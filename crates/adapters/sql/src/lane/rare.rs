@@ -8,10 +8,12 @@ use domain::admission::CheckInList;
 use domain::booking::Attendee;
 use domain::catalog::TicketType;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use uuid::Uuid;
 
-use super::{among, check_changed, promo};
+use super::{among, check_changed, promo, waiting_list};
 use crate::entity::{booking_attendee, check_in_list, event, pool, ticket_type, ticket_type_pool};
 use crate::error::{bad_row, orm};
 use crate::mapping::{check_in_list_row, event_row, pool_row, ticket_type_row};
@@ -52,6 +54,7 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     for change in &changes.attendees {
         put_attendee(connection, change).await?;
     }
+    waiting_list::write(connection, changes).await?;
     if changes.deleted_events.is_empty() {
         return Ok(());
     }
@@ -104,7 +107,8 @@ async fn insert_shared(connection: &impl ConnectionTrait, types: &[TicketType]) 
 }
 
 async fn update_type(connection: &impl ConnectionTrait, known: &TicketType) -> Result<(), StoreError> {
-    let row = ticket_type_row(known).into_active_model().reset_all();
+    let mut row = ticket_type_row(known).into_active_model().reset_all();
+    row.waiting = NotSet;
     let update = ticket_type::Entity::update_many().set(row).filter(ticket_type::Column::Id.eq(known.id.uuid()));
     let done = update.exec(connection).await.map_err(orm)?;
     check_changed("ticket types", 1, done.rows_affected)?;

@@ -39,6 +39,7 @@ pub(crate) const fn channel_code(channel: Channel) -> i16 {
         Channel::Web => 0,
         Channel::Api => 1,
         Channel::BoxOffice => 2,
+        Channel::WaitingList => 3,
     }
 }
 
@@ -47,6 +48,7 @@ fn channel(code: i16) -> Result<Channel, StoreError> {
         0 => Ok(Channel::Web),
         1 => Ok(Channel::Api),
         2 => Ok(Channel::BoxOffice),
+        3 => Ok(Channel::WaitingList),
         other => Err(bad_row("channel", other)),
     }
 }

@@ -1,6 +1,6 @@
 //! Organizers, events and their stock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use application::booking::{pricing_text, read_pricing, read_type_prices, type_prices_text};
@@ -156,6 +156,8 @@ fn event(row: event::Model) -> Result<Event, StoreError> {
         end_at: instant(row.end_at)?,
         hold: TimeDelta::try_seconds(row.hold_seconds).ok_or_else(|| bad_row("hold", row.hold_seconds))?,
         pricing: pricing.map(Arc::new),
+        waiting_list: row.waiting_list,
+        offer: TimeDelta::try_seconds(row.offer_seconds).ok_or_else(|| bad_row("offer", row.offer_seconds))?,
     };
     Ok(Event {
         id: EventId::new(row.id),
@@ -191,6 +193,8 @@ pub(crate) fn event_row(event: &Event) -> event::Model {
         version: i64::try_from(event.version).unwrap_or(i64::MAX),
         created_at: micros(event.created_at),
         updated_at: micros(event.updated_at),
+        waiting_list: terms.waiting_list,
+        offer_seconds: terms.offer.num_seconds(),
     }
 }
 
@@ -241,7 +245,7 @@ fn ticket_type(row: ticket_type::Model, mut shared_pools: Vec<PoolId>) -> Result
     })
 }
 
-/// The row of a ticket type.
+/// The row of a ticket type as it is before anybody waits for it: that is counted apart.
 pub(crate) fn ticket_type_row(ticket_type: &TicketType) -> ticket_type::Model {
     ticket_type::Model {
         id: ticket_type.id.uuid(),
@@ -259,6 +263,7 @@ pub(crate) fn ticket_type_row(ticket_type: &TicketType) -> ticket_type::Model {
         name: ticket_type.name.as_str().to_owned(),
         code_required: ticket_type.code_required,
         prices: type_prices_text(&ticket_type.prices),
+        waiting: 0,
     }
 }
 
@@ -274,7 +279,12 @@ pub(crate) fn sales(
         shared_of.entry(row.ticket_type_id).or_default().push(PoolId::new(row.pool_id));
     }
     let mut types_of: HashMap<Uuid, Vec<TicketType>> = HashMap::with_capacity(events.len());
+    let mut waiting_of: HashMap<Uuid, BTreeMap<TicketTypeId, u32>> = HashMap::new();
     for row in types {
+        if row.waiting != 0 {
+            let waiting = waiting_of.entry(row.event_id).or_default();
+            waiting.insert(TicketTypeId::new(row.id), count(row.waiting)?);
+        }
         let shared_pools = shared_of.remove(&row.id).unwrap_or_default();
         types_of.entry(row.event_id).or_default().push(ticket_type(row, shared_pools)?);
     }
@@ -288,7 +298,8 @@ pub(crate) fn sales(
         let mut pools = pools_of.remove(&row.id).unwrap_or_default();
         ticket_types.sort_unstable_by_key(|known| known.position);
         pools.sort_unstable_by_key(|known| known.id);
-        sales.push(Sale { event: event(row)?, ticket_types, pools });
+        let waiting = waiting_of.remove(&row.id).unwrap_or_default();
+        sales.push(Sale { event: event(row)?, ticket_types, pools, waiting });
     }
     Ok(sales)
 }

@@ -10,6 +10,7 @@ mod invoice;
 mod payment;
 mod promo_code;
 mod ticket;
+mod waiting_list;
 
 pub(crate) use booking::{bookings_of, buyer, channel_code, payer_code, price_part, status, status_code, types_of};
 pub(crate) use catalog::{
@@ -30,6 +31,7 @@ pub(crate) use promo_code::{promo_code, promo_code_row};
 pub(crate) use ticket::{
     check_in, check_in_list, check_in_list_row, flag_code, ticket, ticket_key, ticket_key_row, ticket_status_code,
 };
+pub(crate) use waiting_list::{OFFERED, WAITING, waiting_list_entry, waiting_list_entry_row};
 
 use application::store::StoreError;
 use domain::Timestamp;

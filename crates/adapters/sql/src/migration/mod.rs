@@ -27,6 +27,7 @@ mod m20261122_000031_opened_types;
 mod m20261122_000032_prices_of_types;
 mod m20261122_000035_booking_notices;
 mod m20261122_000036_invoices;
+mod m20261122_000037_waiting_lists;
 mod m20261122_000038_pass_issuers;
 
 use async_trait::async_trait;
@@ -58,6 +59,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000032_prices_of_types", steps: m20261122_000032_prices_of_types::STEPS },
     Migration { name: "m20261122_000035_booking_notices", steps: m20261122_000035_booking_notices::STEPS },
     Migration { name: "m20261122_000036_invoices", steps: m20261122_000036_invoices::STEPS },
+    Migration { name: "m20261122_000037_waiting_lists", steps: m20261122_000037_waiting_lists::STEPS },
     Migration { name: "m20261122_000038_pass_issuers", steps: m20261122_000038_pass_issuers::STEPS },
 ];
 

@@ -9,11 +9,12 @@ use axum::routing::get;
 use crate::state::AppState;
 
 /// Where they are, for metrics too.
-pub(crate) const PATHS: [&str; 7] = [
+pub(crate) const PATHS: [&str; 8] = [
     "/account/verify-email",
     "/account/reset-password",
     "/account/confirm-email",
     "/account/invitation",
+    "/account/offer",
     "/account/sign-in",
     "/account/account.js",
     "/account/account.css",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::booking::{Booking, Buyer, PromoWord, Reference};
+use domain::booking::{Booking, Buyer, Holdings, PromoWord, Reference};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -17,6 +17,8 @@ use crate::catalog::SeenSale;
 use crate::error::AppError;
 use crate::store::StoreError;
 
+/// How often one commit looks for who waits: far more often than it takes to make as many offers as it may.
+const LOOKS_MAX: usize = 500;
 /// How often one command is tried when the database refuses it alone.
 const TRIES_MAX: usize = 4;
 
@@ -126,12 +128,24 @@ impl Inner {
         let mut lane = Decided { work, answered: Vec::with_capacity(batch.submissions.len()), deferred: Vec::new() };
         let mut submissions = batch.submissions.into_iter();
         while let Some(submission) = submissions.next() {
+            if lane.work.is_awaited() && submission.command.takes_stock() {
+                if let Err(error) = serve_waiting(transaction, &mut lane.work, &rules, self.settings.reclaim_max).await
+                {
+                    lane.deferred.extend(std::iter::once(submission).chain(submissions));
+                    return (lane, Some(error));
+                }
+                if lane.work.has_more_to_offer() {
+                    // Whoever waits comes first, in the next commit too.
+                    lane.deferred.push(submission);
+                    continue;
+                }
+            }
             let mut step = lane.work.decide(&submission, &rules);
             if matches!(step, Step::NeedsLapsed) {
                 match load_lapsed(transaction, &mut lane.work, reclaimable).await {
                     Ok(bookings) => lane.work.lapsed = Some(Lapsed::new(bookings, reclaimable)),
                     Err(error) => {
-                        lane.deferred = std::iter::once(submission).chain(submissions).collect();
+                        lane.deferred.extend(std::iter::once(submission).chain(submissions));
                         return (lane, Some(error));
                     }
                 }
@@ -142,6 +156,11 @@ impl Inner {
                 Step::Defer => lane.deferred.push(submission),
                 Step::NeedsLapsed => lane.answered.push((submission, Err(AppError::Internal))),
             }
+        }
+        if lane.work.is_awaited()
+            && let Err(error) = serve_waiting(transaction, &mut lane.work, &rules, self.settings.reclaim_max).await
+        {
+            return (lane, Some(error));
         }
         (lane, None)
     }
@@ -162,7 +181,9 @@ impl Inner {
             works.push(LaneWork::new(lane.key, clock.max(lane.decided_at), lane.version + 1, Arc::clone(seen)));
         }
         let submissions = || ours.iter().flat_map(|(_, batch)| &batch.submissions);
-        let ids: Vec<_> = submissions().filter_map(|submission| submission.command.booking()).collect();
+        load_waiting_list(transaction, ours, &mut works).await?;
+        let mut ids: Vec<_> = submissions().filter_map(|submission| submission.command.booking()).collect();
+        ids.extend(works.iter().flat_map(LaneWork::offered_bookings));
         if !ids.is_empty() {
             for booking in transaction.bookings(&ids).await? {
                 if let Some(work) = works.iter_mut().find(|work| work.key == booking.event) {
@@ -277,15 +298,13 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let mut of: Vec<(LaneKey, Buyer)> = Vec::new();
         for ((_, batch), work) in ours.iter().zip(works.iter_mut()) {
-            if work.sale.ticket_types.iter().all(|ticket_type| ticket_type.max_per_buyer.is_none()) {
+            if !work.limits_buyers() {
                 continue;
             }
-            for submission in &batch.submissions {
-                if let Command::Hold(request) = &submission.command
-                    && !work.holdings.contains_key(&request.buyer)
-                {
-                    work.holdings.insert(request.buyer.clone(), HashMap::new());
-                    of.push((work.key, request.buyer.clone()));
+            for buyer in batch.submissions.iter().filter_map(|submission| submission.command.holder()) {
+                if !work.holdings.contains_key(&buyer) {
+                    work.holdings.insert(buyer.clone(), HashMap::new());
+                    of.push((work.key, buyer));
                 }
             }
         }
@@ -367,7 +386,7 @@ impl Inner {
         marks: &HashMap<LaneKey, Option<domain::Timestamp>>,
     ) -> Leftover {
         let mut left = Leftover::default();
-        for (Decided { work, answered, deferred }, wrote) in decided.into_iter().zip(wrote) {
+        for (Decided { work, answered, mut deferred }, wrote) in decided.into_iter().zip(wrote) {
             self.remember(&work, *wrote);
             if let Some(next_release) = marks.get(&work.key) {
                 self.sold_out.mark(work.key, work.left(), work.sale.only_type().map(|known| known.id), *next_release);
@@ -376,6 +395,9 @@ impl Inner {
                 self.settings.metrics.decided(&submission.command, &reply);
                 // Who has gone away meanwhile finds his booking in his list.
                 let _ = submission.reply.send(reply);
+            }
+            if work.has_more_to_offer() {
+                deferred.insert(0, Submission::own(Command::MakeOffers, self.settings.patience));
             }
             if !deferred.is_empty() {
                 left.deferred.push(LaneBatch { key: work.key, submissions: deferred });
@@ -510,6 +532,81 @@ async fn load_promo_codes(
     Ok(())
 }
 
+/// The entries of the waiting list that commands are about, and what those must know who want to join.
+async fn load_waiting_list(
+    transaction: &mut dyn LaneTransaction,
+    ours: &[(LockedLane, LaneBatch)],
+    works: &mut [LaneWork],
+) -> Result<(), StoreError> {
+    let commands = || ours.iter().flat_map(|(_, batch)| &batch.submissions).map(|submission| &submission.command);
+    let ids: Vec<_> = commands().filter_map(Command::waiting_list_entry).collect();
+    if !ids.is_empty() {
+        for entry in transaction.waiting_list_entries(&ids).await? {
+            if let Some(work) = works.iter_mut().find(|work| work.key == entry.event) {
+                work.remember_entry(entry);
+            }
+        }
+    }
+    for ((_, batch), work) in ours.iter().zip(works) {
+        let buyers: Vec<_> = batch.submissions.iter().filter_map(|submission| submission.command.joins()).collect();
+        if !buyers.is_empty() {
+            let last_number = transaction.last_waiting_list_number(work.key).await?;
+            work.remember_list(last_number, transaction.open_waiting_list_entries(work.key, &buyers).await?);
+        }
+    }
+    Ok(())
+}
+
+/// Offers what is free to who waits for it, lapsed holds included, as far as one commit goes.
+async fn serve_waiting(
+    transaction: &mut dyn LaneTransaction,
+    work: &mut LaneWork,
+    rules: &Rules<'_>,
+    reclaim_max: u32,
+) -> Result<(), StoreError> {
+    if work.has_more_to_offer() {
+        return Ok(());
+    }
+    if work.needs_lapsed() {
+        let bookings = load_lapsed(transaction, work, reclaim_max).await?;
+        work.lapsed = Some(Lapsed::new(bookings, reclaim_max));
+    }
+    work.expire_for_waiting(rules);
+    for _ in 0..LOOKS_MAX {
+        let served = work.serve_waiting(rules);
+        let asked = work.looks_for();
+        if asked.is_empty() && !served {
+            return Ok(());
+        }
+        if asked.is_empty() {
+            continue;
+        }
+        let limit = work.look_max();
+        let found = transaction.who_waits(work.key, &asked, limit).await?;
+        work.remember_waiting(&asked, found, limit);
+        load_holdings_of_waiting(transaction, work).await?;
+    }
+    work.put_off_offers();
+    Ok(())
+}
+
+/// What those who wait have already, where that is limited.
+async fn load_holdings_of_waiting(
+    transaction: &mut dyn LaneTransaction,
+    work: &mut LaneWork,
+) -> Result<(), StoreError> {
+    let of: Vec<(LaneKey, Buyer)> = work.unknown_holders().into_iter().map(|buyer| (work.key, buyer)).collect();
+    if of.is_empty() {
+        return Ok(());
+    }
+    let mut found: HashMap<Buyer, Holdings> = of.iter().map(|(_, buyer)| (buyer.clone(), Holdings::new())).collect();
+    for holding in transaction.holdings(&of, work.now).await? {
+        found.entry(holding.buyer).or_default().insert(holding.ticket_type, holding.units);
+    }
+    found.into_iter().for_each(|(buyer, holdings)| work.remember_holdings(buyer, holdings));
+    Ok(())
+}
+
 /// Lapsed holds of the lane, with the promo codes that come back with them.
 async fn load_lapsed(
     transaction: &mut dyn LaneTransaction,
@@ -597,6 +694,8 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
             Outcome::Expired(_) => "expired",
             Outcome::Sale(_) => "changed",
             Outcome::PromoCode(_) => "promo_code",
+            Outcome::WaitingListEntry(entry) => entry.status(None).as_str(),
+            Outcome::OffersMade => "made",
             Outcome::Deleted => "deleted",
         },
         Err(error) => error.code(),

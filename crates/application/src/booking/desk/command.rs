@@ -1,14 +1,19 @@
 //! What is asked of a lane, and what it answers.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::admission::{
     CheckIn, CheckInList, CheckInRequest, ListEdit, OfflineScan, Scan, ScanResult, Ticket, TicketChange,
 };
-use domain::booking::{Booking, Canceller, HoldRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest};
+use domain::booking::{
+    Booking, Buyer, Canceller, HoldRequest, JoinRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest,
+    WaitingListEntry,
+};
 use domain::payment::{ChargeReport, DisputeReport, Payment, Refund, RefundOutcome, RefundRequest, StartPayment};
-use domain::{BookingId, CheckInId, CheckInListId, PaymentId, PromoCodeId, RefundId, Text, TicketId};
+use domain::{
+    BookingId, CheckInId, CheckInListId, PaymentId, PromoCodeId, RefundId, Text, TicketId, UserId, WaitingListEntryId,
+};
 use tokio::sync::oneshot;
 
 use crate::booking::LaneKey;
@@ -147,6 +152,13 @@ pub enum Command {
         /// The change.
         edit: Box<PromoEdit>,
     },
+    /// Wait for what is sold out.
+    JoinWaitingList(Box<JoinRequest>),
+    /// Wait no longer, or give an offer back.
+    WithdrawFromWaitingList(WaitingListEntryId),
+    /// Offer what is free to who waits for it, as every transaction does before and after its commands; this one alone does
+    /// nothing else.
+    MakeOffers,
     /// Delete an event that nobody has booked.
     Delete {
         /// `If-Match`.
@@ -179,6 +191,9 @@ impl Command {
             | Self::Change { .. }
             | Self::AddPromoCode { .. }
             | Self::EditPromoCode { .. }
+            | Self::JoinWaitingList(_)
+            | Self::WithdrawFromWaitingList(_)
+            | Self::MakeOffers
             | Self::Delete { .. } => None,
         }
     }
@@ -256,6 +271,36 @@ impl Command {
         }
     }
 
+    /// The entry of the waiting list that it is about, where that exists already.
+    pub(super) const fn waiting_list_entry(&self) -> Option<WaitingListEntryId> {
+        match self {
+            Self::WithdrawFromWaitingList(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Who wants to wait.
+    pub(super) fn joins(&self) -> Option<UserId> {
+        match self {
+            Self::JoinWaitingList(request) => Some(request.buyer),
+            _ => None,
+        }
+    }
+
+    /// Of whom it has to know what he has already, where that is limited.
+    pub(super) fn holder(&self) -> Option<Buyer> {
+        match self {
+            Self::Hold(request) => Some(request.buyer.clone()),
+            Self::JoinWaitingList(request) => Some(Buyer::Account(request.buyer)),
+            _ => None,
+        }
+    }
+
+    /// Whether it may take what somebody waits for, or asks whether that is to be had.
+    pub(super) const fn takes_stock(&self) -> bool {
+        matches!(self, Self::Hold(_) | Self::ApplyReport { .. } | Self::JoinWaitingList(_))
+    }
+
     /// How many units it may have to reclaim for.
     pub(super) fn units_wanted(&self) -> u32 {
         match self {
@@ -263,6 +308,7 @@ impl Command {
                 UnitsRequest::Only(quantity) => *quantity,
                 UnitsRequest::Listed(listed) => listed.iter().map(|units| units.quantity).fold(0, u32::saturating_add),
             },
+            Self::JoinWaitingList(request) => request.quantity,
             Self::Expire(limit) => *limit,
             _ => 0,
         }
@@ -298,6 +344,10 @@ pub enum Outcome {
     Sale(Arc<SeenSale>),
     /// The promo code as it is now.
     PromoCode(Box<PromoCode>),
+    /// The entry as it is now.
+    WaitingListEntry(Box<WaitingListEntry>),
+    /// What is free was offered to who waits for it.
+    OffersMade,
     /// The event is gone.
     Deleted,
 }
@@ -315,6 +365,15 @@ pub(super) struct Submission {
     /// How often its reference collided with another.
     pub(super) collisions: usize,
     pub(super) reply: oneshot::Sender<Reply>,
+}
+
+impl Submission {
+    /// A command of ours, whose answer nobody waits for.
+    pub(super) fn own(command: Command, patience: Duration) -> Self {
+        let (reply, _) = oneshot::channel();
+        let deadline = Instant::now() + patience;
+        Self { command, origin: Origin::system("waiting_list.offer"), key: None, deadline, collisions: 0, reply }
+    }
 }
 
 /// The commands of one lane that go into one transaction, in arrival order.

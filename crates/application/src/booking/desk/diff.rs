@@ -1,8 +1,9 @@
 //! What a commit must write of a sale: the difference between the sale that was loaded and the sale that was decided.
 
+use domain::TicketTypeId;
 use domain::booking::{Pool, Sale};
 
-use crate::booking::{LaneChanges, PoolChange};
+use crate::booking::{LaneChanges, PoolChange, WaitingCount};
 
 /// Adds the rows of the sale that changed.
 pub(super) fn sale_rows(before: &Sale, after: &Sale, changes: &mut LaneChanges) {
@@ -35,6 +36,14 @@ fn pool_change(before: &Pool, after: &Pool) -> Option<PoolChange> {
         sold: i64::from(after.sold) - i64::from(before.sold),
         settings: resettled.then(|| (after.name.as_str().to_owned(), after.capacity)),
     })
+}
+
+/// Adds how many more or fewer wait.
+pub(super) fn waiting_counts(before: &Sale, after: &Sale, changes: &mut LaneChanges) {
+    let waits = |sale: &Sale, id: &TicketTypeId| sale.waiting.get(id).copied().map_or(0, i64::from);
+    let more = after.waiting.keys().chain(before.waiting.keys().filter(|id| !after.waiting.contains_key(id)));
+    let count = |id: &TicketTypeId| WaitingCount { ticket_type: *id, by: waits(after, id) - waits(before, id) };
+    changes.waiting_counts.extend(more.map(count).filter(|count| count.by != 0));
 }
 
 /// Whether units came back, or room was made: what was known to be sold out may not be so any more.

@@ -1,9 +1,11 @@
 //! Deciding a batch on one lane: command after command in arrival order, each on the state that the ones before it left.
-//! What is about money is in `money`, what people are told in `notices`, what is to be invoiced in `invoices`.
+//! What is about money is in `money`, what people are told in `notices`, what is to be invoiced in `invoices`, who waits in
+//! `waiting_list`.
 
 mod invoices;
 mod money;
 mod notices;
+mod waiting_list;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -22,12 +24,14 @@ use domain::{BookingId, CheckInId, CheckInListId, PromoCodeId, TicketId, TicketT
 
 use self::invoices::InvoicesDue;
 use self::notices::Notices;
+use self::waiting_list::WaitingList;
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
 use super::promo_codes::PromoCodes;
 use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::promo_snapshot::{self, read_promo_code};
+use crate::booking::waiting_list_snapshot::{self, read_waiting_list_entry};
 use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
@@ -57,6 +61,9 @@ pub(super) struct LaneWork {
     /// The check-in lists that are kept, where a command is about them.
     pub(super) lists: Vec<CheckInList>,
     pub(super) holdings: HashMap<Buyer, Holdings>,
+    /// What buyers have more or less by this transaction, while somebody waits: whose holdings are looked up later are told
+    /// without it.
+    held_since: HashMap<Buyer, BTreeMap<TicketTypeId, i64>>,
     pub(super) promo_codes: PromoCodes,
     /// Whether anything was booked before; known only where it is asked.
     pub(super) is_booked: bool,
@@ -80,6 +87,7 @@ pub(super) struct LaneWork {
     changed_lists: BTreeSet<CheckInListId>,
     notices: Notices,
     invoices_due: InvoicesDue,
+    waiting_list: WaitingList,
     outbox: Vec<OutboxRow>,
     audit: Vec<AuditRow>,
     answers: Vec<KeptAnswer>,
@@ -143,6 +151,7 @@ impl LaneWork {
             counting: HashMap::new(),
             lists: Vec::new(),
             holdings: HashMap::new(),
+            held_since: HashMap::new(),
             promo_codes: PromoCodes::default(),
             is_booked: false,
             kept: Vec::new(),
@@ -161,6 +170,7 @@ impl LaneWork {
             changed_lists: BTreeSet::new(),
             notices: Notices::default(),
             invoices_due: InvoicesDue::default(),
+            waiting_list: WaitingList::default(),
             outbox: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
@@ -217,6 +227,16 @@ impl LaneWork {
             Command::Change { change, expected_version } => self.change(change, *expected_version, origin, rules),
             Command::AddPromoCode { id, code, new } => self.add_promo_code(*id, code, new, origin, rules),
             Command::EditPromoCode { id, edit } => self.edit_promo_code(*id, edit, origin, rules),
+            Command::JoinWaitingList(request) => match self.join_waiting_list(request, origin, rules) {
+                Ok(outcome) => outcome,
+                Err(not_yet) => return not_yet,
+            },
+            Command::WithdrawFromWaitingList(id) => match self.withdraw_from_waiting_list(*id, origin, rules) {
+                Ok(outcome) => outcome,
+                Err(not_yet) => return not_yet,
+            },
+            // They are made around every command.
+            Command::MakeOffers => Ok(Outcome::OffersMade),
             Command::Delete { expected_version } => self.delete(*expected_version, origin, rules),
         };
         Step::Reply(outcome.map(|outcome| self.keep(submission, outcome)))
@@ -232,6 +252,9 @@ impl LaneWork {
                     Command::StartPayment { .. } => Ok(Outcome::KnownPayment(payment::read_started(snapshot)?)),
                     Command::Refund { .. } => Ok(Outcome::KnownRefunds(payment::read_refunds(snapshot)?)),
                     Command::AddPromoCode { .. } => Ok(Outcome::PromoCode(Box::new(read_promo_code(snapshot)?))),
+                    Command::JoinWaitingList(_) => {
+                        Ok(Outcome::WaitingListEntry(Box::new(read_waiting_list_entry(snapshot)?)))
+                    }
                     Command::CheckIn(_) => Ok(Outcome::Scan(Box::new(read_scan(snapshot)?))),
                     Command::Change { .. } => {
                         let sale = snapshot::read_sale(snapshot)?;
@@ -249,6 +272,7 @@ impl LaneWork {
                 Outcome::Booking(booking) => snapshot::booking(booking),
                 Outcome::Sale(seen) => snapshot::sale(&seen.sale),
                 Outcome::PromoCode(code) => promo_snapshot::promo_code(code),
+                Outcome::WaitingListEntry(entry) => waiting_list_snapshot::waiting_list_entry(entry),
                 Outcome::Scan(scan) => match admission::scan(scan) {
                     Some(snapshot) => snapshot,
                     None => return Answer::fresh(outcome),
@@ -262,6 +286,7 @@ impl LaneWork {
                 | Outcome::KnownPayment(_)
                 | Outcome::KnownRefunds(_)
                 | Outcome::Expired(_)
+                | Outcome::OffersMade
                 | Outcome::Deleted => {
                     return Answer::fresh(outcome);
                 }
@@ -284,18 +309,48 @@ impl LaneWork {
             }
             Err(refusal) => return Step::Reply(Err(refusal.into())),
         };
-        if let Some(holdings) = self.holdings.get_mut(&request.buyer) {
-            for item in &decided.booking.items {
-                *holdings.entry(item.ticket_type).or_default() += item.quantity;
-            }
-        }
         let taken = self.take(&decided, None, &submission.origin, rules);
         Step::Reply(taken.map(|()| {
-            let lapses = decided.booking.hold.map(|hold| hold.release_at);
-            self.next_release = self.next_release.into_iter().chain(lapses).min();
-            self.new.push(decided.booking.clone());
+            self.occupy(decided.booking.clone());
             self.keep(submission, Outcome::Booking(Box::new(decided.booking)))
         }))
+    }
+
+    /// Takes over a new booking.
+    fn occupy(&mut self, booking: Booking) {
+        self.count_holdings(&booking, 1);
+        let lapses = booking.hold.map(|hold| hold.release_at);
+        self.next_release = self.next_release.into_iter().chain(lapses).min();
+        self.new.push(booking);
+    }
+
+    /// Counts that a buyer has the units of a booking from now on, or has them no more.
+    fn count_holdings(&mut self, booking: &Booking, sign: i64) {
+        for item in &booking.items {
+            let units = sign * i64::from(item.quantity);
+            if let Some(holdings) = self.holdings.get_mut(&booking.buyer) {
+                let has = holdings.entry(item.ticket_type).or_default();
+                *has = has.saturating_add_signed(i32::try_from(units).unwrap_or_default());
+            }
+            if self.is_awaited() {
+                let since = self.held_since.entry(booking.buyer.clone()).or_default();
+                *since.entry(item.ticket_type).or_default() += units;
+            }
+        }
+    }
+
+    /// Takes note of what a buyer had before this transaction.
+    pub(super) fn remember_holdings(&mut self, buyer: Buyer, mut holdings: Holdings) {
+        for (ticket_type, units) in self.held_since.get(&buyer).into_iter().flatten() {
+            let has = holdings.entry(*ticket_type).or_default();
+            *has = has.saturating_add_signed(i32::try_from(*units).unwrap_or_default());
+        }
+        self.holdings.insert(buyer, holdings);
+    }
+
+    /// Whether what a buyer has already matters.
+    pub(super) fn limits_buyers(&self) -> bool {
+        self.sale.ticket_types.iter().any(|ticket_type| ticket_type.max_per_buyer.is_some())
     }
 
     /// Stock is short: lapsed holds count as free, and go now, as many as are needed.
@@ -576,6 +631,12 @@ impl LaneWork {
     }
 
     fn change_booking(&mut self, booking: Booking, release_before: Option<Timestamp>) {
+        let occupied = self.bookings.get(&booking.id).is_some_and(|before| before.occupies(self.now));
+        match (occupied, booking.occupies(self.now)) {
+            (true, false) => self.count_holdings(&booking, -1),
+            (false, true) => self.count_holdings(&booking, 1),
+            (true, true) | (false, false) => {}
+        }
         // What counts is how the transaction found it.
         self.changed.entry(booking.id).or_insert(release_before);
         self.bookings.insert(booking.id, booking);
@@ -733,6 +794,8 @@ impl LaneWork {
         } else {
             changes.lanes.push(LaneMark { key: self.key, decided_at: self.now });
             diff::sale_rows(&self.before.sale, &self.sale, changes);
+            diff::waiting_counts(&self.before.sale, &self.sale, changes);
+            self.waiting_list.collect(changes);
         }
         self.promo_codes.collect(changes);
         changes.new_bookings.append(&mut self.new);

@@ -78,5 +78,8 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Delete { .. } => "delete",
         Command::AddPromoCode { .. } => "add_promo_code",
         Command::EditPromoCode { .. } => "edit_promo_code",
+        Command::JoinWaitingList(_) => "join_waiting_list",
+        Command::WithdrawFromWaitingList(_) => "withdraw_from_waiting_list",
+        Command::MakeOffers => "make_offers",
     }
 }

@@ -4,6 +4,7 @@ mod decisions;
 mod model;
 mod prices;
 mod promo;
+mod waiting_list;
 
 use chrono::TimeDelta;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! What people are to be told of the decisions of a batch.
 
 use domain::admission::Ticket;
-use domain::booking::{BookingStatus, Decided, FactKind};
+use domain::booking::{BookingStatus, Channel, Decided, FactKind};
 use domain::catalog::EventStatus;
 
 use crate::booking::{LaneChanges, Notice, NoticeKind};
@@ -28,6 +28,7 @@ impl Notices {
                 }
                 None => NoticeKind::PaidBack(amount.minor),
             },
+            FactKind::Held if booking.channel == Channel::WaitingList => NoticeKind::Offered,
             _ if became(BookingStatus::Confirmed) => NoticeKind::Confirmed,
             _ if became(BookingStatus::Cancelled) && *before == Some(BookingStatus::Confirmed) => {
                 let told = mine.find(|notice| matches!(notice.kind, NoticeKind::PaidBack(_)));
