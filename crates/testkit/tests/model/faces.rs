@@ -46,6 +46,10 @@ impl Stage {
         // The sequences make days pass; nobody shall have to sign in again.
         settings.identity.access_ttl = TimeDelta::days(3_000);
         let world = world_of(TestApp::start_with(engine, settings).await).await;
+        // What is confirmed is invoiced, so that the documents are compared with the bookings in the end.
+        let organizer = world.draft(1, 1).await["organizerId"].as_str().unwrap().to_owned();
+        let seller = json!({ "name": "Club", "addressLines": ["1 Main Street"], "country": "PL", "series": "FV" });
+        world.organizer.put(&format!("/api/v1/organizers/{organizer}/invoicing"), &seller).await.expect(200);
         let mut buyers = vec![world.buyer.clone()];
         while buyers.len() < BUYERS {
             buyers.push(world.app.account(&format!("buyer-{}", buyers.len()), Role::User).await);

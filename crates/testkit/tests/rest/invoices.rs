@@ -11,6 +11,7 @@ use goticket_testkit::till::{Till, till};
 use goticket_testkit::world::{World, gala, world};
 use serde_json::{Value, json};
 
+use crate::payments::{dispute, id, stands};
 use crate::text;
 
 fn club() -> Value {
@@ -318,6 +319,33 @@ async fn money_of_a_provider_has_documents_too() {
     till.world.organizer.post(&format!("/api/v1/bookings/{quick}/refund"), &json!({})).await.expect(201);
     let kinds: Vec<_> = documents(&till.world, &quick).await.iter().map(|it| text(&it["kind"]).to_owned()).collect();
     assert_eq!(kinds, ["invoice", "credit_note"]);
+    till.close().await;
+}
+
+/// What a bank takes back is owed all the same, as long as the tickets stand; whoever gives the booking up gives it up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chargeback_is_no_credit_until_the_booking_goes() {
+    let till = till(Engine::Postgres).await;
+    sells(&till.world).await;
+    let (booking, _) = till.held(2_500, 10).await;
+    let payment = id(&till.pay(&booking, "card_ok").await.expect(201));
+    let refund = format!("/api/v1/bookings/{booking}/refund");
+    let part = json!({ "amount": 500, "cancelTickets": false });
+    till.world.organizer.post(&refund, &part).await.expect(201);
+    till.work().await;
+    let sums = async || {
+        let found = documents(&till.world, &booking).await;
+        found.iter().map(|it| it["gross"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(sums().await, [2_500, 500]);
+    for (state, status) in [("opened", "disputed"), ("lost", "charged_back")] {
+        dispute(&till, payment, state).await;
+        stands(&till, &booking, status).await;
+        assert_eq!(sums().await, [2_500, 500], "{state}");
+        assert_sound(&till.world.app.database).await;
+    }
+    till.world.organizer.post(&refund, &json!({})).await.expect(201);
+    assert_eq!(sums().await, [2_500, 500, 2_000]);
     till.close().await;
 }
 

@@ -15,7 +15,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-fn id(value: &Value) -> PaymentId {
+pub(crate) fn id(value: &Value) -> PaymentId {
     PaymentId::new(value["id"].as_str().unwrap().parse::<Uuid>().unwrap())
 }
 
@@ -392,7 +392,7 @@ async fn a_cancelled_event_gives_everybody_his_money_back(#[case] engine: Engine
 }
 
 /// Sends what a bank tells of a dispute by the sandbox's own interface.
-async fn dispute(till: &Till, payment: PaymentId, state: &str) {
+pub(crate) async fn dispute(till: &Till, payment: PaymentId, state: &str) {
     let url = format!("{}/v1/charges/{}/dispute", till.sandbox.url(), payment.uuid());
     let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url);
     let request = request.bearer_auth("sandbox secret of tests").header("content-type", "application/json");
@@ -401,7 +401,7 @@ async fn dispute(till: &Till, payment: PaymentId, state: &str) {
 }
 
 /// Waits until the first payment of the booking stands there.
-async fn stands(till: &Till, booking: &str, status: &str) -> Value {
+pub(crate) async fn stands(till: &Till, booking: &str, status: &str) -> Value {
     let reached = async {
         loop {
             let payment = till.payments(booking).await.remove(0);
