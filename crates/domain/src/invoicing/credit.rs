@@ -63,3 +63,20 @@ fn nearest(amount: i64, part: i64, whole: i64) -> i64 {
     // At most `part`, since the amount is at most the whole.
     i64::try_from((product + whole / 2) / whole).unwrap_or(part)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_remainders_get_what_is_left() {
+        assert_eq!(shared(1, &[1, 2]), Some(vec![0, 1]));
+        assert_eq!(shared(5, &[0, 3, 3, 1]), Some(vec![0, 2, 2, 1]), "2.14, 2.14 and 0.71");
+        assert_eq!(shared(5, &[0, 2, 3, 0]), Some(vec![0, 2, 3, 0]), "all of it, and nothing of nothing");
+        assert_eq!(shared(0, &[1, 2]), Some(vec![0, 0]));
+        assert_eq!(shared(0, &[]), Some(vec![]));
+        assert_eq!([shared(4, &[1, 2]), shared(-1, &[1, 2]), shared(1, &[])], [None, None, None]);
+        let largest = [i64::MAX, i64::MAX];
+        assert_eq!(shared(i64::MAX, &largest), Some(vec![i64::MAX / 2 + 1, i64::MAX / 2]));
+    }
+}
