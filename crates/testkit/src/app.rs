@@ -410,7 +410,7 @@ impl TestApp {
     /// When the database does not answer.
     pub async fn issue_invoices(&self) {
         let (port, issue) = (&self.database.database, self.issuer());
-        while !port.invoices_due(1).await.expect("an answer").is_empty() {
+        while !port.invoices_due(&[], 1).await.expect("an answer").is_empty() {
             crate::contract::audit::run(&issue).await;
         }
     }

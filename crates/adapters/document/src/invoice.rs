@@ -34,6 +34,8 @@ const MARGIN: f32 = 56.0;
 const HEADING: f32 = 20.0;
 const BODY: f32 = 9.5;
 const LABEL: f32 = 7.5;
+/// More lines than what the law wants to stand there takes at its longest: none of it is cut.
+const UNCUT: usize = 12;
 /// From one line of text to the next, in sizes of its letters.
 const LEADING: f32 = 1.3;
 
@@ -226,22 +228,23 @@ impl<'a> Layout<'a> {
         let terms = &sheet.seller;
         let top = self.y;
         self.text(Tag::P.into(), words.seller, LEFT, LABEL, 1);
-        self.text(Tag::P.into(), terms.name.as_str(), LEFT, BODY, 3);
+        self.text(Tag::P.into(), terms.name.as_str(), LEFT, BODY, UNCUT);
         for line in terms.address.as_str().lines() {
-            self.text(Tag::P.into(), line, LEFT, BODY, 2);
+            self.text(Tag::P.into(), line, LEFT, BODY, UNCUT);
         }
         self.text(Tag::P.into(), terms.country.as_str(), LEFT, BODY, 1);
         if let Some(id) = &terms.tax_id {
-            self.text(Tag::P.into(), &format!("{}: {id}", words.tax_id), LEFT, BODY, 1);
+            self.text(Tag::P.into(), words.tax_id, LEFT, LABEL, 1);
+            self.text(Tag::P.into(), id.as_str(), LEFT, BODY, UNCUT);
         }
         let bottom = std::mem::replace(&mut self.y, top);
         let recipient = &sheet.invoice.recipient;
         self.text(Tag::P.into(), words.buyer, RIGHT, LABEL, 1);
         if let Some(name) = &recipient.name {
-            self.text(Tag::P.into(), name.as_str(), RIGHT, BODY, 3);
+            self.text(Tag::P.into(), name.as_str(), RIGHT, BODY, UNCUT);
         }
         if let Some(email) = &recipient.email {
-            self.text(Tag::P.into(), email.as_str(), RIGHT, BODY, 2);
+            self.text(Tag::P.into(), email.as_str(), RIGHT, BODY, UNCUT);
         }
         if recipient.name.is_none() && recipient.email.is_none() {
             self.text(Tag::P.into(), words.unknown_buyer, RIGHT, BODY, 2);
@@ -469,7 +472,7 @@ mod tests {
             "Date of issue: 2027-02-01", // on the clocks of the seller
             "Booking: K7P3X9",
             "Event: Zażółć gęślą jaźń (2027-03-01)",
-            "Klub Stodoła sp. z o.o.\nul. Batorego 10\n02-670 Warszawa\nPL\nTax ID: PL5212345678",
+            "Klub Stodoła sp. z o.o.\nul. Batorego 10\n02-670 Warszawa\nPL\nTax ID\nPL5212345678",
             "Łucja Świątek\nlucja@example.com",
             "Miejsce stojące\n2\n61.50\n–\n23%\n100.00\n23.00\n123.00",
             "Opłata serwisowa\n1\n3.24\n–\n8%\n3.00\n0.24\n3.24",

@@ -59,8 +59,9 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<(BookingId, bool)>, StoreError
 
 #[async_trait]
 impl InvoiceReads for Database {
-    async fn invoices_due(&self, batches: u64) -> Result<Vec<DueBatch>, StoreError> {
-        let rows = invoice_due::Entity::find().order_by_asc(invoice_due::Column::Id).limit(batches);
+    async fn invoices_due(&self, except: &[OrganizerId], batches: u64) -> Result<Vec<DueBatch>, StoreError> {
+        let others = invoice_due::Column::OrganizerId.is_not_in(except.iter().map(|organizer| organizer.uuid()));
+        let rows = invoice_due::Entity::find().filter(others).order_by_asc(invoice_due::Column::Id).limit(batches);
         let batch = |row: invoice_due::Model| {
             let organizer = OrganizerId::new(row.organizer_id);
             Ok(DueBatch { id: row.id, organizer, bookings: unpack(&row.bookings)? })

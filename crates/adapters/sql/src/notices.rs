@@ -17,10 +17,20 @@ use crate::unit_of_work::SqlUnit;
 /// Bytes of one.
 const WIDTH: usize = 37;
 
-/// The row of a commit, named by its first message.
-pub(crate) fn row(changes: &LaneChanges) -> Option<(Uuid, Vec<u8>)> {
-    let id = changes.outbox.first().map(|message| message.id.uuid())?;
-    (!changes.notices.is_empty()).then(|| (id, pack(&changes.notices)))
+/// The rows of a commit, named by its first message: one, and one for offers, which end, and so are not to wait behind others.
+pub(crate) fn rows(changes: &LaneChanges) -> Vec<(Uuid, Vec<u8>)> {
+    let Some(id) = changes.outbox.first().map(|message| message.id.uuid()) else { return Vec::new() };
+    let (offers, others): (Vec<Notice>, Vec<Notice>) =
+        changes.notices.iter().partition(|notice| notice.kind == NoticeKind::Offered);
+    let rows = [(ahead(id), offers), (id, others)];
+    rows.into_iter().filter(|(_, notices)| !notices.is_empty()).map(|(id, notices)| (id, pack(&notices))).collect()
+}
+
+/// An id before all others, as of a commit long ago: it is told first, and waits for no rush to end.
+fn ahead(id: Uuid) -> Uuid {
+    let mut bytes = id.into_bytes();
+    bytes[..6].fill(0);
+    Uuid::from_bytes(bytes)
 }
 
 fn pack(notices: &[Notice]) -> Vec<u8> {
@@ -98,5 +108,33 @@ impl NoticeRepository for SqlUnit {
             fewer.filter(Column::Id.eq(batch.id)).filter(as_read).exec(&self.0).await.map_err(orm)?.rows_affected
         };
         Ok(rows == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use application::journal::OutboxRow;
+    use domain::{OutboxId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn offers_are_told_before_all_else() {
+        let at = |seconds| Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
+        let noted = |id: Uuid, kinds: &[NoticeKind]| {
+            let notice = |kind: &NoticeKind| Notice { booking: BookingId::new(Uuid::nil()), kind: *kind };
+            let id = OutboxId::new(id);
+            let (kind, at, aggregate) = ("test", Timestamp::UNIX_EPOCH, Uuid::nil());
+            let message = OutboxRow { id, aggregate, sequence: 1, kind, at, data: String::new(), traceparent: None };
+            let notices = kinds.iter().map(notice).collect();
+            rows(&LaneChanges { outbox: vec![message], notices, ..LaneChanges::default() })
+        };
+        let early = noted(at(1_800_000_000), &[NoticeKind::Confirmed]);
+        let late = noted(at(1_800_000_009), &[NoticeKind::Confirmed, NoticeKind::Offered, NoticeKind::Confirmed]);
+        let kinds = |row: &(Uuid, Vec<u8>)| unpack(&row.1).unwrap().into_iter().map(|it| it.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&late[0]), [NoticeKind::Offered]);
+        assert_eq!(kinds(&late[1]), [NoticeKind::Confirmed; 2]);
+        assert!(late[0].0 < early[0].0 && early[0].0 < late[1].0);
+        assert_eq!(noted(at(1), &[]), []);
     }
 }

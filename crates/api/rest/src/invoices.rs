@@ -128,7 +128,7 @@ pub(crate) struct SetInvoicingBody {
     #[schema(min_length = 1, max_length = 20, example = "FV")]
     series: String,
     /// What those of credit notes begin with; `series` with `-CN` behind it, where it is left out.
-    #[schema(max_length = 20, example = "FV-CN")]
+    #[schema(max_length = 23, example = "FV-CN")]
     credit_note_series: Option<String>,
     /// By whose clocks a document is of a day, and of a year; UTC where it is left out.
     #[schema(example = "Europe/Warsaw")]

@@ -19,7 +19,7 @@ use crate::error::AppError;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
 use crate::journal::Scribe;
 use crate::origin::Origin;
-use crate::store::{Store, UnitOfWork};
+use crate::store::{Store, StoreError, UnitOfWork};
 
 /// The pause when nothing waits: with what a round takes, a booking has its invoice within seconds.
 const PAUSE: TimeDelta = TimeDelta::seconds(1);
@@ -60,9 +60,9 @@ impl JobHandler for IssueInvoices {
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
-        let mut is_done = false;
+        let (mut is_done, mut failing) = (false, Vec::new());
         for _ in 0..ROUNDS_MAX {
-            is_done = self.round().await? == 0;
+            is_done = !self.round(&mut failing).await?;
             if is_done {
                 break;
             }
@@ -73,12 +73,40 @@ impl JobHandler for IssueInvoices {
 }
 
 impl IssueInvoices {
-    /// Settles what waits, up to some hundred bookings; says how many batches it took.
-    async fn round(&self) -> Result<usize, AppError> {
-        let batches = some_of(self.invoices.invoices_due(BATCHES_MAX).await?);
+    /// Settles what waits, up to some hundred bookings, of all organizers but those that fail; says whether there was any.
+    async fn round(&self, failing: &mut Vec<OrganizerId>) -> Result<bool, AppError> {
+        let batches = some_of(self.invoices.invoices_due(failing, BATCHES_MAX).await?);
         if batches.is_empty() {
-            return Ok(0);
+            return Ok(false);
         }
+        match self.settle(&batches).await {
+            Ok(settled) => Ok(settled > 0),
+            Err(error @ AppError::Unavailable { .. }) => Err(error),
+            Err(_) => self.settle_apart(batches, failing).await.map(|()| true),
+        }
+    }
+
+    /// What cannot be settled of one organizer, for a defect of ours, waits, and keeps no other waiting.
+    async fn settle_apart(&self, batches: Vec<DueBatch>, failing: &mut Vec<OrganizerId>) -> Result<(), AppError> {
+        let mut of: BTreeMap<OrganizerId, Vec<DueBatch>> = BTreeMap::new();
+        for batch in batches {
+            of.entry(batch.organizer).or_default().push(batch);
+        }
+        for (organizer, batches) in of {
+            match self.settle(&batches).await {
+                Ok(_) => {}
+                Err(error @ AppError::Unavailable { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::error!(%organizer, %error, "The invoices of an organizer cannot be written");
+                    failing.push(organizer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles these batches in one transaction; says how many.
+    async fn settle(&self, batches: &[DueBatch]) -> Result<usize, AppError> {
         let mut uow = self.store.begin().await?;
         let organizers: HashSet<OrganizerId> = batches.iter().map(|batch| batch.organizer).collect();
         let organizers: Vec<OrganizerId> = organizers.into_iter().collect();
@@ -88,7 +116,7 @@ impl IssueInvoices {
         if !uow.settle_invoices_due(&ids).await? {
             return Ok(0); // somebody else has them
         }
-        let written = self.write_in_op(uow.as_mut(), &batches, &sellers).await?;
+        let written = self.write_in_op(uow.as_mut(), batches, &sellers).await?;
         uow.commit().await?;
         metrics::counter!("goticket_invoices_issued_total").increment(written);
         Ok(batches.len())
@@ -116,7 +144,14 @@ impl IssueInvoices {
         }
         let now = self.clock.now();
         let invoices = numbered_in_op(uow, unnumbered, now).await?;
-        uow.insert_invoices(&invoices).await?;
+        uow.insert_invoices(&invoices).await.map_err(|error| match error {
+            // Behind the lock nobody else writes such a document: to try again is of no use.
+            StoreError::Conflict(constraint) => {
+                tracing::error!(constraint, "A document is there already");
+                AppError::Internal
+            }
+            other => other.into(),
+        })?;
         let origin = Origin::system("invoices.issue");
         let scribe = Scribe { ids: self.ids.as_ref(), origin: &origin, at: now };
         let (messages, lines): (Vec<_>, Vec<_>) = invoices.iter().map(|invoice| scribe.invoice(invoice)).unzip();

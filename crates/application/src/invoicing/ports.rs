@@ -50,8 +50,8 @@ pub struct InvoiceFilter {
 /// Documents, and what waits to become some, outside of transactions.
 #[async_trait]
 pub trait InvoiceReads: Send + Sync {
-    /// What waits, oldest first.
-    async fn invoices_due(&self, batches: u64) -> Result<Vec<DueBatch>, StoreError>;
+    /// What waits of all organizers but these, oldest first.
+    async fn invoices_due(&self, except: &[OrganizerId], batches: u64) -> Result<Vec<DueBatch>, StoreError>;
 
     /// The particulars of an organizer that hold.
     async fn seller_of(&self, organizer: OrganizerId) -> Result<Option<Seller>, StoreError>;

@@ -70,6 +70,8 @@ impl SellerTerms {
     pub const LINE_MAX: usize = 100;
     /// The most characters of the tax id.
     pub const TAX_ID_MAX: usize = 40;
+    /// The most characters of the series of invoices.
+    pub const SERIES_MAX: usize = 20;
 
     /// Parses particulars.
     ///
@@ -82,7 +84,8 @@ impl SellerTerms {
         let country = problems.take(country(&new.country));
         let tax_id = new.tax_id.as_deref().map(|id| Text::parse("taxId", id, Self::TAX_ID_MAX));
         let tax_id = problems.take(tax_id.transpose());
-        let series = problems.take(Series::parse("series", &new.series));
+        let short = Text::parse("series", &new.series, Self::SERIES_MAX);
+        let series = problems.take(short.and_then(|short| Series::parse("series", short.as_str())));
         let credit_series = match (&new.credit_series, &series) {
             (Some(named), _) => problems.take(Series::parse("creditNoteSeries", named)),
             (None, Some(series)) => Some(series.of_credit_notes()),
@@ -154,8 +157,8 @@ fn timezone(raw: Option<&str>) -> Result<Tz, Problems> {
 pub struct Series(String);
 
 impl Series {
-    /// The most characters.
-    pub const MAX: usize = 20;
+    /// The most characters: those of the longest series of invoices with `-CN` behind it.
+    pub const MAX: usize = SellerTerms::SERIES_MAX + 3;
 
     /// Parses one; small letters become capitals.
     ///

@@ -230,9 +230,14 @@ fn particulars_that_do_not_hold_are_all_told() {
         let wrong = NewSeller { address_lines: lines, ..new_seller() };
         assert_eq!(SellerTerms::parse(&wrong).unwrap_err().as_slice()[0].code, "out_of_range");
     }
+    let long = SellerTerms::parse(&NewSeller { series: "A".repeat(21), ..new_seller() }).unwrap_err();
+    assert_eq!((&*long.as_slice()[0].field, long.as_slice()[0].code), ("series", "too_long"));
+    let longest = SellerTerms::parse(&NewSeller { series: "A".repeat(20), ..new_seller() }).unwrap();
+    let number = format!("{}-2026-1", longest.credit_series);
+    assert_eq!(number.parse::<InvoiceNumber>().unwrap().to_string(), number, "it can be asked for");
     let same = NewSeller { credit_series: Some("FV".into()), ..new_seller() };
     assert_eq!(SellerTerms::parse(&same).unwrap_err().as_slice()[0].field, "creditNoteSeries");
-    for bad in ["", "-A", "A-", "A--B", "Ą", "A B", &"A".repeat(21)] {
+    for bad in ["", "-A", "A-", "A--B", "Ą", "A B", &"A".repeat(24)] {
         assert!(Series::parse("series", bad).is_err(), "{bad}");
     }
 }

@@ -56,7 +56,6 @@ pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
         notice(NoticeKind::PaidBack(i64::MAX)),
         notice(NoticeKind::Transferred(TicketId::new(id()), u32::MAX)),
         notice(NoticeKind::OtherPaidBack),
-        notice(NoticeKind::Offered),
     ];
     let second = vec![notice(NoticeKind::Confirmed)];
     for notices in [&first, &second] {
@@ -76,10 +75,16 @@ pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
     assert!(!settle(&whole, 7).await);
     let rest = db.database.oldest_notices().await.unwrap().unwrap();
     assert_eq!((rest.id, &rest.notices[..]), (whole.id, &first[2..]));
-    assert!(settle(&rest, 5).await);
-    assert!(!settle(&rest, 5).await);
+    assert!(settle(&rest, 4).await);
+    assert!(!settle(&rest, 4).await);
     let last = db.database.oldest_notices().await.unwrap().unwrap();
     assert_eq!(last.notices, second);
+    // An offer ends: it is told before all that waits.
+    let (offer, booked) = (notice(NoticeKind::Offered), booking(&sale, buyer(), 1, None));
+    write(&db.database, &LaneChanges { notices: vec![offer], ..holds(&sale, &[booked]) }).await.unwrap();
+    let urgent = db.database.oldest_notices().await.unwrap().unwrap();
+    assert_eq!(urgent.notices, [offer]);
+    assert!(settle(&urgent, 1).await);
     // Who gives up has told nothing.
     let mut uow = db.database.begin().await.unwrap();
     assert!(uow.settle_notices(&last, 1).await.unwrap());

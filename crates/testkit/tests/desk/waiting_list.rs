@@ -38,6 +38,7 @@ on_both_engines!(
     only_what_is_sold_out_is_waited_for,
     an_offer_ends_with_the_sale,
     what_is_wrong_with_a_waiting_list_is_found,
+    who_has_an_offer_does_not_join_again,
 );
 
 fn buyer(n: u128) -> UserId {
@@ -521,4 +522,22 @@ async fn what_is_wrong_with_a_waiting_list_is_found(engine: Engine) {
         let found = still(async || hall.test.database.verify().await).await.unwrap().differences;
         assert!(found.iter().any(|difference| difference.invariant == invariant), "{wrong}: {found:?}");
     }
+}
+
+/// Not even in the very batch that makes it.
+async fn who_has_an_offer_does_not_join_again(engine: Engine) {
+    let (hall, sold) = full(engine, 8).await;
+    for n in 1..=8 {
+        wait_for(&hall, n, 1).await;
+    }
+    for (n, booking) in (1..=8).zip(&sold) {
+        let again = join_all((0..6).map(|_| hall.submit(joins(&hall, n, 0, 1))));
+        let ((), again) = tokio::join!(refund(&hall, booking), again);
+        for answer in again {
+            assert!(matches!(answer, Err(AppError::AlreadyExists(_))), "{answer:?}");
+        }
+    }
+    assert_eq!(buyers(&offers(&hall).await), (1..=8).collect::<Vec<_>>());
+    assert_eq!(entries(&hall).await.len(), 8);
+    hall.verify().await;
 }

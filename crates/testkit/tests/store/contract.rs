@@ -132,6 +132,7 @@ on_both_engines! {
         the_database_has_the_last_word,
         what_is_due_waits_until_it_is_settled,
         two_workers_number_without_gaps,
+        an_organizer_whose_invoices_fail_keeps_nobody_waiting,
         a_booking_gets_what_it_lacks_once,
         documents_are_never_changed,
         wrong_documents_are_found,

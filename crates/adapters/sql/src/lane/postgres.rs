@@ -287,7 +287,7 @@ pub(super) async fn write(slot: &mut Slot, changes: &LaneChanges) -> Result<(), 
     let query = bind_stock(sqlx::query(if is_one(changes) { &WRITE_ONE } else { WRITE }), changes);
     let query = bind_bookings(query, &changes.new_bookings);
     let query = bind_holds(bind_journals(query, changes), &standing(&changes.new_bookings));
-    let (id, notices): (Vec<_>, Vec<_>) = notices::row(changes).into_iter().unzip();
+    let (id, notices): (Vec<_>, Vec<_>) = notices::rows(changes).into_iter().unzip();
     let counts: Vec<(i64, i64, i64)> = slot.fetch(query.bind(id).bind(notices)).await.map_err(raw)?;
     let (lanes, pools, answers) = counts.first().copied().unwrap_or_default();
     check_changed("lanes", changes.lanes.len(), lanes.unsigned_abs())?;

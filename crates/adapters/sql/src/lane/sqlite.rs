@@ -91,7 +91,7 @@ pub(super) async fn write(
     script.add(&OUTBOX, &changes.outbox, bind_message);
     script.add(&AUDIT, &changes.audit, bind_line);
     script.add(&UNSEALED, &unsealed(&changes.audit), bind_unsealed);
-    script.add(&NOTICES, notices::row(changes).as_slice(), |values, (id, notices)| {
+    script.add(&NOTICES, notices::rows(changes).as_slice(), |values, (id, notices)| {
         values.bind(*id).bind(notices.clone())
     });
     script.add(&INVOICES_DUE, &invoices::due_rows(changes), |values, (id, organizer, bookings)| {

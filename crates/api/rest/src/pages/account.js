@@ -8,7 +8,7 @@ const WORDS = {
     "reset-password": ["Choose a new password", "All sessions of the account will end.", "Set the password", "Done: sign in with the new password."],
     "confirm-email": ["Another e-mail address", "Press the button to agree to the change of the address.", "Agree", "Thank you. The address changes once both the old and the new one have agreed."],
     invitation: ["An invitation", "Sign in with the account of the address that the invitation was sent to, and accept it there with this code:", "", ""],
-    offer: ["Tickets for you", "Sign in with the account that you have waited with, and pay this booking in time:", "", ""],
+    offer: ["Tickets for you", "Sign in with the account that you have waited with, and take this booking in time (pay it, or confirm it where it costs nothing):", "", ""],
     "sign-in": ["Signing in", "", "", "You are signed in."],
     linked: "From now on you can sign in that way.",
     password: "New password, 8 to 72 bytes",

@@ -51,13 +51,15 @@ pub(super) struct WaitingList {
 
 impl WaitingList {
     fn put(&mut self, entry: WaitingListEntry) {
-        if entry.state == EntryState::Waiting {
-            self.queue.insert(entry.number, entry.id);
-            self.open.insert((entry.buyer, entry.ticket_type));
-        } else {
-            self.queue.remove(&entry.number);
-            self.open.remove(&(entry.buyer, entry.ticket_type));
+        match entry.state {
+            EntryState::Waiting => drop(self.queue.insert(entry.number, entry.id)),
+            _ => drop(self.queue.remove(&entry.number)),
         }
+        match entry.state {
+            // An offer is open still: who has one does not join again behind it.
+            EntryState::Waiting | EntryState::Offered(_) => self.open.insert((entry.buyer, entry.ticket_type)),
+            EntryState::Withdrawn | EntryState::Closed(_) => self.open.remove(&(entry.buyer, entry.ticket_type)),
+        };
         self.changed.insert(entry.id);
         self.entries.insert(entry.id, entry);
     }
