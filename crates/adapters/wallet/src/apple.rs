@@ -12,8 +12,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::cms;
-use crate::icon::icon;
-use crate::words::words;
+use crate::icon::icons;
+use crate::words::{local, words};
 
 /// By whom passes are issued.
 pub(crate) struct Issuer<'a> {
@@ -30,12 +30,8 @@ pub(crate) fn file(
     key: &SecretSlice<u8>,
     at: Timestamp,
 ) -> Result<Vec<u8>, CryptoError> {
-    let mut files = vec![
-        ("pass.json", text(&content(pass, issuer))?),
-        ("icon.png", icon(29)?),
-        ("icon@2x.png", icon(58)?),
-        ("icon@3x.png", icon(87)?),
-    ];
+    let mut files = vec![("pass.json", text(&content(pass, issuer))?)];
+    files.extend(icons()?);
     let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Value::String(hex(bytes))));
     let manifest = text(&Value::Object(digests.collect()))?;
     let signature = cms::signature(&manifest, key, (issuer.certificate, issuer.intermediate), at)?;
@@ -46,8 +42,7 @@ pub(crate) fn file(
 /// What the pass says (`pass.json`). Times bear the offset of the event's zone, so that they are shown as they are there.
 fn content(pass: &Pass, issuer: &Issuer<'_>) -> Value {
     let (sheet, words) = (&pass.sheet, words(pass.sheet.language));
-    let local =
-        |at: Timestamp| at.with_timezone(&sheet.event.timezone).to_rfc3339_opts(chrono::SecondsFormat::Secs, false);
+    let local = |at| local(&sheet.event, at);
     let field = |key: &str, label: &str, value: &str| json!({ "key": key, "label": label, "value": value });
     let begins = json!({
         "key": "begins", "label": words.begins, "value": local(sheet.event.start_at),

@@ -9,7 +9,7 @@ use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
 use crate::key;
-use crate::words::words;
+use crate::words::{local, words};
 
 /// Where such texts are shown.
 const SAVE: &str = "https://pay.google.com/gp/v/save/";
@@ -40,8 +40,7 @@ pub(crate) fn link(
 fn content(pass: &Pass, issuer: &str) -> Value {
     let (sheet, words) = (&pass.sheet, words(pass.sheet.language));
     let language = sheet.language.as_str();
-    let local =
-        |at: Timestamp| at.with_timezone(&sheet.event.timezone).to_rfc3339_opts(chrono::SecondsFormat::Secs, false);
+    let local = |at| local(&sheet.event, at);
     let told = |text: &str| json!({ "defaultValue": { "language": language, "value": text } });
     let (start, end) = (local(sheet.event.start_at), local(sheet.event.end_at));
     let class = format!("{issuer}.{}", pass.event.uuid());

@@ -1,19 +1,30 @@
 //! The icon that Apple's wallet wants with each pass: a ticket, white on dark, with two notches.
 
+use std::sync::LazyLock;
+
 use application::identity::CryptoError;
-use png::{BitDepth, ColorType, Encoder};
+use png::{BitDepth, ColorType, Encoder, EncodingError};
+
+/// A file: its name, and what is in it.
+type Named = (&'static str, Vec<u8>);
+
+/// The icon in the three sizes that wallets look for, in the files that they look for. It is drawn once.
+pub(crate) fn icons() -> Result<[Named; 3], CryptoError> {
+    static DRAWN: LazyLock<Result<[Named; 3], EncodingError>> =
+        LazyLock::new(|| Ok([("icon.png", icon(29)?), ("icon@2x.png", icon(58)?), ("icon@3x.png", icon(87)?)]));
+    DRAWN.as_ref().cloned().map_err(|_| CryptoError("an icon cannot be drawn"))
+}
 
 /// The icon, so many pixels wide and high, as PNG.
-pub(crate) fn icon(side: u32) -> Result<Vec<u8>, CryptoError> {
-    let defect = |_| CryptoError("an icon cannot be drawn");
+fn icon(side: u32) -> Result<Vec<u8>, EncodingError> {
     let pixels: Vec<u8> = (0..side).flat_map(|y| (0..side).map(move |x| shade(x, y, side))).collect();
     let mut written = Vec::new();
     let mut encoder = Encoder::new(&mut written, side, side);
     encoder.set_color(ColorType::Grayscale);
     encoder.set_depth(BitDepth::Eight);
-    let mut writer = encoder.write_header().map_err(defect)?;
-    writer.write_image_data(&pixels).map_err(defect)?;
-    writer.finish().map_err(defect)?;
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
     Ok(written)
 }
 

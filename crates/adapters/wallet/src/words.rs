@@ -1,6 +1,13 @@
-//! The labels of passes.
+//! The labels of passes, and times as they are told there.
 
-use domain::Language;
+use chrono::SecondsFormat;
+use domain::catalog::EventTerms;
+use domain::{Language, Timestamp};
+
+/// A time by the clocks of the event, with their offset (RFC 3339).
+pub(crate) fn local(event: &EventTerms, at: Timestamp) -> String {
+    at.with_timezone(&event.timezone).to_rfc3339_opts(SecondsFormat::Secs, false)
+}
 
 pub(crate) struct Words {
     pub(crate) ticket: &'static str,

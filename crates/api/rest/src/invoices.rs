@@ -4,8 +4,6 @@ use application::audit::Note;
 use application::invoicing::{InvoiceFilter, WrittenInvoice};
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::HeaderName;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use domain::invoicing::{
@@ -20,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::document::{File, NOT_KEPT};
 use crate::extract::client::Client;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::page::{self, Cursor, List, Page};
@@ -37,8 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(print_invoice))
 }
 
-/// Documents bear names: no cache keeps them.
-const NOT_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "private, no-store")];
+const PAPER: File = File { media_type: "application/pdf", disposition: "inline; filename=\"invoice.pdf\"" };
 
 /// Who sells, in the eyes of the law, and how his documents are called.
 #[derive(Serialize, ToSchema)]
@@ -502,10 +500,5 @@ async fn print_invoice(
 ) -> Result<Response, Problem> {
     let Ids([invoice]) = ids;
     let printed = state.invoicing().printed(&acting.agent, InvoiceId::new(invoice), client.language).await?;
-    let about = [
-        (CONTENT_TYPE, "application/pdf"),
-        (CONTENT_DISPOSITION, "inline; filename=\"invoice.pdf\""),
-        (VARY, "accept-language"),
-    ];
-    Ok((NOT_KEPT, about, printed).into_response())
+    Ok(PAPER.answer(printed))
 }

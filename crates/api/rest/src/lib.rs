@@ -20,6 +20,7 @@ mod cancellation;
 mod check_in_lists;
 mod context;
 mod created;
+mod document;
 mod door;
 mod door_live;
 mod door_offline;

@@ -4,8 +4,7 @@ use application::admission::{IssuedTicket, Paper, Wallet};
 use application::error::AppError;
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::HeaderName;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
+use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use domain::admission::TicketStatus;
@@ -19,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::document::{File, NOT_KEPT};
 use crate::extract::client::Client;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::problem::Problem;
@@ -38,8 +38,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(transfer_ticket))
 }
 
-/// Codes let in whoever has them: no cache keeps them.
-const NOT_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "private, no-store")];
+const PAPER: File = File { media_type: "application/pdf", disposition: "inline; filename=\"ticket.pdf\"" };
+const APPLE_PASS: File =
+    File { media_type: "application/vnd.apple.pkpass", disposition: "attachment; filename=\"ticket.pkpass\"" };
 
 /// The right to enter with one unit of a confirmed booking.
 #[derive(Serialize, ToSchema)]
@@ -254,12 +255,7 @@ async fn print_ticket(
 ) -> Result<Response, Problem> {
     let (Ids([ticket]), paper) = (ids, query.paper.into());
     let printed = state.tickets().printed(&acting.agent, TicketId::new(ticket), client.language, paper).await?;
-    let about = [
-        (CONTENT_TYPE, "application/pdf"),
-        (CONTENT_DISPOSITION, "inline; filename=\"ticket.pdf\""),
-        (VARY, "accept-language"),
-    ];
-    Ok((NOT_KEPT, about, printed).into_response())
+    Ok(PAPER.answer(printed))
 }
 
 /// A ticket for Apple Wallet
@@ -284,12 +280,7 @@ async fn apple_pass(
     let Ids([ticket]) = ids;
     let ticket = TicketId::new(ticket);
     let pass = state.passes().pass(&acting.agent, ticket, Wallet::Apple, client.language).await?;
-    let about = [
-        (CONTENT_TYPE, "application/vnd.apple.pkpass"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"ticket.pkpass\""),
-        (VARY, "accept-language"),
-    ];
-    Ok((NOT_KEPT, about, pass).into_response())
+    Ok(APPLE_PASS.answer(pass))
 }
 
 /// Where a ticket is put into a wallet.

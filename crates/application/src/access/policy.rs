@@ -330,7 +330,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 31] = [
+    const ALL: [Operation; 32] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -360,6 +360,7 @@ mod tests {
         Operation::Leave,
         Operation::HandOver,
         Operation::ManageKeys,
+        Operation::ManagePassIssuers,
         Operation::SeeAudit,
         Operation::ErasePeople,
     ];
@@ -450,6 +451,7 @@ mod tests {
             Operation::ChangeMembers,
             Operation::HandOver,
             Operation::ManageKeys,
+            Operation::ManagePassIssuers,
             Operation::SeeAudit,
             Operation::ErasePeople,
             Operation::ChangeInvoicing,

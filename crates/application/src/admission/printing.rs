@@ -7,6 +7,8 @@ use domain::Language;
 use domain::admission::CodeText;
 use domain::catalog::EventTerms;
 
+use crate::error::AppError;
+
 /// What stands on the sheet of one ticket. The texts are those that people sent: of any script, and not to be believed.
 #[derive(Clone, Debug)]
 pub struct TicketSheet {
@@ -49,6 +51,18 @@ pub enum PrintError {
     /// A defect.
     #[error("a document could not be made")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl From<PrintError> for AppError {
+    fn from(error: PrintError) -> Self {
+        match error {
+            PrintError::Busy => Self::busy(),
+            PrintError::Failed(cause) => {
+                tracing::error!("A document cannot be printed: {cause}");
+                Self::Internal
+            }
+        }
+    }
 }
 
 /// Makes documents.

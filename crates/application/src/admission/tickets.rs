@@ -11,7 +11,7 @@ use domain::{BookingId, EventId, Language, OrganizerId, TicketId, Timestamp};
 use moka::future::Cache;
 
 use super::keys::EventKeys;
-use super::printing::{Paper, PrintError, TicketPrinter, TicketSheet};
+use super::printing::{Paper, TicketPrinter, TicketSheet};
 use crate::access::{Agent, Operation, Subject};
 use crate::admission::AdmissionStore;
 use crate::audit::Signer;
@@ -141,13 +141,7 @@ impl Tickets {
     }
 
     pub(super) async fn print(&self, sheets: Vec<TicketSheet>) -> Result<Vec<u8>, AppError> {
-        self.ports.printer.print(sheets).await.map_err(|error| match error {
-            PrintError::Busy => AppError::busy(),
-            PrintError::Failed(cause) => {
-                tracing::error!("A ticket cannot be printed: {cause}");
-                AppError::Internal
-            }
-        })
+        Ok(self.ports.printer.print(sheets).await?)
     }
 
     /// Another code for the same person: from this commit on the one before opens nothing.

@@ -167,7 +167,7 @@ impl Catalog {
     }
 
     /// The locked team, for who may do this to it, as the store knows him under the lock.
-    pub(super) async fn team_in_op(
+    pub(crate) async fn team_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
         agent: &Agent,

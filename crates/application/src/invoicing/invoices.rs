@@ -7,8 +7,7 @@ use domain::{BookingId, InvoiceId, Language, Limit, OrganizerId, SellerId};
 
 use super::ports::{InvoiceFilter, InvoiceReads};
 use super::printing::{InvoicePrinter, InvoiceSheet};
-use crate::access::{Agent, Operation, Subject, decide};
-use crate::admission::PrintError;
+use crate::access::{Agent, Operation, Subject};
 use crate::booking::BookingReads;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Ids};
@@ -81,17 +80,12 @@ impl Invoicing {
         new: &NewSeller,
         origin: &Origin,
     ) -> Result<Seller, AppError> {
-        let subject = Subject::organizer(organizer);
         // Who may not know of the organizer does not hear what is wrong with his request.
-        self.require(agent, Operation::ChangeInvoicing, &subject, "organizer").await?;
+        self.require(agent, Operation::ChangeInvoicing, &Subject::organizer(organizer), "organizer").await?;
         let terms = SellerTerms::parse(new)?;
         let mut uow = self.ports.store.begin().await?;
-        let mut team = uow.lock_team(organizer).await?.ok_or(AppError::NotFound("organizer"))?;
-        let member = match agent {
-            Agent::Account(principal) => uow.membership(organizer, principal.user).await?,
-            _ => None,
-        };
-        decide(&subject.standing(agent, member.as_ref()), Operation::ChangeInvoicing).into_result("organizer")?;
+        let catalog = &self.ports.catalog;
+        let mut team = catalog.team_in_op(uow.as_mut(), agent, Operation::ChangeInvoicing, organizer).await?;
         let before = uow.lock_sellers(&[organizer]).await?.pop();
         if let Some(same) = before.as_ref().filter(|before| before.terms == terms) {
             return Ok(same.clone());
@@ -159,13 +153,7 @@ impl Invoicing {
             InvoiceKind::CreditNote(of) => Some(self.ports.reads.invoice(of).await?.ok_or(AppError::Internal)?.number),
         };
         let sheet = InvoiceSheet { language, invoice, seller, corrects };
-        self.ports.printer.print_invoice(sheet).await.map_err(|error| match error {
-            PrintError::Busy => AppError::busy(),
-            PrintError::Failed(cause) => {
-                tracing::error!("A document cannot be printed: {cause}");
-                AppError::Internal
-            }
-        })
+        Ok(self.ports.printer.print_invoice(sheet).await?)
     }
 
     async fn require(

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::checkout::PRICE;
 use super::crash::bounce_database;
 use super::ledger::{Ledger, Promise, State};
-use super::money;
+use super::money::{self, Sums};
 use super::shopper::standing;
 use crate::load::{Class, Load, Script, Verdict, drive};
 use crate::report::Section;
@@ -39,8 +39,8 @@ pub(crate) struct Fates {
 const BEHAVIOUR: &str =
     r#"{"slowMillis":4000,"delayMillis":50,"disorderMillis":1500,"duplicatePercent":30,"losePercent":10}"#;
 const HOLD_SECS: u64 = 3;
-/// How long it may take until no payment is open and no hold stands any more, and until all refunds are sent.
-const SETTLED_WITHIN: Duration = Duration::from_secs(300);
+/// How long each of the things may take that purchases and refunds wait for in the end.
+const AT_REST_WITHIN: Duration = Duration::from_secs(300);
 const HANDS: usize = 64;
 /// Who is sent away comes again after this time.
 const SHED_PAUSE: Duration = Duration::from_millis(200);
@@ -107,16 +107,7 @@ pub(crate) async fn run(bench: &Bench, ground: &Ground, options: &Fates) -> Resu
     let bought = began.elapsed();
     refund(bench, &stage, &ledger, &of_fates, &mut section).await?;
 
-    // Nothing is under way any more: no payment, no hold, no refund.
-    money::settled(&stage, &ledger, 0, SETTLED_WITHIN).await?;
-    event.until(&mut stage.api(), SETTLED_WITHIN, "free of holds", |stock| stock.held == 0).await?;
-    money::settled(&stage, &ledger, 0, SETTLED_WITHIN).await?;
-    stand(bench, &stage, &mut ledger, &mut section).await?;
-    let sums = money::count(bench, &stage, &ledger, PRICE, &mut section).await?;
-    let sent = money::sent_back(&stage, sums, SETTLED_WITHIN).await?;
-    // What the bank says to the last refunds changes what is open.
-    let sums = money::count(bench, &stage, &ledger, PRICE, &mut section).await?;
-    money::compare(&stage, sums, &mut section);
+    let (sums, sent) = at_rest(bench, &stage, &event, &mut ledger, &mut section).await?;
     let stock = event.stock(&mut stage.api()).await?;
     section.expect_equal("sold, against the bookings that are confirmed", stock.sold, ledger.units(State::Confirmed));
 
@@ -203,8 +194,33 @@ async fn refund(bench: &Bench, stage: &Stage, ledger: &Ledger, fates: &[usize], 
     Ok(())
 }
 
+/// Waits until nothing is under way any more, no payment, no hold, no refund, and enters in the ledger how each booking
+/// stands then. Answers where the money is, and how long the sandbox took to send back what it still had to.
+///
+/// # Errors
+/// If something stays under way, or the server cannot be reached.
+pub(super) async fn at_rest(
+    bench: &Bench,
+    stage: &Stage,
+    event: &Event,
+    ledger: &mut Ledger,
+    section: &mut Section,
+) -> Result<(Sums, Duration)> {
+    money::settled(stage, ledger, 0, AT_REST_WITHIN).await?;
+    event.until(&mut stage.api(), AT_REST_WITHIN, "free of holds", |stock| stock.held == 0).await?;
+    // A hold that ended may have been paid at the last moment.
+    money::settled(stage, ledger, 0, AT_REST_WITHIN).await?;
+    stand(bench, stage, ledger, section).await?;
+    let sums = money::count(bench, stage, ledger, PRICE, section).await?;
+    let sent = money::sent_back(stage, sums, AT_REST_WITHIN).await?;
+    // What the bank says to the last refunds changes what is open.
+    let sums = money::count(bench, stage, ledger, PRICE, section).await?;
+    money::compare(stage, sums, section);
+    Ok((sums, sent))
+}
+
 /// Enters in the ledger how each booking stands.
-pub(super) async fn stand(bench: &Bench, stage: &Stage, ledger: &mut Ledger, section: &mut Section) -> Result<()> {
+async fn stand(bench: &Bench, stage: &Stage, ledger: &mut Ledger, section: &mut Section) -> Result<()> {
     let list: Rc<[Promise]> = ledger.promises.as_slice().into();
     let next = Counter::default();
     let ask = |promise: &Promise| Template::new("GET", &format!("/api/v1/bookings/{}", promise.id), "");

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::checkout::PRICE;
 use super::crash::bounce_database;
-use super::fates::stand;
+use super::fates::at_rest;
 use super::ledger::{Ledger, Promise, State};
 use super::money;
 use crate::report::Section;
@@ -32,7 +32,6 @@ const BEHAVIOUR: &str =
 const HOLD_SECS: u64 = 60;
 /// How long it may take until a step is reached: a job whose worker was killed begins again after 30 s.
 const REACHED_WITHIN: Duration = Duration::from_secs(90);
-const SETTLED_WITHIN: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Where things stand when somebody is killed.
@@ -133,19 +132,12 @@ pub(crate) async fn run(bench: &Bench, ground: &Ground, options: &Steps) -> Resu
             }
         }
     }
-    money::settled(&stage, &ledger, 0, SETTLED_WITHIN).await?;
-    event.until(&mut stage.api(), SETTLED_WITHIN, "free of holds", |stock| stock.held == 0).await?;
-    money::settled(&stage, &ledger, 0, SETTLED_WITHIN).await?;
-    stand(bench, &stage, &mut ledger, &mut section).await?;
+    let (sums, _) = at_rest(bench, &stage, &event, &mut ledger, &mut section).await?;
     for (promise, (step, victim)) in ledger.promises.iter().zip(&ends) {
         if step.end().is_some_and(|end| end != promise.state) {
             section.fail(format!("{step}, {victim:?} killed: the booking is {:?} in the end", promise.state));
         }
     }
-    let sums = money::count(bench, &stage, &ledger, PRICE, &mut section).await?;
-    money::sent_back(&stage, sums, SETTLED_WITHIN).await?;
-    let sums = money::count(bench, &stage, &ledger, PRICE, &mut section).await?;
-    money::compare(&stage, sums, &mut section);
     section.expect_equal("open cases (cents)", sums.unsettled, 0);
     section.figure("kills", "kills", ends.len() as f64, "");
     section.figure("confirmed", "bookings paid in the end", ledger.units(State::Confirmed) as f64, "");

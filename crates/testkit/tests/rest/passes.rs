@@ -1,8 +1,6 @@
 //! Tickets in wallets: who sets what passes are signed with, and who gets one. What is in a pass is tested where it is made.
 
-use axum::http::Method;
 use chrono::TimeDelta;
-use goticket_testkit::app::{Caller, Reply};
 use goticket_testkit::databases::Engine;
 use goticket_testkit::on_both_engines;
 use goticket_testkit::world::{World, world};
@@ -40,10 +38,6 @@ fn google() -> Value {
     })
 }
 
-async fn put(caller: &Caller, path: &str, body: &Value) -> Reply {
-    caller.send(Method::PUT, path, &[("content-type", "application/json")], Some(body.to_string())).await
-}
-
 /// A confirmed booking's ticket, and where its organizer's issuers are.
 async fn ticket(world: &World) -> (String, String) {
     let event = world.on_sale(0, 10).await;
@@ -63,12 +57,12 @@ async fn a_ticket_goes_into_both_wallets(engine: Engine) {
         world.buyer.get(pass).await.problem(409, "invalid_state");
         world.stranger.get(pass).await.problem(404, "not_found");
     }
-    let set = put(&world.organizer, &format!("{issuers}/apple"), &apple()).await;
+    let set = world.organizer.put(&format!("{issuers}/apple"), &apple()).await;
     assert!(!set.text.contains("PRIVATE KEY") && !set.text.contains("CERTIFICATE"), "{}", set.text);
     let set = set.expect(200);
     assert_eq!((&set["wallet"], &set["passTypeIdentifier"]), (&json!("apple"), &json!("pass.com.example.gala")));
     assert_eq!((&set["teamIdentifier"], &set["expiresAt"]), (&json!("A93A5CM278"), &json!("2031-01-01T00:00:00Z")));
-    let set = put(&world.organizer, &format!("{issuers}/google"), &google()).await.expect(200);
+    let set = world.organizer.put(&format!("{issuers}/google"), &google()).await.expect(200);
     assert_eq!((&set["wallet"], &set["issuerId"]), (&json!("google"), &json!("3388000000012345678")));
     let listed = world.admin.get(&issuers).await.expect(200);
     assert_eq!(
@@ -98,7 +92,7 @@ async fn a_ticket_goes_into_both_wallets(engine: Engine) {
     let names: Vec<String> = mail.unwrap().enclosed.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names[1..], ["event.ics", "ticket-1.pkpass", "ticket-2.pkpass"]);
     // Another one takes its place; removed twice is removed once.
-    assert_ne!(put(&world.organizer, &format!("{issuers}/apple"), &apple()).await.expect(200), Value::Null);
+    assert_ne!(world.organizer.put(&format!("{issuers}/apple"), &apple()).await.expect(200), Value::Null);
     assert_eq!(world.organizer.get(&issuers).await.expect(200).as_array().unwrap().len(), 2);
     for _ in 0..2 {
         assert_eq!(world.organizer.delete(&format!("{issuers}/google")).await.status, 204);
@@ -118,17 +112,17 @@ async fn what_does_not_hold_is_not_kept(engine: Engine) {
     let (_, issuers) = ticket(&world).await;
     let mut mixed = apple();
     mixed["privateKey"] = apple()["privateKey"].clone();
-    let refused = put(&world.organizer, &format!("{issuers}/apple"), &mixed).await;
+    let refused = world.organizer.put(&format!("{issuers}/apple"), &mixed).await;
     let problem = refused.problem(422, "validation_failed");
     assert_eq!(problem["errors"][0]["code"], "mismatch");
     assert!(!refused.text.contains("PRIVATE"), "no key comes back");
     let mut long = google();
     long["privateKey"] = json!("-".repeat(200_000));
-    let refused = put(&world.organizer, &format!("{issuers}/google"), &long).await;
+    let refused = world.organizer.put(&format!("{issuers}/google"), &long).await;
     assert!([413, 422].contains(&refused.status.as_u16()), "{}", refused.status);
-    put(&world.buyer, &format!("{issuers}/google"), &google()).await.problem(404, "not_found");
-    put(&world.stranger, &format!("{issuers}/google"), &google()).await.problem(404, "not_found");
-    put(&world.stranger, &format!("{issuers}/google"), &json!({})).await.problem(400, "malformed_request");
+    world.buyer.put(&format!("{issuers}/google"), &google()).await.problem(404, "not_found");
+    world.stranger.put(&format!("{issuers}/google"), &google()).await.problem(404, "not_found");
+    world.stranger.put(&format!("{issuers}/google"), &json!({})).await.problem(400, "malformed_request");
     assert_eq!(world.organizer.get(&issuers).await.expect(200), json!([]));
     world.app.stop().await;
 }

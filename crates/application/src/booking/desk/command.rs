@@ -355,6 +355,9 @@ pub enum Outcome {
 /// What the lane answers to one command.
 pub(super) type Reply = Result<Answer<Outcome>, AppError>;
 
+/// What offers come from: nobody's request.
+pub(super) const OFFERING: &str = "waiting_list.offer";
+
 /// A command in the queue of its lane.
 pub(super) struct Submission {
     pub(super) command: Command,
@@ -372,7 +375,7 @@ impl Submission {
     pub(super) fn own(command: Command, patience: Duration) -> Self {
         let (reply, _) = oneshot::channel();
         let deadline = Instant::now() + patience;
-        Self { command, origin: Origin::system("waiting_list.offer"), key: None, deadline, collisions: 0, reply }
+        Self { command, origin: Origin::system(OFFERING), key: None, deadline, collisions: 0, reply }
     }
 }
 

@@ -11,6 +11,7 @@ use domain::booking::{
 };
 use domain::{BookingId, TicketTypeId, UserId, WaitingListEntryId};
 
+use super::super::command::OFFERING;
 use super::{LaneWork, Rules, Step};
 use crate::booking::{LaneChanges, Outcome, WhoWaits, WhoWaitsFor, journal};
 use crate::error::AppError;
@@ -114,7 +115,7 @@ impl LaneWork {
         let Some(lapsed) = &mut self.lapsed else { return };
         let (due, more) = (std::mem::take(&mut lapsed.bookings), lapsed.more);
         let expired = due.iter().filter_map(|booking| self.expired(booking)).collect();
-        let released = self.release(expired, &ours(), rules);
+        let released = self.release(expired, &offering(), rules);
         self.waiting_list.stopped |= released.is_err();
         self.waiting_list.more |= more && !self.waiting_list.stopped;
     }
@@ -226,7 +227,7 @@ impl LaneWork {
         match offered {
             Ok(None) => return Ok(()),
             Ok(Some(offer)) => self.make_offer(entry, offer, rules)?,
-            Err(reason) => self.put_entry(Some(entry), entry.closed(reason, self.now), &ours(), rules)?,
+            Err(reason) => self.put_entry(Some(entry), entry.closed(reason, self.now), &offering(), rules)?,
         }
         self.waiting_list.served += 1;
         Ok(())
@@ -234,9 +235,9 @@ impl LaneWork {
 
     fn make_offer(&mut self, before: &WaitingListEntry, offer: Offer, rules: &Rules<'_>) -> Result<(), AppError> {
         let Offer { entry, decided } = offer;
-        self.take(&decided, None, &ours(), rules)?;
+        self.take(&decided, None, &offering(), rules)?;
         self.occupy(decided.booking);
-        self.put_entry(Some(before), entry, &ours(), rules)
+        self.put_entry(Some(before), entry, &offering(), rules)
     }
 
     fn put_entry(
@@ -327,7 +328,6 @@ impl LaneWork {
     }
 }
 
-/// What GoTicket does by itself.
-fn ours() -> Origin {
-    Origin::system("waiting_list.offer")
+fn offering() -> Origin {
+    Origin::system(OFFERING)
 }
