@@ -59,6 +59,13 @@ fn contents(name: &str) -> Vec<MailContent> {
             reference: "K7QW2M".into(),
             paid_back: "75.00 PLN".into(),
         },
+        MailContent::TicketsCancelled {
+            event: name.to_owned(),
+            when: when.clone(),
+            reference: "K7QW2M".into(),
+            tickets: 2,
+            paid_back: "50.00 PLN".into(),
+        },
         MailContent::WaitingListOffer {
             event: name.to_owned(),
             when,
@@ -210,6 +217,10 @@ fn values(content: &MailContent) -> Vec<&str> {
         MailContent::TicketTransferred { event, when, venue } => vec![event, when, venue],
         MailContent::BookingCancelled { event, when, reference, paid_back }
         | MailContent::EventCancelled { event, when, reference, paid_back } => vec![event, when, reference, paid_back],
+        MailContent::TicketsCancelled { event, when, reference, tickets: 2, paid_back } => {
+            vec![event, when, reference, "2", paid_back]
+        }
+        MailContent::TicketsCancelled { .. } => panic!("two of them"),
         MailContent::WaitingListOffer { event, when, tickets, total, held_until, reference, link } => {
             vec![event, when, tickets, total, held_until, reference, link]
         }

@@ -155,6 +155,7 @@ fn booking(sale: &Sale, now: Timestamp) -> Booking {
         ticket_type: sold.id,
         name: sold.name.clone(),
         quantity: 1,
+        cancelled: 0,
         unit_price: sold.price,
         pools: sold.pools().collect(),
     };

@@ -1,5 +1,5 @@
 //! What people are to be told of their bookings, as the rows hold it: 37 bytes each, which are a kind, a booking, an amount
-//! or a ticket, and the issue of the ticket.
+//! or a ticket, and the issue of the ticket or a number of tickets.
 
 use application::booking::{LaneChanges, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository};
 use application::store::StoreError;
@@ -37,7 +37,7 @@ fn pack(notices: &[Notice]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(notices.len() * WIDTH);
     for Notice { booking, kind } in notices {
         let amount = |minor: &i64| u128::from(minor.unsigned_abs());
-        let (code, about, issue) = match kind {
+        let (code, about, number) = match kind {
             NoticeKind::Confirmed => (0, 0, 0),
             NoticeKind::Cancelled(minor) => (1, amount(minor), 0),
             NoticeKind::EventCancelled(minor) => (2, amount(minor), 0),
@@ -45,11 +45,12 @@ fn pack(notices: &[Notice]) -> Vec<u8> {
             NoticeKind::Transferred(ticket, issue) => (4, ticket.uuid().as_u128(), *issue),
             NoticeKind::OtherPaidBack => (5, 0, 0),
             NoticeKind::Offered => (6, 0, 0),
+            NoticeKind::TicketsCancelled(tickets, minor) => (7, amount(minor), *tickets),
         };
         packed.push(code);
         packed.extend(booking.uuid().into_bytes());
         packed.extend(about.to_be_bytes());
-        packed.extend(issue.to_be_bytes());
+        packed.extend(number.to_be_bytes());
     }
     packed
 }
@@ -62,16 +63,17 @@ fn unpack(packed: &[u8]) -> Result<Vec<Notice>, StoreError> {
     let read = |notice: &[u8; WIDTH]| {
         let [code, ids @ ..] = notice;
         let (booking, about) = (u128_of(&ids[..16]), u128_of(&ids[16..32]));
-        let issue = u32::try_from(u128_of(&ids[32..])).unwrap_or(u32::MAX);
+        let number = u32::try_from(u128_of(&ids[32..])).unwrap_or(u32::MAX);
         let amount = i64::try_from(about);
         let kind = match (code, amount) {
             (0, _) => NoticeKind::Confirmed,
             (1, Ok(amount)) => NoticeKind::Cancelled(amount),
             (2, Ok(amount)) => NoticeKind::EventCancelled(amount),
             (3, Ok(amount)) => NoticeKind::PaidBack(amount),
-            (4, _) => NoticeKind::Transferred(TicketId::new(Uuid::from_u128(about)), issue),
+            (4, _) => NoticeKind::Transferred(TicketId::new(Uuid::from_u128(about)), number),
             (5, _) => NoticeKind::OtherPaidBack,
             (6, _) => NoticeKind::Offered,
+            (7, Ok(amount)) => NoticeKind::TicketsCancelled(number, amount),
             _ => return Err(bad_row("kind of a notice", code)),
         };
         Ok(Notice { booking: BookingId::new(Uuid::from_u128(booking)), kind })

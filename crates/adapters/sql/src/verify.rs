@@ -121,8 +121,8 @@ const CHECKS: &[Check] = &[
             SELECT id AS type_id, own_pool_id AS pool_id FROM ticket_types
             UNION ALL SELECT ticket_type_id, pool_id FROM ticket_type_pools
         ), units AS (
-            SELECT i.ticket_type_id AS type_id, sum(CASE WHEN b.status = 0 THEN i.quantity ELSE 0 END) AS held,
-                sum(CASE WHEN b.status = 1 THEN i.quantity ELSE 0 END) AS sold
+            SELECT i.ticket_type_id AS type_id, sum(CASE WHEN b.status = 0 THEN i.quantity - i.cancelled ELSE 0 END) AS held,
+                sum(CASE WHEN b.status = 1 THEN i.quantity - i.cancelled ELSE 0 END) AS sold
             FROM bookings AS b JOIN booking_items AS i ON i.booking_id = b.id
             WHERE b.status IN (0, 1) GROUP BY i.ticket_type_id
         ), sums AS (
@@ -350,13 +350,14 @@ const CHECKS: &[Check] = &[
     Check {
         // The number of its units is unique within a booking, and a ticket has one issue.
         invariant: "tickets_of_booking",
-        sql: "SELECT b.id AS subject, 'the booking is confirmed with ' || i.quantity || ' units of a type and has '
+        sql: "SELECT b.id AS subject, 'the booking is confirmed with ' || (i.quantity - i.cancelled)
+            || ' units of a type and has '
             || coalesce(t.tickets, 0) || ' valid tickets of it' AS detail
         FROM bookings AS b JOIN booking_items AS i ON i.booking_id = b.id
         LEFT JOIN (SELECT booking_id, ticket_type_id, count(*) AS tickets FROM tickets WHERE status = 0
             GROUP BY booking_id, ticket_type_id) AS t
             ON t.booking_id = i.booking_id AND t.ticket_type_id = i.ticket_type_id
-        WHERE b.status = 1 AND coalesce(t.tickets, 0) <> i.quantity",
+        WHERE b.status = 1 AND coalesce(t.tickets, 0) <> i.quantity - i.cancelled",
     },
     Check {
         invariant: "stray_tickets",

@@ -138,9 +138,12 @@ pub(crate) struct BookingItemBody {
     /// Its name at the hold.
     #[schema(example = "Standing")]
     name: String,
-    /// How many.
+    /// How many were booked.
     #[schema(minimum = 1, example = 2)]
     quantity: u32,
+    /// How many of them were cancelled one by one, while the booking stands.
+    #[schema(minimum = 0, example = 0)]
+    cancelled: u32,
     /// The price of one at the hold, in minor units.
     #[schema(minimum = 0, example = 2500)]
     unit_price: i64,
@@ -198,6 +201,7 @@ impl From<BookingItem> for BookingItemBody {
             ticket_type_id: item.ticket_type.uuid(),
             name: item.name.as_str().to_owned(),
             quantity: item.quantity,
+            cancelled: item.cancelled,
             unit_price: item.unit_price,
         }
     }

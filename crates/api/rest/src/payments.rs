@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use domain::payment::{Payment, PaymentStatus, Refund, RefundReason, RefundRequest, RefundStatus};
-use domain::{BookingId, OrganizerId, PaymentId};
+use domain::{BookingId, OrganizerId, PaymentId, Problems, TicketId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +22,9 @@ use crate::openapi::IdempotencyKeyHeader;
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
 use crate::state::AppState;
+
+/// More tickets than a booking has, as a rule.
+const REFUNDED_TICKETS_MAX: usize = 1_000;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -303,18 +306,24 @@ async fn list_payments(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = RefundBooking)]
 pub(crate) struct RefundBookingBody {
-    /// How much, in the minor unit of the booking's currency; all that is left, where it is left out.
+    /// How much, in the minor unit of the booking's currency. Where it is left out, what the named tickets have cost, without
+    /// fees, as far as it is left; of the booking as a whole all that is left.
     #[schema(minimum = 1, example = 2500)]
     amount: Option<i64>,
-    /// Whether the booking is cancelled with it, as it is unless this says no. What is kept then is the organizer's.
+    /// For which tickets of the booking; for all of it, where they are left out.
+    #[schema(min_items = 1, max_items = 1000)]
+    ticket_ids: Option<Vec<Uuid>>,
+    /// Whether these tickets, or the booking, are cancelled with it, as they are unless this says no. What is kept then is the
+    /// organizer's.
     #[schema(default = true)]
     cancel_tickets: Option<bool>,
 }
 
 /// Refunds a booking
 ///
-/// For its organizer: money goes back, and in the same step the booking is cancelled, if it is to be. A refund for each
-/// payment that the money came by; they are sent within seconds. What the organizer has taken himself, he gives back
+/// For its organizer: money goes back, and in the same step the booking, or the tickets that are named, are cancelled, if they
+/// are to be. The last ticket takes the booking with it. A refund for each payment that the money came by, none where nothing
+/// is left to go back with what is cancelled; they are sent within seconds. What the organizer has taken himself, he gives back
 /// himself: that refund is `done` at once.
 #[utoipa::path(
     post, path = "/bookings/{bookingId}/refund", operation_id = "refundBooking", tag = "Payment",
@@ -332,11 +341,21 @@ async fn refund_booking(
 ) -> Result<Created<Vec<RefundBody>>, Problem> {
     let (Acting { agent, origin }, Ids([booking])) = (acting, ids);
     let key = wish.key(&agent);
-    let RefundBookingBody { amount, cancel_tickets } = wish.value;
-    let request = RefundRequest { amount, cancel_tickets: cancel_tickets.unwrap_or(true) };
+    let RefundBookingBody { amount, ticket_ids, cancel_tickets } = wish.value;
+    let tickets = ticket_ids.map(tickets).transpose()?.unwrap_or_default();
+    let request = RefundRequest { amount, tickets, cancel_tickets: cancel_tickets.unwrap_or(true) };
     let refunds = state.payments().refund(&agent, BookingId::new(booking), request, key, origin).await?;
     let location = format!("/api/v1/bookings/{booking}/payments");
     Ok(Created::at(location, refunds.value.iter().map(Into::into).collect(), refunds.replayed))
+}
+
+/// More than a booking has, as a rule; none at all would mean something else than it says.
+fn tickets(ids: Vec<Uuid>) -> Result<Vec<TicketId>, Problems> {
+    if !(1..=REFUNDED_TICKETS_MAX).contains(&ids.len()) {
+        let message = format!("must name between 1 and {REFUNDED_TICKETS_MAX} tickets");
+        return Err(Problems::one("ticketIds", "out_of_range", message));
+    }
+    Ok(ids.into_iter().map(TicketId::new).collect())
 }
 
 /// A payment that somebody should look at.

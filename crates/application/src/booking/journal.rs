@@ -47,6 +47,8 @@ struct BookingData<'a> {
 struct ItemData {
     ticket_type_id: Uuid,
     quantity: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled: Option<u32>,
     unit_price: i64,
 }
 
@@ -95,7 +97,7 @@ pub(super) fn of_booking(
     let actor = if fact.kind == FactKind::Expired { Actor::System } else { origin.actor };
     let state = |status: BookingStatus, whole: bool| BookingState {
         status: status.as_str(),
-        units: whole.then(|| booking.units()),
+        units: whole.then(|| booking.kept_units()),
         total: whole.then_some(booking.total.minor),
         expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
         ticket_id: fact.kind.ticket().filter(|_| whole).map(domain::TicketId::uuid),
@@ -122,6 +124,7 @@ fn booking_data(decided: &Decided) -> BookingData<'_> {
     let item = |item: &domain::booking::BookingItem| ItemData {
         ticket_type_id: item.ticket_type.uuid(),
         quantity: item.quantity,
+        cancelled: Some(item.cancelled).filter(|units| *units > 0),
         unit_price: item.unit_price,
     };
     BookingData {
@@ -155,6 +158,7 @@ const fn booking_type(kind: FactKind) -> &'static str {
         FactKind::Expired => "goticket.booking.expired.v1",
         FactKind::TicketReissued(_) => "goticket.ticket.reissued.v1",
         FactKind::TicketTransferred(_) => "goticket.ticket.transferred.v1",
+        FactKind::TicketCancelled(_) => "goticket.ticket.cancelled.v1",
         FactKind::PaymentStarted(..) => "goticket.payment.started.v1",
         FactKind::PaymentProcessing(_) => "goticket.payment.processing.v1",
         FactKind::PaymentSucceeded(..) => "goticket.payment.succeeded.v1",
@@ -179,6 +183,7 @@ const fn booking_action(kind: FactKind) -> &'static str {
         FactKind::Expired => "booking.expired",
         FactKind::TicketReissued(_) => "ticket.reissued",
         FactKind::TicketTransferred(_) => "ticket.transferred",
+        FactKind::TicketCancelled(_) => "ticket.cancelled",
         FactKind::PaymentStarted(..) => "payment.started",
         FactKind::PaymentProcessing(_) => "payment.processing",
         FactKind::PaymentSucceeded(..) => "payment.succeeded",

@@ -42,6 +42,8 @@ pub enum NoticeKind {
     Cancelled(i64),
     /// The same, because the event is cancelled.
     EventCancelled(i64),
+    /// So many of its tickets are cancelled, and the others stand; so much goes back.
+    TicketsCancelled(u32, i64),
     /// So much goes back, and nothing else has changed.
     PaidBack(i64),
     /// Money of another currency than the booking's goes back. Currencies are not added up.
@@ -59,8 +61,19 @@ impl NoticeKind {
         match self {
             Self::Cancelled(before) => Self::Cancelled(before.saturating_add(amount)),
             Self::EventCancelled(before) => Self::EventCancelled(before.saturating_add(amount)),
+            Self::TicketsCancelled(tickets, before) => Self::TicketsCancelled(tickets, before.saturating_add(amount)),
             Self::PaidBack(before) => Self::PaidBack(before.saturating_add(amount)),
             Self::Confirmed | Self::OtherPaidBack | Self::Offered | Self::Transferred(..) => self,
+        }
+    }
+
+    /// The same, with one more ticket that is cancelled while the others stand.
+    #[must_use]
+    pub const fn with_ticket(self) -> Self {
+        match self {
+            Self::PaidBack(amount) => Self::TicketsCancelled(1, amount),
+            Self::TicketsCancelled(before, amount) => Self::TicketsCancelled(before.saturating_add(1), amount),
+            other => other,
         }
     }
 
@@ -68,7 +81,10 @@ impl NoticeKind {
     #[must_use]
     pub const fn refund(self) -> Option<i64> {
         match self {
-            Self::Cancelled(amount) | Self::EventCancelled(amount) | Self::PaidBack(amount) => Some(amount),
+            Self::Cancelled(amount)
+            | Self::EventCancelled(amount)
+            | Self::TicketsCancelled(_, amount)
+            | Self::PaidBack(amount) => Some(amount),
             Self::Confirmed | Self::OtherPaidBack | Self::Offered | Self::Transferred(..) => None,
         }
     }
@@ -231,7 +247,7 @@ impl TellBuyers {
         let (to, content, encloses) = match notice.kind {
             NoticeKind::Confirmed if booking.status != BookingStatus::Confirmed => return Ok(None),
             NoticeKind::Confirmed => {
-                let (units, total) = (booking.units(), paid_back(booking.total.minor));
+                let (units, total) = (booking.kept_units(), paid_back(booking.total.minor));
                 let content = MailContent::Tickets { event, when, venue, reference, units, total };
                 (buyer, content, Some(Enclosed::Tickets(booking.id.uuid())))
             }
@@ -240,6 +256,11 @@ impl TellBuyers {
             }
             NoticeKind::EventCancelled(amount) => {
                 (buyer, MailContent::EventCancelled { event, when, reference, paid_back: paid_back(amount) }, None)
+            }
+            NoticeKind::TicketsCancelled(tickets, amount) => {
+                let content =
+                    MailContent::TicketsCancelled { event, when, reference, tickets, paid_back: paid_back(amount) };
+                (buyer, content, None)
             }
             NoticeKind::PaidBack(amount) => {
                 (buyer, MailContent::PaidBack { event, reference, amount: money(amount) }, None)

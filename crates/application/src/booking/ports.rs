@@ -247,6 +247,8 @@ pub struct LaneChanges {
     pub new_tickets: Vec<Ticket>,
     /// Tickets that are issued anew: valid ones, with a higher issue than they have until this commit.
     pub tickets: Vec<Ticket>,
+    /// Tickets that are cancelled one by one, after all else of this commit, each with a unit of its booking's item.
+    pub cancelled_tickets: Vec<Ticket>,
     /// Who comes, at these places of bookings, whether somebody is named there or not.
     pub attendees: Vec<AttendeeChange>,
     /// Bookings all of whose valid tickets are revoked, after all else of this commit.

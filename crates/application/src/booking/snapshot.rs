@@ -64,6 +64,8 @@ struct ItemV1 {
     ticket_type_id: Uuid,
     name: String,
     quantity: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled: Option<u32>,
     unit_price: i64,
 }
 
@@ -93,6 +95,7 @@ pub(crate) fn booking(booking: &Booking) -> String {
         ticket_type_id: item.ticket_type.uuid(),
         name: item.name.as_str().to_owned(),
         quantity: item.quantity,
+        cancelled: Some(item.cancelled).filter(|units| *units > 0),
         unit_price: item.unit_price,
     };
     let attendee = |attendee: &Attendee| AttendeeV1 {
@@ -136,6 +139,7 @@ pub(crate) fn read_booking(snapshot: &str) -> Result<Booking, AppError> {
         ticket_type: TicketTypeId::new(item.ticket_type_id),
         name: Text::trusted(item.name),
         quantity: item.quantity,
+        cancelled: item.cancelled.unwrap_or_default(),
         unit_price: item.unit_price,
         pools: Vec::new(),
     };

@@ -163,6 +163,19 @@ pub enum MailContent {
         /// What goes back, or nothing.
         paid_back: String,
     },
+    /// Some tickets of a booking are cancelled, and the others stand.
+    TicketsCancelled {
+        /// The name of the event.
+        event: String,
+        /// When it begins.
+        when: String,
+        /// The name of the booking.
+        reference: String,
+        /// How many.
+        tickets: u32,
+        /// What goes back, or nothing.
+        paid_back: String,
+    },
     /// An event is cancelled, and a booking with it.
     EventCancelled {
         /// The name of the event.
@@ -233,6 +246,7 @@ impl MailContent {
             Self::Tickets { .. } => "tickets",
             Self::TicketTransferred { .. } => "ticket_transferred",
             Self::BookingCancelled { .. } => "booking_cancelled",
+            Self::TicketsCancelled { .. } => "tickets_cancelled",
             Self::EventCancelled { .. } => "event_cancelled",
             Self::PaidBack { .. } => "paid_back",
             Self::OtherPaidBack { .. } => "other_paid_back",

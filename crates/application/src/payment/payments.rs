@@ -275,7 +275,7 @@ impl Payments {
     ) -> Result<Answer<Vec<Refund>>, AppError> {
         let parties = self.permitted(agent, Operation::RefundBooking, booking).await?;
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
-        let command = Command::Refund { booking, request };
+        let command = Command::Refund { booking, request: Box::new(request) };
         let answer = self.ports.desk.submit(parties.event, command, origin, key).await?;
         let refunds = match answer.value {
             Outcome::Refunds(refunds, _) => refunds,

@@ -204,6 +204,7 @@ mod tests {
             ticket_type: TicketTypeId::new(id(*ticket_type)),
             name: Text::trusted("Standing".into()),
             quantity: *quantity,
+            cancelled: 0,
             unit_price: 0,
             pools: vec![],
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::booking::{PromoUse, Reference, StockMove};
-use crate::pricing::PricePart;
+use crate::pricing::{Of, PricePart};
 use crate::{
     BookingId, EmailAddress, EventId, Money, OrganizerId, PaymentId, PoolId, RefundId, Text, TicketId, TicketTypeId,
     Timestamp, UserId,
@@ -100,8 +100,10 @@ pub struct BookingItem {
     pub ticket_type: TicketTypeId,
     /// Its name at the hold.
     pub name: Text,
-    /// How many, at least one.
+    /// How many were booked, at least one.
     pub quantity: u32,
+    /// How many of them were given back one by one while the booking stands: their tickets are revoked (ADR 0045).
+    pub cancelled: u32,
     /// Price of one at the hold, in minor units of the booking's currency.
     pub unit_price: i64,
     /// The pools that they take room in, as they were at the hold.
@@ -147,6 +149,8 @@ pub enum FactKind {
     TicketReissued(TicketId),
     /// One of its tickets has another code, and is somebody else's.
     TicketTransferred(TicketId),
+    /// One of its tickets was given back, and the others stand.
+    TicketCancelled(TicketId),
     /// So much was asked of the buyer.
     PaymentStarted(PaymentId, Money),
     /// Its provider works on it.
@@ -178,7 +182,9 @@ impl FactKind {
     #[must_use]
     pub const fn ticket(self) -> Option<TicketId> {
         match self {
-            Self::TicketReissued(ticket) | Self::TicketTransferred(ticket) => Some(ticket),
+            Self::TicketReissued(ticket) | Self::TicketTransferred(ticket) | Self::TicketCancelled(ticket) => {
+                Some(ticket)
+            }
             _ => None,
         }
     }
@@ -250,11 +256,36 @@ pub enum Verdict {
     Already(Box<Booking>),
 }
 
+impl BookingItem {
+    /// How many of its units stand, as long as the booking does.
+    #[must_use]
+    pub const fn kept(&self) -> u32 {
+        self.quantity.saturating_sub(self.cancelled)
+    }
+}
+
 impl Booking {
-    /// Units of all items.
+    /// Units of all items, as they were booked.
     #[must_use]
     pub fn units(&self) -> u32 {
         self.items.iter().map(|item| item.quantity).sum()
+    }
+
+    /// Units of all items that were not given back one by one.
+    #[must_use]
+    pub fn kept_units(&self) -> u32 {
+        self.items.iter().map(BookingItem::kept).sum()
+    }
+
+    /// What so many units of an item cost, with tax and less what was taken off. All of them cost what the item does, to the
+    /// minor unit, whatever the steps in which one gets there.
+    pub(crate) fn price_of(&self, item: &BookingItem, units: u32) -> i64 {
+        let of_item = |part: &&PricePart| part.of == Of::Tickets(item.ticket_type);
+        let whole = match self.price_parts.iter().find(of_item) {
+            Some(part) => i128::from(part.gross),
+            None => i128::from(item.unit_price) * i128::from(item.quantity),
+        };
+        i64::try_from(whole * i128::from(units) / i128::from(item.quantity.max(1))).unwrap_or(i64::MAX)
     }
 
     /// Whether it is pending and its units count as free all the same.
@@ -276,6 +307,16 @@ impl Booking {
     /// The same state with a fact of something that hangs on the booking.
     pub(crate) fn told(&self, kind: FactKind, now: Timestamp) -> Decided {
         self.moved(self.status, kind, now)
+    }
+
+    /// The same with one unit less, whose ticket this is; none where it has none of this type any more.
+    pub(crate) fn without(&self, ticket: TicketId, ticket_type: TicketTypeId, now: Timestamp) -> Option<Decided> {
+        let mut decided = self.told(FactKind::TicketCancelled(ticket), now);
+        let mut items = decided.booking.items.iter_mut();
+        let item = items.find(|item| item.ticket_type == ticket_type && item.kept() > 0)?;
+        item.cancelled += 1;
+        decided.stock = item.pools.iter().map(|pool| StockMove { pool: *pool, held: 0, sold: -1 }).collect();
+        Some(decided)
     }
 
     /// The next state with its fact; the stock moves by what a unit of `before` and one of `after` occupy.

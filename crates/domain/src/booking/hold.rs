@@ -354,6 +354,7 @@ fn item(ticket_type: &TicketType, quantity: u32, unit_price: i64) -> BookingItem
         ticket_type: ticket_type.id,
         name: ticket_type.name.clone(),
         quantity,
+        cancelled: 0,
         unit_price,
         pools: ticket_type.pools().collect(),
     }

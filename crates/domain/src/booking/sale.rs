@@ -46,7 +46,7 @@ impl StockMove {
             return moves;
         }
         for item in items {
-            let units = i64::from(item.quantity);
+            let units = i64::from(item.kept());
             for &pool in &item.pools {
                 match moves.iter_mut().find(|known| known.pool == pool) {
                     Some(known) => {

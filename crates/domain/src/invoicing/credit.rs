@@ -1,29 +1,42 @@
 //! Which part of an invoice an amount takes back.
 
+use std::collections::BTreeMap;
+
 use crate::Text;
 use crate::invoicing::{InvoiceError, InvoiceLine, Sums, taxes};
 use crate::pricing::Rate;
 
-/// Lines that take back `amount` (with tax) of an invoice, of which `before` have taken back some: a line for each rate,
-/// each in its share of what is left of it. So no rate ever gives back more than it has, and who takes back what is left
-/// takes back exactly the rest.
+/// Lines that take back `amount` (with tax) of an invoice, of which `before` have taken back some: a line for each rate. First
+/// goes what `cancelled` tickets have cost and was not taken back yet, by their rates, since the tax of what is given back
+/// follows its lines; then each rate gives its share of what is left of it. So no rate ever gives back more than it has, and
+/// who takes back what is left takes back exactly the rest.
 ///
 /// # Errors
 /// [`InvoiceError::Exceeds`] where less than `amount` is left.
 pub fn credited<'a>(
     invoice: &[InvoiceLine],
     before: impl IntoIterator<Item = &'a InvoiceLine>,
+    cancelled: &BTreeMap<Option<Rate>, i64>,
     amount: i64,
     name: &Text,
 ) -> Result<Vec<InvoiceLine>, InvoiceError> {
     let mut left = taxes(invoice)?;
-    for (rate, taken) in taxes(before)? {
-        let of_rate = left.get_mut(&rate).ok_or(InvoiceError::Exceeds)?;
-        *of_rate = of_rate.minus(taken)?;
+    let taken = taxes(before)?;
+    for (rate, taken) in &taken {
+        let of_rate = left.get_mut(rate).ok_or(InvoiceError::Exceeds)?;
+        *of_rate = of_rate.minus(*taken)?;
     }
+    let due = |(rate, left): &(Option<Rate>, Sums)| {
+        let taken = taken.get(rate).map_or(0, |taken| taken.gross);
+        cancelled.get(rate).map_or(0, |gross| gross.saturating_sub(taken).clamp(0, left.gross))
+    };
     let left: Vec<(Option<Rate>, Sums)> = left.into_iter().collect();
-    let weights: Vec<i64> = left.iter().map(|(_, sums)| sums.gross).collect();
-    let shares = shared(amount, &weights).ok_or(InvoiceError::Exceeds)?;
+    let due: Vec<i64> = left.iter().map(due).collect();
+    let of_tickets = amount.min(due.iter().fold(0, |sum, gross| sum.saturating_add(*gross)));
+    let first = shared(of_tickets, &due).ok_or(InvoiceError::Exceeds)?;
+    let weights: Vec<i64> = left.iter().zip(&first).map(|((_, sums), first)| sums.gross - first).collect();
+    let rest = shared(amount - of_tickets, &weights).ok_or(InvoiceError::Exceeds)?;
+    let shares: Vec<i64> = first.iter().zip(rest).map(|(first, rest)| first + rest).collect();
     let line = |((tax_rate, left), gross): ((Option<Rate>, Sums), i64)| {
         // As much of it is tax as of what is left of the rate.
         let tax = nearest(gross, left.tax, left.gross);

@@ -1,8 +1,10 @@
 //! Which documents a booking lacks.
 
+use std::collections::BTreeMap;
+
 use crate::booking::{Booking, BookingItem, BookingStatus};
 use crate::invoicing::{Invoice, InvoiceError, InvoiceKind, InvoiceLine, Sums, credited, sums};
-use crate::pricing::{Payer, PricePart};
+use crate::pricing::{Of, Payer, PricePart, Rate};
 use crate::{InvoiceId, Text};
 
 /// A booking, what pays it, and what was written of it.
@@ -61,7 +63,7 @@ pub fn lacking(of: &InvoicedBooking<'_>, fresh: InvoiceId, event: &Text) -> Resu
         let back: i64 = notes.iter().map(|line| line.sums.gross).sum();
         let more = given_up(of, sums(lines)?.gross).saturating_sub(back);
         if more > 0 {
-            let lines = credited(lines, notes, more, event)?;
+            let lines = credited(lines, notes, &cancelled(of.booking), more, event)?;
             drafts.push(draft(InvoiceKind::CreditNote(id), lines)?);
         }
     }
@@ -75,6 +77,17 @@ fn given_up(of: &InvoicedBooking<'_>, price: i64) -> i64 {
         BookingStatus::Confirmed | BookingStatus::Cancelled => price.saturating_sub(of.paid),
         BookingStatus::Pending | BookingStatus::Expired => 0,
     }
+}
+
+/// What the tickets cost that were given back one by one, by the rate of their tax.
+fn cancelled(booking: &Booking) -> BTreeMap<Option<Rate>, i64> {
+    let mut by_rate = BTreeMap::new();
+    for item in booking.items.iter().filter(|item| item.cancelled > 0) {
+        let of_item = |part: &&PricePart| part.of == Of::Tickets(item.ticket_type);
+        let rate = booking.price_parts.iter().find(of_item).and_then(|part| part.tax_rate);
+        *by_rate.entry(rate).or_default() += booking.price_of(item, item.cancelled);
+    }
+    by_rate
 }
 
 fn draft(kind: InvoiceKind, lines: Vec<InvoiceLine>) -> Result<Draft, InvoiceError> {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono_tz::Europe::Warsaw;
 
 use crate::booking::{Booking, BookingItem, BookingStatus, Buyer, Channel, Reference};
@@ -19,6 +21,7 @@ pub(super) fn booking() -> Booking {
         ticket_type: type_id(1),
         name: text("Standing"),
         quantity: 2,
+        cancelled: 0,
         unit_price: 2_500,
         pools: Vec::new(),
     };
@@ -146,15 +149,40 @@ fn line(rate: Option<u32>, net: i64, tax: i64) -> InvoiceLine {
 fn a_part_takes_back_of_each_rate_its_share() {
     // 123 at 23 %, 108 at 8 %, 69 without.
     let invoice = [line(Some(230_000), 100, 23), line(Some(80_000), 100, 8), line(None, 69, 0)];
-    let back = credited(&invoice, [], 100, &text("Gala")).unwrap();
+    let none = BTreeMap::new();
+    let back = credited(&invoice, [], &none, 100, &text("Gala")).unwrap();
     let sums: Vec<_> = back.iter().map(|line| (line.sums.net, line.sums.tax, line.sums.gross)).collect();
     // 23 | 36 | 41 of 300: exact, by the largest remainder; without a rate, at 8 %, at 23 %.
     assert_eq!(sums, [(23, 0, 23), (33, 3, 36), (33, 8, 41)]);
-    let rest = credited(&invoice, &back, 200, &text("Gala")).unwrap();
+    let rest = credited(&invoice, &back, &none, 200, &text("Gala")).unwrap();
     let sums: Vec<_> = rest.iter().map(|line| (line.sums.net, line.sums.tax, line.sums.gross)).collect();
     assert_eq!(sums, [(46, 0, 46), (67, 5, 72), (67, 15, 82)]);
-    assert_eq!(credited(&invoice, back.iter().chain(&rest), 1, &text("Gala")), Err(InvoiceError::Exceeds));
-    assert_eq!(credited(&invoice, [], 301, &text("Gala")), Err(InvoiceError::Exceeds));
+    assert_eq!(credited(&invoice, back.iter().chain(&rest), &none, 1, &text("Gala")), Err(InvoiceError::Exceeds));
+    assert_eq!(credited(&invoice, [], &none, 301, &text("Gala")), Err(InvoiceError::Exceeds));
+}
+
+#[test]
+fn the_tax_of_cancelled_tickets_is_taken_back_at_their_rate() {
+    let rate = |millionths| Rate::of_millionths(millionths);
+    // Two tickets of 123 at 23 %, a fee of 108 at 8 %.
+    let invoice = [line(rate(230_000).map(Rate::millionths), 200, 46), line(Some(80_000), 100, 8)];
+    let sums = |lines: &[InvoiceLine]| -> Vec<_> {
+        lines.iter().map(|line| (line.tax_rate.map(Rate::millionths), line.sums.tax, line.sums.gross)).collect()
+    };
+    let cancelled = BTreeMap::from([(rate(230_000), 123)]);
+    let back = credited(&invoice, [], &cancelled, 123, &text("Gala")).unwrap();
+    assert_eq!(sums(&back), [(Some(230_000), 23, 123)], "the fee stays");
+    // What goes back beyond the tickets is shared among what is left: 123 and 108.
+    let beyond = credited(&invoice, [], &cancelled, 123 + 77, &text("Gala")).unwrap();
+    assert_eq!(sums(&beyond), [(Some(80_000), 3, 36), (Some(230_000), 31, 164)]);
+    // Less than the tickets have cost is of them alone, and the rest of it is due at the next time.
+    let less = credited(&invoice, [], &cancelled, 100, &text("Gala")).unwrap();
+    assert_eq!(sums(&less), [(Some(230_000), 19, 100)]);
+    let next = credited(&invoice, &less, &cancelled, 23, &text("Gala")).unwrap();
+    assert_eq!(sums(&next), [(Some(230_000), 4, 23)]);
+    // What went back at their rate before is not taken back once more.
+    let after = credited(&invoice, &beyond, &cancelled, 154, &text("Gala")).unwrap();
+    assert_eq!(sums(&after), [(Some(80_000), 5, 72), (Some(230_000), 15, 82)], "the rest, to the last unit");
 }
 
 #[test]

@@ -1,19 +1,30 @@
 //! Money goes back.
 
-use crate::booking::{BookingStatus, FactKind, Refusal};
+use std::collections::BTreeMap;
+
+use crate::admission::{Ticket, TicketStatus};
+use crate::booking::{Booking, BookingItem, BookingStatus, Decided, FactKind, Refusal};
 use crate::catalog::EventStatus;
 use crate::payment::ledger::{cash, transaction};
 use crate::payment::report::requested;
 use crate::payment::{Account, Books, FreshIds, MANUAL, Payment, Refund, RefundReason, RefundStatus, Settlement};
-use crate::{Problems, RefundId, Text};
+use crate::{Problems, RefundId, Text, TicketId, TicketTypeId, Timestamp};
 
 /// An organizer gives money back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefundRequest {
-    /// How much, in minor units of the booking's currency; none means all that is left, of other currencies too.
+    /// How much, in minor units of the booking's currency. None means what the tickets have cost, as far as it is left; and
+    /// of the booking as a whole all that is left, of other currencies too.
     pub amount: Option<i64>,
-    /// Whether the booking is cancelled with it. A refund moves money, cancelling moves stock.
+    /// For which tickets of the booking; none means the booking as a whole.
+    pub tickets: Vec<TicketId>,
+    /// Whether these tickets are cancelled with it, or the booking. A refund moves money, cancelling moves stock.
     pub cancel_tickets: bool,
+}
+
+impl RefundRequest {
+    /// All that is left goes back, and the booking is cancelled.
+    pub const WHOLE: Self = Self { amount: None, tickets: Vec::new(), cancel_tickets: true };
 }
 
 /// What a provider says of a refund.
@@ -27,36 +38,117 @@ pub enum RefundOutcome {
     Failed(Text),
 }
 
-/// Money of a booking goes back, and the booking is cancelled in the same commit where that is wanted. What the
-/// organizer has taken himself he gives back himself, so that its refund is done. What is kept of a cancelled booking is
-/// its organizer's, but for what a bank has asked back: if the dispute is won, it goes back then.
+/// Money of a booking goes back, and the booking, or the tickets that are named, are cancelled in the same commit where that
+/// is wanted; the last ticket is the booking. What the organizer has taken himself he gives back himself, so that its refund
+/// is done. What is kept of what is cancelled is its organizer's, but for what a bank has asked back: if the dispute is won,
+/// it goes back then.
+///
+/// `tickets` are those that the request names, as they are.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] for an amount below 1 or above what is left; [`Refusal::InvalidState`] where nothing is left.
+/// [`Refusal::Invalid`] for an amount below 1 or above what is left, and for a ticket that is named twice;
+/// [`Refusal::NotFound`] for a ticket of another booking; [`Refusal::InvalidState`] for one that is revoked, and where nothing
+/// is left.
 pub fn request_refund(
     books: &Books<'_>,
-    request: RefundRequest,
+    request: &RefundRequest,
+    tickets: &[Ticket],
     fresh: &mut dyn FreshIds,
 ) -> Result<Settlement, Refusal> {
+    if !request.tickets.is_empty() {
+        return refund_tickets(books, request, tickets, fresh);
+    }
     let Books { booking, payments, .. } = *books;
-    let refundable = books.refundable();
     let has_other = payments.iter().any(|payment| !books.is_of_booking(payment) && payment.refundable() > 0);
     let with_other = request.amount.is_none() && has_other;
     let cancels = request.cancel_tickets && matches!(booking.status, BookingStatus::Pending | BookingStatus::Confirmed);
     let left = match request.amount {
         None if cancels => return Ok(give_all_back(books, RefundReason::Requested, fresh)),
-        None => refundable,
-        Some(amount) if (1..=refundable).contains(&amount) => amount,
-        Some(_) if refundable == 0 => return Err(Refusal::state("nothing is left to go back")),
-        Some(_) => {
-            let message = format!("must be between 1 and {refundable}, which is what is left to go back");
-            return Err(Problems::one("amount", "out_of_range", message).into());
-        }
+        None => books.refundable(),
+        Some(amount) => asked(books, amount)?,
     };
     if left == 0 && !cancels && !with_other {
-        return Err(Refusal::state("nothing is left to go back"));
+        return Err(Refusal::state(NOTHING_LEFT));
     }
     Ok(give_back(books, (left, with_other), cancels, RefundReason::Requested, fresh))
+}
+
+const NOTHING_LEFT: &str = "nothing is left to go back";
+
+/// The amount, if so much can go back.
+fn asked(books: &Books<'_>, amount: i64) -> Result<i64, Refusal> {
+    match books.refundable() {
+        0 => Err(Refusal::state(NOTHING_LEFT)),
+        most if (1..=most).contains(&amount) => Ok(amount),
+        most => {
+            let message = format!("must be between 1 and {most}, which is what is left to go back");
+            Err(Problems::one("amount", "out_of_range", message).into())
+        }
+    }
+}
+
+/// Some tickets of a booking go back. Its fees stay, unless the amount says otherwise.
+fn refund_tickets(
+    books: &Books<'_>,
+    request: &RefundRequest,
+    tickets: &[Ticket],
+    fresh: &mut dyn FreshIds,
+) -> Result<Settlement, Refusal> {
+    let Books { booking, now, .. } = *books;
+    let tickets = named(booking, &request.tickets, tickets)?;
+    let left = match request.amount {
+        None => price_of(booking, &tickets).min(books.refundable()),
+        Some(amount) => asked(books, amount)?,
+    };
+    if left == 0 && !request.cancel_tickets {
+        return Err(Refusal::state(NOTHING_LEFT));
+    }
+    let is_whole = tickets.len() == booking.kept_units() as usize;
+    let cancels = request.cancel_tickets && is_whole;
+    let mut settled = give_back(books, (left, false), cancels, RefundReason::Requested, fresh);
+    if request.cancel_tickets && !is_whole {
+        for ticket in tickets {
+            let step = without(settled.booking(booking), ticket, now)?;
+            settled.steps.push(step);
+        }
+    }
+    Ok(settled)
+}
+
+fn without(booking: &Booking, ticket: &Ticket, now: Timestamp) -> Result<Decided, Refusal> {
+    booking.without(ticket.id, ticket.ticket_type, now).ok_or_else(|| Refusal::state(REVOKED))
+}
+
+const REVOKED: &str = "the ticket is revoked";
+
+/// The tickets that are named, as they are.
+fn named<'t>(booking: &Booking, names: &[TicketId], tickets: &'t [Ticket]) -> Result<Vec<&'t Ticket>, Refusal> {
+    let mut named: Vec<&Ticket> = Vec::with_capacity(names.len());
+    for (at, id) in names.iter().enumerate() {
+        let found = tickets.iter().find(|ticket| ticket.id == *id && ticket.booking == booking.id);
+        let found = found.ok_or(Refusal::NotFound("ticket"))?;
+        if named.iter().any(|before| before.id == *id) {
+            return Err(Problems::one(format!("ticketIds[{at}]"), "duplicate", "is named before").into());
+        }
+        if booking.status != BookingStatus::Confirmed || found.status != TicketStatus::Valid {
+            return Err(Refusal::state(REVOKED));
+        }
+        named.push(found);
+    }
+    Ok(named)
+}
+
+/// What these tickets cost, as the next of their items to go.
+fn price_of(booking: &Booking, tickets: &[&Ticket]) -> i64 {
+    let mut units: BTreeMap<TicketTypeId, u32> = BTreeMap::new();
+    for ticket in tickets {
+        *units.entry(ticket.ticket_type).or_default() += 1;
+    }
+    let of = |item: &BookingItem| {
+        let more = units.get(&item.ticket_type).copied().unwrap_or_default();
+        booking.price_of(item, item.cancelled + more) - booking.price_of(item, item.cancelled)
+    };
+    booking.items.iter().map(of).sum()
 }
 
 /// The event will not take place: the booking is cancelled, and all that was paid for it goes back. `None`, where it is

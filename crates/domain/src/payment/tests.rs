@@ -5,26 +5,46 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::admission::{Ticket, TicketStatus, issue, revoke};
 use crate::booking::{
-    BookingItem, BookingStatus, Buyer, Canceller, Channel, HoldTerms, Reference, Refusal, SaleChange, StockMove,
-    Verdict, cancel, change_sale, expire,
+    BookingItem, BookingStatus, Buyer, Canceller, Channel, FactKind, HoldTerms, Reference, Refusal, SaleChange,
+    StockMove, Verdict, cancel, change_sale, expire,
 };
 use crate::catalog::StatusChange;
 use crate::fixture::{self, at};
-use crate::{BookingId, Currency, Money, PaymentId, Text, UserId};
+use crate::pricing::{Of, Payer, PricePart};
+use crate::{BookingId, Currency, Money, PaymentId, Text, TicketId, UserId};
 
+/// Each booking is three tickets of 40, and 20 are taken off: no ticket has a whole share of it.
 const PRICE: i64 = 100;
+const UNITS: u32 = 3;
+const UNIT_PRICE: i64 = 40;
 
-/// On sale, with one type.
-fn on_sale(price: i64, capacity: Option<i64>) -> Sale {
-    fixture::on_sale(&[fixture::ticket_type(price, capacity)])
+/// On sale, with one type, of which so many bookings fit.
+fn on_sale(unit_price: i64, capacity: Option<i64>) -> Sale {
+    fixture::on_sale(&[fixture::ticket_type(unit_price, capacity.map(|bookings| bookings * i64::from(UNITS)))])
 }
 
-/// Holds one unit, and takes the stock; none, where there is none.
+/// Holds three units, and takes the stock; none, where there is none.
 fn held(sale: &mut Sale, number: u128, now: Timestamp) -> Option<Booking> {
     let sold = &sale.ticket_types[0];
     let (ticket_type, name, unit_price) = (sold.id, sold.name.clone(), sold.price);
-    let item = BookingItem { ticket_type, name, quantity: 1, unit_price, pools: sold.pools().collect() };
+    let total = unit_price * i64::from(UNITS) / 6 * 5;
+    let part = PricePart {
+        of: Of::Tickets(ticket_type),
+        name: name.clone(),
+        quantity: UNITS,
+        unit_price,
+        discount: unit_price * i64::from(UNITS) - total,
+        net: total,
+        tax: 0,
+        gross: total,
+        tax_rate: None,
+        rounding: 0,
+        paid_by: Payer::Buyer,
+    };
+    let item =
+        BookingItem { ticket_type, name, quantity: UNITS, cancelled: 0, unit_price, pools: sold.pools().collect() };
     let stock = StockMove::between(std::slice::from_ref(&item), None, BookingStatus::Pending);
     if !sale.has_room(&stock) {
         return None;
@@ -40,8 +60,8 @@ fn held(sale: &mut Sale, number: u128, now: Timestamp) -> Option<Booking> {
         channel: Channel::Api,
         items: vec![item],
         attendees: vec![],
-        total: Money { minor: unit_price, currency: sale.event.currency },
-        price_parts: Default::default(),
+        total: Money { minor: total, currency: sale.event.currency },
+        price_parts: vec![part],
         promo: None,
         status: BookingStatus::Pending,
         hold: Some(HoldTerms { expires_at: end, release_at: end, ends_at: now + TimeDelta::hours(2) }),
@@ -74,6 +94,7 @@ impl FreshIds for Count {
 /// A booking with its money.
 struct Bought {
     booking: Booking,
+    tickets: Vec<Ticket>,
     payments: Vec<Payment>,
     refunds: Vec<Refund>,
     /// Whether nothing of its money is to be kept.
@@ -91,7 +112,7 @@ struct Shop {
 
 impl Shop {
     fn new(capacity: i64) -> Self {
-        let sale = on_sale(PRICE, Some(capacity));
+        let sale = on_sale(UNIT_PRICE, Some(capacity));
         Self { sale, bought: vec![], ledger: vec![], fresh: Count::default(), now: 0 }
     }
 
@@ -103,7 +124,7 @@ impl Shop {
         let number = 10 + self.bought.len() as u128;
         let now = self.now();
         let booking = held(&mut self.sale, number, now)?;
-        self.bought.push(Bought { booking, payments: vec![], refunds: vec![], gone: false });
+        self.bought.push(Bought { booking, tickets: vec![], payments: vec![], refunds: vec![], gone: false });
         Some(self.bought.len() - 1)
     }
 
@@ -115,7 +136,16 @@ impl Shop {
     fn take_step(&mut self, n: usize, step: &Decided) {
         self.sale.apply(&step.stock).unwrap();
         assert_eq!(step.booking.sequence, self.bought[n].booking.sequence + 1, "each step is told once");
-        self.bought[n].booking = step.booking.clone();
+        let Self { bought, fresh, .. } = self;
+        let Bought { booking, tickets, .. } = &mut bought[n];
+        *booking = step.booking.clone();
+        if booking.status == BookingStatus::Confirmed && step.before != Some(BookingStatus::Confirmed) {
+            *tickets = issue(booking, || TicketId::new(fresh.next()));
+        }
+        let is_gone = |ticket: &Ticket| revoke(step) || step.fact.kind == FactKind::TicketCancelled(ticket.id);
+        for ticket in tickets.iter_mut().filter(|ticket| is_gone(ticket)) {
+            ticket.status = TicketStatus::Revoked;
+        }
     }
 
     fn take(&mut self, n: usize, settled: Settlement) {
@@ -193,7 +223,20 @@ impl Shop {
 
     fn refund(&mut self, n: usize, amount: Option<i64>, cancel_tickets: bool) -> Result<(), Refusal> {
         let mut fresh = std::mem::take(&mut self.fresh);
-        let settled = request_refund(&self.books(n), RefundRequest { amount, cancel_tickets }, &mut fresh);
+        let request = RefundRequest { amount, tickets: Vec::new(), cancel_tickets };
+        let settled = request_refund(&self.books(n), &request, &[], &mut fresh);
+        self.fresh = fresh;
+        self.take(n, settled?);
+        Ok(())
+    }
+
+    /// Of these tickets of the booking, by their places.
+    fn refund_tickets(&mut self, n: usize, at: &[usize], amount: Option<i64>, cancel: bool) -> Result<(), Refusal> {
+        let known = &self.bought[n].tickets;
+        let tickets: Vec<TicketId> = at.iter().filter_map(|at| known.get(*at)).map(|ticket| ticket.id).collect();
+        let request = RefundRequest { amount, tickets, cancel_tickets: cancel };
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let settled = request_refund(&self.books(n), &request, known, &mut fresh);
         self.fresh = fresh;
         self.take(n, settled?);
         Ok(())
@@ -247,7 +290,11 @@ impl Shop {
         }
         assert!(transactions.values().all(|sum| *sum == 0), "a transaction adds up to zero");
         let (mut pending, mut confirmed) = (0, 0);
-        for Bought { booking, payments, refunds, gone } in &self.bought {
+        for Bought { booking, tickets, payments, refunds, gone } in &self.bought {
+            let valid = tickets.iter().filter(|ticket| ticket.status == TicketStatus::Valid).count();
+            let confirmed_units = if booking.status == BookingStatus::Confirmed { booking.kept_units() } else { 0 };
+            assert_eq!(valid, confirmed_units as usize, "a valid ticket for each unit that stands");
+            assert!(booking.status != BookingStatus::Confirmed || valid > 0, "the last ticket takes the booking along");
             for payment in payments {
                 self.check_payment(booking, payment, refunds);
                 assert!(!gone || payment.booked == 0, "nothing is kept of a cancelled event: {payment:?}");
@@ -257,8 +304,8 @@ impl Shop {
             if booking.status == BookingStatus::Confirmed {
                 assert!(payments.iter().map(|payment| payment.captured).sum::<i64>() >= booking.total.minor);
             }
-            pending += u32::from(booking.status == BookingStatus::Pending);
-            confirmed += u32::from(booking.status == BookingStatus::Confirmed);
+            pending += if booking.status == BookingStatus::Pending { booking.kept_units() } else { 0 };
+            confirmed += confirmed_units;
         }
         let pool = &self.sale.pools[0];
         assert_eq!((pool.held, pool.sold), (pending, confirmed), "money never moves stock that is not there");
@@ -728,6 +775,7 @@ enum Action {
     Expire,
     Wait(i64),
     Refund(usize, Option<i64>, bool),
+    RefundTickets(usize, Vec<usize>, Option<i64>, bool),
     CancelEvent,
     CancelWithEvent(usize),
     RefundReport(usize, usize, RefundSaid),
@@ -771,6 +819,8 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0_i64..1_200).prop_map(Action::Wait),
         2 => (booking(), prop::option::of(1_i64..150), any::<bool>())
             .prop_map(|(n, amount, cancels)| Action::Refund(n, amount, cancels)),
+        4 => (booking(), prop::collection::vec(0..UNITS as usize, 1..4), prop::option::of(1_i64..60), any::<bool>())
+            .prop_map(|(n, at, amount, cancel)| Action::RefundTickets(n, at, amount, cancel)),
         1 => prop::bool::weighted(0.2).prop_map(|really| if really { Action::CancelEvent } else { Action::Expire }),
         1 => booking().prop_map(Action::CancelWithEvent),
         12 => (0_usize..2, 0_usize..2, 0_u8..2, dispute_said, 1_i64..200)
@@ -792,6 +842,14 @@ impl Shop {
             Action::Cancel(n) if known(n, self) => self.cancel(n),
             Action::Confirm(n) if known(n, self) => self.confirm(n),
             Action::Refund(n, amount, cancels) if known(n, self) => drop(self.refund(n, amount, cancels)),
+            Action::RefundTickets(n, ref at, amount, cancel)
+                if known(n, self) && !self.bought[n].tickets.is_empty() =>
+            {
+                let done = self.refund_tickets(n, at, amount, cancel).is_ok();
+                if done && cancel {
+                    assert!(self.refund_tickets(n, at, amount, cancel).is_err(), "a ticket goes once");
+                }
+            }
             Action::Report(n, at, said) if known(n, self) => {
                 let Some(id) = self.bought[n].payments.get(at).map(|payment| payment.id) else { return };
                 let outcome = match said {
@@ -823,6 +881,58 @@ impl Shop {
             _ => {}
         }
     }
+}
+
+#[test]
+fn tickets_go_back_one_by_one_and_make_the_whole_in_the_end() {
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    let sold = |shop: &Shop| shop.sale.pools[0].sold;
+    assert!(shop.sale.ticket_types.iter().all(|known| shop.sale.available(known) == Some(0)));
+    shop.refund_tickets(n, &[1], None, true).unwrap();
+    assert_eq!((ends(&shop, n), status(&shop, n), sold(&shop)), (vec![(67, 33, 0)], BookingStatus::Confirmed, 2));
+    assert_eq!((shop.bought[n].booking.units(), shop.bought[n].booking.kept_units()), (3, 2));
+    assert_eq!(shop.bought[n].booking.total.minor, PRICE, "it cost what it cost");
+    let facts = shop.bought[n].booking.sequence;
+    assert!(matches!(shop.refund_tickets(n, &[1], None, true), Err(Refusal::InvalidState(_))), "it is revoked");
+    assert!(matches!(shop.refund_tickets(n, &[0, 0], None, true), Err(Refusal::Invalid(_))), "named twice");
+    assert!(matches!(shop.refund_tickets(n, &[0], Some(68), true), Err(Refusal::Invalid(_))), "more than is left");
+    assert_eq!(shop.bought[n].booking.sequence, facts, "what is refused changes nothing");
+    shop.check();
+    // The last two are the booking.
+    shop.refund_tickets(n, &[2, 0], None, true).unwrap();
+    assert_eq!((ends(&shop, n), status(&shop, n), sold(&shop)), (vec![(0, 100, 0)], BookingStatus::Cancelled, 0));
+    shop.check();
+    assert!(matches!(shop.refund_tickets(n, &[0], None, true), Err(Refusal::InvalidState(_))));
+}
+
+#[test]
+fn what_a_ticket_has_cost_goes_back_as_far_as_it_is_left() {
+    let mut shop = Shop::new(2);
+    let n = paid(&mut shop);
+    // For one of them, and it stays.
+    shop.refund_tickets(n, &[0], None, false).unwrap();
+    assert_eq!((ends(&shop, n), shop.bought[n].booking.kept_units()), (vec![(67, 33, 0)], 3));
+    shop.refund(n, Some(60), false).unwrap();
+    shop.refund_tickets(n, &[0], None, true).unwrap();
+    assert_eq!((ends(&shop, n), shop.bought[n].booking.kept_units()), (vec![(0, 100, 0)], 2), "7 of 33 are left");
+    // Nothing is left, and a ticket goes all the same; without it there is nothing to do.
+    assert!(matches!(shop.refund_tickets(n, &[1], None, false), Err(Refusal::InvalidState(_))));
+    shop.refund_tickets(n, &[1], None, true).unwrap();
+    assert_eq!((ends(&shop, n), shop.bought[n].booking.kept_units()), (vec![(0, 100, 0)], 1));
+    // A ticket of another booking is none, whoever paid for it.
+    let other = paid(&mut shop);
+    let foreign = shop.bought[n].tickets.clone();
+    let request = RefundRequest { amount: None, tickets: vec![foreign[2].id], cancel_tickets: true };
+    let refused = request_refund(&shop.books(other), &request, &foreign, &mut Count::default());
+    assert_eq!(refused, Err(Refusal::NotFound("ticket")));
+    // What is kept, one keeps by an amount; and what the bank has goes nowhere.
+    shop.refund_tickets(other, &[0, 1], Some(10), true).unwrap();
+    assert_eq!((ends(&shop, other), shop.bought[other].booking.kept_units()), (vec![(90, 10, 0)], 1));
+    assert_eq!(shop.dispute(other, 0, 1, DisputeStatus::Opened, 90), Ok(true));
+    shop.refund_tickets(other, &[2], None, true).unwrap();
+    assert_eq!((ends(&shop, other), status(&shop, other)), (vec![(90, 10, 0)], BookingStatus::Cancelled));
+    shop.check();
 }
 
 proptest! {

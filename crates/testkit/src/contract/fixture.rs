@@ -190,6 +190,7 @@ pub fn booking(sale: &Sale, buyer: Buyer, quantity: u32, release: Option<Timesta
         ticket_type: sold.id,
         name: sold.name.clone(),
         quantity,
+        cancelled: 0,
         unit_price: sold.price,
         pools: sold.pools().collect(),
     };

@@ -56,6 +56,7 @@ pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
         notice(NoticeKind::PaidBack(i64::MAX)),
         notice(NoticeKind::Transferred(TicketId::new(id()), u32::MAX)),
         notice(NoticeKind::OtherPaidBack),
+        notice(NoticeKind::TicketsCancelled(u32::MAX, i64::MAX)),
     ];
     let second = vec![notice(NoticeKind::Confirmed)];
     for notices in [&first, &second] {
@@ -75,8 +76,8 @@ pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
     assert!(!settle(&whole, 7).await);
     let rest = db.database.oldest_notices().await.unwrap().unwrap();
     assert_eq!((rest.id, &rest.notices[..]), (whole.id, &first[2..]));
-    assert!(settle(&rest, 4).await);
-    assert!(!settle(&rest, 4).await);
+    assert!(settle(&rest, 5).await);
+    assert!(!settle(&rest, 5).await);
     let last = db.database.oldest_notices().await.unwrap().unwrap();
     assert_eq!(last.notices, second);
     // An offer ends: it is told before all that waits.

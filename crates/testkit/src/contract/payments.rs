@@ -211,8 +211,8 @@ pub async fn cases_are_found(db: TestDatabase) {
     let (_, stuck) = paying(&db, &sale).await;
     let (confirmed, paid) = paid(&db, &sale).await;
     let books = books(&sale, &confirmed, &paid, now());
-    let request = RefundRequest { amount: None, cancel_tickets: true };
-    let settled = request_refund(&books, request, &mut Fresh).unwrap();
+    let request = RefundRequest::WHOLE;
+    let settled = request_refund(&books, &request, &[], &mut Fresh).unwrap();
     let back = settled.payments[0].clone();
     settle(&db, &sale, &confirmed, std::slice::from_ref(&paid), settled).await.unwrap();
     let (_, foreign) = paying(&db, &other).await;
@@ -246,8 +246,8 @@ pub async fn all_payments_are_read_in_portions(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;
     let (confirmed, first) = paid(&db, &sale).await;
     let books = books(&sale, &confirmed, &first, now());
-    let request = RefundRequest { amount: None, cancel_tickets: true };
-    let settled = request_refund(&books, request, &mut Fresh).unwrap();
+    let request = RefundRequest::WHOLE;
+    let settled = request_refund(&books, &request, &[], &mut Fresh).unwrap();
     let (first, back) = (settled.payments[0].clone(), settled.refunds[0].clone());
     settle(&db, &sale, &confirmed, &[Payment { version: 0, ..first.clone() }], settled).await.unwrap();
     let (_, second) = paid(&db, &sale).await;

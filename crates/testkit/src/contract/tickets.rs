@@ -94,6 +94,42 @@ pub async fn an_issue_never_comes_back(db: TestDatabase) {
     assert_sound(&db).await;
 }
 
+/// A ticket that is cancelled takes a unit of its booking with it, and no more than there are; and it may go with its booking
+/// in the same commit.
+pub async fn a_cancelled_ticket_takes_its_unit_along(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (sold, tickets) = sold(&db, &sale, 3).await;
+    let cancels = |booking: &Booking, ticket: &Ticket, units: i64| {
+        let (after, mut changes) = moved(&sale, booking, BookingStatus::Cancelled);
+        changes.pools.iter_mut().for_each(|pool| (pool.held, pool.sold) = (0, -units));
+        changes.cancelled_tickets = vec![ticket.clone()];
+        (after, changes)
+    };
+    let (after, mut one) = cancels(&sold, &tickets[1], 1);
+    one.bookings[0].booking.status = BookingStatus::Confirmed;
+    write(&db.database, &one).await.unwrap();
+    let found = db.database.booking(sold.id).await.unwrap().unwrap();
+    assert_eq!((found.items[0].quantity, found.items[0].cancelled), (3, 1));
+    let kept = db.database.tickets_of(sold.id).await.unwrap();
+    let statuses: Vec<TicketStatus> = kept.iter().map(|ticket| ticket.status).collect();
+    assert_eq!(statuses, [TicketStatus::Valid, TicketStatus::Revoked, TicketStatus::Valid]);
+    assert_sound(&db).await;
+    // One of them, and the whole booking with the rest.
+    let (_, mut both) = cancels(&after, &tickets[0], 2);
+    both.revoked = vec![sold.id];
+    write(&db.database, &both).await.unwrap();
+    let kept = db.database.tickets_of(sold.id).await.unwrap();
+    assert!(kept.iter().all(|ticket| ticket.status == TicketStatus::Revoked), "{kept:?}");
+    assert_sound(&db).await;
+    // More than there are, and of what is not there: defects that are not written.
+    let stray = Ticket { booking: BookingId::new(id()), ..tickets[2].clone() };
+    let many = vec![tickets[2].clone(); 3];
+    for cancelled_tickets in [vec![stray], many] {
+        assert!(write(&db.database, &LaneChanges { cancelled_tickets, ..changes(&sale) }).await.is_err());
+    }
+    assert_sound(&db).await;
+}
+
 /// Somebody comes in the place of somebody else, or of nobody.
 pub async fn attendees_are_put_in_their_place(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;

@@ -1,6 +1,7 @@
 //! Money at the desk: whatever a provider says, how often and when, whatever else happens meanwhile, each captured amount
 //! ends in a paid booking, a refund or an open case. `verify` at the end of each test proves it from the ledger.
 
+use application::admission::AdmissionStore;
 use application::booking::{Command, Outcome};
 use application::error::AppError;
 use application::origin::Origin;
@@ -125,7 +126,7 @@ async fn whoever_comes_first_each_amount_has_one_end(#[case] engine: Engine) {
             5 if round % 2 == 0 => report(&payment, declined(), Some("evt_b")),
             7 => Command::Expire(10),
             9 => Command::Confirm { booking: held.id, note: None },
-            11 => Command::Refund { booking: held.id, request: RefundRequest { amount: None, cancel_tickets: true } },
+            11 => Command::Refund { booking: held.id, request: Box::new(RefundRequest::WHOLE) },
             _ if n.is_multiple_of(2) => report(&payment, success(&payment), Some("evt_a")),
             _ => report(&payment, success(&payment), None),
         };
@@ -148,8 +149,8 @@ async fn whoever_comes_first_each_amount_has_one_end(#[case] engine: Engine) {
         assert_eq!(paid > 0, now.status == BookingStatus::Confirmed, "round {round}: {now:?}");
         hall.verify().await;
         // For the next round.
-        let request = RefundRequest { amount: None, cancel_tickets: true };
-        let _ = hall.submit(Command::Refund { booking: held.id, request }).await;
+        let request = RefundRequest::WHOLE;
+        let _ = hall.submit(Command::Refund { booking: held.id, request: Box::new(request) }).await;
     }
     hall.verify().await;
 }
@@ -253,8 +254,8 @@ async fn refunded_by_many_at_once_it_goes_back_once(#[case] engine: Engine) {
     let refund = |n: usize| {
         let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
         let amount = n.is_multiple_of(3).then_some(PRICE);
-        let request = RefundRequest { amount, cancel_tickets: n.is_multiple_of(5) };
-        let command = Command::Refund { booking: held.id, request };
+        let request = RefundRequest { amount, tickets: Vec::new(), cancel_tickets: n.is_multiple_of(5) };
+        let command = Command::Refund { booking: held.id, request: Box::new(request) };
         async move { desk.submit(hall.event, command, Origin::system("test"), None).await.map(|answer| answer.value) }
     };
     let answers = join_all((0..30).map(refund)).await;
@@ -285,6 +286,50 @@ async fn refunded_by_many_at_once_it_goes_back_once(#[case] engine: Engine) {
     let refunds = still(async || hall.test.database.refunds_of(held.id).await).await.unwrap();
     assert!(refunds.iter().all(|refund| refund.status == RefundStatus::Done), "{refunds:?}");
     hall.verify().await;
+}
+
+/// Tickets of one booking, each by many, some with an amount, one of them with all else at once: each goes once, with a unit
+/// of the stock, and no more goes back than came in.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_that_many_give_back_at_once_go_once(#[case] engine: Engine) {
+    let hall = Hall::open(engine, &[ticket_type(PRICE, Some(6))]).await;
+    let others = hall.another_desk_if(engine).await;
+    for whole in [false, true] {
+        let held = hall.hold(6).await.unwrap();
+        let payment = started(&hall, &held).await;
+        hall.submit(report(&payment, success(&payment), None)).await.unwrap();
+        let tickets = still(async || hall.test.database.tickets_of(held.id).await).await.unwrap();
+        let refund = |n: usize| {
+            let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
+            let amount = n.is_multiple_of(3).then_some(PRICE / 2);
+            let tickets = vec![tickets[n % 5].id];
+            let request = if whole && n == 17 {
+                RefundRequest::WHOLE
+            } else {
+                RefundRequest { amount, tickets, cancel_tickets: true }
+            };
+            let command = Command::Refund { booking: held.id, request: Box::new(request) };
+            async move { desk.submit(hall.event, command, Origin::system("test"), None).await.map(|answer| answer.value) }
+        };
+        let answers = join_all((0..40).map(refund)).await;
+        assert!(answers.iter().all(|answer| answer.is_ok() || is_refused(answer)), "{answers:?}");
+        let now = booking(&hall, held.id).await;
+        let cancelled = answers.iter().filter(|answer| answer.is_ok()).count();
+        let (paid, back, open) = ends(&hall, held.id).await;
+        assert_eq!((paid + back, open), (6 * PRICE, 0));
+        if whole {
+            assert_eq!((now.status, paid), (BookingStatus::Cancelled, 0));
+            assert!(cancelled <= 6, "{cancelled}");
+        } else {
+            assert_eq!((now.status, now.kept_units(), cancelled), (BookingStatus::Confirmed, 1, 5));
+        }
+        hall.verify().await;
+        let _ = hall.submit(Command::Refund { booking: held.id, request: Box::new(RefundRequest::WHOLE) }).await;
+        hall.verify().await;
+    }
 }
 
 #[rstest]

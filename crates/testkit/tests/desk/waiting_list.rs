@@ -122,8 +122,8 @@ async fn full(engine: Engine, units: u32) -> (Hall, Vec<Booking>) {
 
 /// What was paid goes back, and its units with it.
 async fn refund(hall: &Hall, booking: &Booking) {
-    let request = domain::payment::RefundRequest { amount: None, cancel_tickets: true };
-    hall.submit(Command::Refund { booking: booking.id, request }).await.unwrap();
+    let request = domain::payment::RefundRequest::WHOLE;
+    hall.submit(Command::Refund { booking: booking.id, request: Box::new(request) }).await.unwrap();
 }
 
 async fn what_comes_back_is_offered_in_the_same_commit(engine: Engine) {

@@ -107,6 +107,7 @@ on_both_engines! {
         tickets_are_read_as_they_were_written,
         a_unit_has_one_ticket,
         an_issue_never_comes_back,
+        a_cancelled_ticket_takes_its_unit_along,
         attendees_are_put_in_their_place,
         ticket_keys_are_numbered,
         wrong_tickets_are_found,

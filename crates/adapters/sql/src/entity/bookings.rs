@@ -67,6 +67,7 @@ pub(crate) mod booking_item {
         pub(crate) ticket_type_id: Uuid,
         pub(crate) unit_price: i64,
         pub(crate) quantity: i32,
+        pub(crate) cancelled: i32,
         pub(crate) name: String,
     }
 

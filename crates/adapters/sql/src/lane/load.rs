@@ -354,7 +354,7 @@ fn add_up(
     for item in items {
         if let Some((lane, buyer)) = owners.get(&item.booking_id) {
             let units = sums.entry((*lane, buyer.clone(), TicketTypeId::new(item.ticket_type_id))).or_default();
-            *units = units.saturating_add(count(item.quantity)?);
+            *units = units.saturating_add(count(item.quantity - item.cancelled)?);
         }
     }
     let holding = |((lane, buyer, ticket_type), units)| Holding { lane, buyer, ticket_type, units };

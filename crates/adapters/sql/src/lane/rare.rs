@@ -4,19 +4,21 @@
 use application::booking::{AttendeeChange, LaneChanges};
 use application::store::StoreError;
 use domain::BookingId;
-use domain::admission::CheckInList;
+use domain::admission::{CheckInList, Ticket, TicketStatus};
 use domain::booking::Attendee;
 use domain::catalog::TicketType;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
 };
 use uuid::Uuid;
 
-use super::{among, check_changed, promo, waiting_list};
-use crate::entity::{booking_attendee, check_in_list, event, pool, ticket_type, ticket_type_pool};
+use super::{among, check_changed, decided_at, promo, waiting_list};
+use crate::entity::{
+    booking_attendee, booking_item, check_in_list, event, pool, ticket, ticket_type, ticket_type_pool,
+};
 use crate::error::{bad_row, orm};
-use crate::mapping::{check_in_list_row, event_row, pool_row, ticket_type_row};
+use crate::mapping::{check_in_list_row, event_row, pool_row, ticket_status_code, ticket_type_row};
 
 /// Within the limit of binds of a statement on either engine, for every table here.
 const CHUNK: usize = 1_000;
@@ -54,6 +56,9 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     for change in &changes.attendees {
         put_attendee(connection, change).await?;
     }
+    for ticket in &changes.cancelled_tickets {
+        cancel_ticket(connection, ticket, decided_at(changes, ticket.booking)).await?;
+    }
     waiting_list::write(connection, changes).await?;
     if changes.deleted_events.is_empty() {
         return Ok(());
@@ -62,6 +67,24 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     let delete = event::Entity::delete_many().filter(among(connection, event::Column::Id, &ids));
     let done = delete.exec(connection).await.map_err(orm)?;
     check_changed("deleted events", ids.len(), done.rows_affected)
+}
+
+/// A ticket is cancelled: revoked, and with it a unit of its item. That an item has no more of them than units is a constraint.
+async fn cancel_ticket(connection: &impl ConnectionTrait, cancelled: &Ticket, at: i64) -> Result<(), StoreError> {
+    let one_more = Expr::col(booking_item::Column::Cancelled).add(1);
+    let item = booking_item::Entity::update_many()
+        .col_expr(booking_item::Column::Cancelled, one_more)
+        .filter(booking_item::Column::BookingId.eq(cancelled.booking.uuid()))
+        .filter(booking_item::Column::TicketTypeId.eq(cancelled.ticket_type.uuid()));
+    let done = item.exec(connection).await.map_err(orm)?;
+    check_changed("items of bookings", 1, done.rows_affected)?;
+    // It may be revoked already, with its booking: in this very commit.
+    let revoked = ticket::Entity::update_many()
+        .col_expr(ticket::Column::Status, Expr::value(ticket_status_code(TicketStatus::Revoked)))
+        .col_expr(ticket::Column::ChangedAt, Expr::value(at))
+        .filter(ticket::Column::Id.eq(cancelled.id.uuid()));
+    let done = revoked.exec(connection).await.map_err(orm)?;
+    check_changed("tickets", 1, done.rows_affected)
 }
 
 /// A check-in list is new, or has other terms.

@@ -138,6 +138,7 @@ fn item(row: booking_item::Model, pools: &HashMap<Uuid, Vec<PoolId>>) -> Result<
         ticket_type: TicketTypeId::new(row.ticket_type_id),
         name: Text::trusted(row.name),
         quantity: count(row.quantity)?,
+        cancelled: count(row.cancelled)?,
         unit_price: row.unit_price,
         pools: pools.clone(),
     })

@@ -29,6 +29,7 @@ mod m20261122_000035_booking_notices;
 mod m20261122_000036_invoices;
 mod m20261122_000037_waiting_lists;
 mod m20261122_000038_pass_issuers;
+mod m20261122_000039_cancelled_units;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -61,6 +62,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000036_invoices", steps: m20261122_000036_invoices::STEPS },
     Migration { name: "m20261122_000037_waiting_lists", steps: m20261122_000037_waiting_lists::STEPS },
     Migration { name: "m20261122_000038_pass_issuers", steps: m20261122_000038_pass_issuers::STEPS },
+    Migration { name: "m20261122_000039_cancelled_units", steps: m20261122_000039_cancelled_units::STEPS },
 ];
 
 /// One change of the schema. The database remembers its name.

@@ -194,7 +194,7 @@ impl Inner {
         load_price_parts(transaction, &mut works).await?;
         self.load_money(transaction, ours, &mut works).await?;
         load_promo_codes(transaction, ours, &mut works).await?;
-        let tickets: Vec<_> = submissions().filter_map(|submission| submission.command.ticket()).collect();
+        let tickets: Vec<_> = submissions().flat_map(|submission| submission.command.tickets()).copied().collect();
         if !tickets.is_empty() {
             for ticket in transaction.tickets(&tickets).await? {
                 if let Some(work) = works.iter_mut().find(|work| work.key == ticket.event) {

@@ -69,8 +69,8 @@ pub enum Command {
     Refund {
         /// Of which booking.
         booking: BookingId,
-        /// How much, and whether the booking goes with it.
-        request: RefundRequest,
+        /// How much, for which tickets, and whether they go with it.
+        request: Box<RefundRequest>,
     },
     /// A provider tells of a refund.
     ApplyRefundReport {
@@ -230,13 +230,14 @@ impl Command {
         }
     }
 
-    /// The ticket that it is about.
-    pub(super) const fn ticket(&self) -> Option<TicketId> {
+    /// The tickets that it is about.
+    pub(super) fn tickets(&self) -> &[TicketId] {
         match self {
-            Self::ChangeTicket { ticket, .. } => Some(*ticket),
-            Self::CheckIn(request) => Some(request.ticket),
-            Self::SyncCheckIn(scan) => Some(scan.ticket),
-            _ => None,
+            Self::ChangeTicket { ticket, .. } => std::slice::from_ref(ticket),
+            Self::CheckIn(request) => std::slice::from_ref(&request.ticket),
+            Self::SyncCheckIn(scan) => std::slice::from_ref(&scan.ticket),
+            Self::Refund { request, .. } => &request.tickets,
+            _ => &[],
         }
     }
 

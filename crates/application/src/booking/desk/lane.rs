@@ -17,8 +17,8 @@ use domain::admission::{
     change_ticket, check_in, exit_check_in, issue, revoke, sync_check_in, undo_check_in,
 };
 use domain::booking::{
-    Attendee, Booking, BookingStatus, Buyer, Decided, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord, Refusal,
-    Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
+    Attendee, Booking, BookingStatus, Buyer, Decided, FactKind, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
+    Refusal, Sale, SaleChange, StockMove, Verdict, cancel, change_sale, expire, hold_with, reclaim, renew,
 };
 use domain::{BookingId, CheckInId, CheckInListId, PromoCodeId, TicketId, TicketTypeId, Timestamp};
 
@@ -81,6 +81,8 @@ pub(super) struct LaneWork {
     /// Those of `tickets` that were issued anew.
     reissued: BTreeSet<TicketId>,
     attendees: BTreeMap<(BookingId, u16), Attendee>,
+    /// Those of `tickets` that were cancelled while their bookings stand.
+    cancelled: BTreeSet<TicketId>,
     revoked: Vec<BookingId>,
     new_check_ins: Vec<CheckInId>,
     changed_check_ins: BTreeSet<CheckInId>,
@@ -164,6 +166,7 @@ impl LaneWork {
             new_tickets: Vec::new(),
             reissued: BTreeSet::new(),
             attendees: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             revoked: Vec::new(),
             new_check_ins: Vec::new(),
             changed_check_ins: BTreeSet::new(),
@@ -204,7 +207,7 @@ impl LaneWork {
             Command::ApplyDispute { booking, payment, report, event } => {
                 self.apply_dispute(*booking, *payment, report, event.as_ref(), origin, rules)
             }
-            Command::Refund { booking, request } => self.refund(*booking, *request, origin, rules),
+            Command::Refund { booking, request } => self.refund(*booking, request, origin, rules),
             Command::ApplyRefundReport { booking, refund, outcome, event } => {
                 self.apply_refund_report(*booking, *refund, outcome, event.as_ref(), origin, rules)
             }
@@ -327,7 +330,7 @@ impl LaneWork {
     /// Counts that a buyer has the units of a booking from now on, or has them no more.
     fn count_holdings(&mut self, booking: &Booking, sign: i64) {
         for item in &booking.items {
-            let units = sign * i64::from(item.quantity);
+            let units = sign * i64::from(item.kept());
             if let Some(holdings) = self.holdings.get_mut(&booking.buyer) {
                 let has = holdings.entry(item.ticket_type).or_default();
                 *has = has.saturating_add_signed(i32::try_from(units).unwrap_or_default());
@@ -631,11 +634,12 @@ impl LaneWork {
     }
 
     fn change_booking(&mut self, booking: Booking, release_before: Option<Timestamp>) {
-        let occupied = self.bookings.get(&booking.id).is_some_and(|before| before.occupies(self.now));
-        match (occupied, booking.occupies(self.now)) {
-            (true, false) => self.count_holdings(&booking, -1),
-            (false, true) => self.count_holdings(&booking, 1),
-            (true, true) | (false, false) => {}
+        let before = self.bookings.remove(&booking.id);
+        if let Some(before) = before.filter(|before| before.occupies(self.now)) {
+            self.count_holdings(&before, -1);
+        }
+        if booking.occupies(self.now) {
+            self.count_holdings(&booking, 1);
         }
         // What counts is how the transaction found it.
         self.changed.entry(booking.id).or_insert(release_before);
@@ -665,6 +669,11 @@ impl LaneWork {
         self.audit.push(audit);
         if decided.booking.status == BookingStatus::Confirmed && decided.before != Some(BookingStatus::Confirmed) {
             self.new_tickets.extend(issue(&decided.booking, || TicketId::new(rules.ids.uuid())));
+        } else if let FactKind::TicketCancelled(ticket) = decided.fact.kind {
+            self.cancelled.insert(ticket);
+            if let Some(ticket) = self.tickets.get_mut(&ticket) {
+                ticket.status = TicketStatus::Revoked;
+            }
         } else if revoke(decided) {
             self.revoked.push(decided.booking.id);
             // What is shown at the door in the same batch meets them as they are now.
@@ -804,6 +813,8 @@ impl LaneWork {
             changes.bookings.extend(booking.map(|booking| BookingChange { booking, release_before }));
         }
         changes.new_tickets.append(&mut self.new_tickets);
+        let cancelled = std::mem::take(&mut self.cancelled);
+        changes.cancelled_tickets.extend(cancelled.iter().filter_map(|ticket| self.tickets.get(ticket)).cloned());
         for ticket in std::mem::take(&mut self.reissued) {
             changes.tickets.extend(self.tickets.remove(&ticket));
         }

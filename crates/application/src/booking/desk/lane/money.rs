@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use domain::admission::Ticket;
 use domain::booking::{Booking, FactKind};
 use domain::payment::{
     Books, ChargeReport, DisputeReport, FreshIds, LedgerEntry, Payment, Refund, RefundOutcome, RefundRequest,
@@ -242,11 +243,12 @@ impl LaneWork {
     pub(super) fn refund(
         &mut self,
         id: BookingId,
-        request: RefundRequest,
+        request: &RefundRequest,
         origin: &Origin,
         rules: &Rules<'_>,
     ) -> Result<Outcome, AppError> {
-        let settled = request_refund(&self.books(id)?, request, &mut Fresh(rules.ids))?;
+        let tickets: Vec<Ticket> = request.tickets.iter().filter_map(|id| self.tickets.get(id)).cloned().collect();
+        let settled = request_refund(&self.books(id)?, request, &tickets, &mut Fresh(rules.ids))?;
         let refunds = settled.refunds.clone();
         let booking = self.settle(id, settled, None, origin, rules)?;
         Ok(Outcome::Refunds(refunds, Box::new(booking)))
@@ -315,7 +317,7 @@ impl LaneWork {
         let before = self.bookings.get(&id).ok_or(AppError::NotFound("booking"))?;
         let release_before = release_of(before);
         let booking = settled.steps.last().map_or_else(|| before.clone(), |step| step.booking.clone());
-        // Stock first: one step at most moves any, and where that does not fit nothing was told yet.
+        // Stock first: one step at most takes any, and where that does not fit nothing was told yet.
         for step in &settled.steps {
             self.apply(&step.stock)?;
         }

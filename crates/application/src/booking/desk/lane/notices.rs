@@ -28,6 +28,14 @@ impl Notices {
                 }
                 None => NoticeKind::PaidBack(amount.minor),
             },
+            // The first of them takes over what was said of the money that goes with it.
+            FactKind::TicketCancelled(_) => match mine.find(|notice| notice.kind.refund().is_some()) {
+                Some(notice) => {
+                    notice.kind = notice.kind.with_ticket();
+                    return;
+                }
+                None => NoticeKind::TicketsCancelled(1, 0),
+            },
             FactKind::Held if booking.channel == Channel::WaitingList => NoticeKind::Offered,
             _ if became(BookingStatus::Confirmed) => NoticeKind::Confirmed,
             _ if became(BookingStatus::Cancelled) && *before == Some(BookingStatus::Confirmed) => {
