@@ -176,6 +176,12 @@ export function cases(fixture) {
         await opened.update(fixture.later);
         same(await word(opened, fixture.used.code), "admitted", "its entry was undone");
         same(await word(opened, fixture.valid.code), "revoked", "it was issued anew");
+        const blocked = await door();
+        same(await word(blocked, fixture.blocked.code), "blocked");
+        const reopened = await reloaded(blocked.snapshot());
+        same(await word(reopened, fixture.blocked.code), "blocked");
+        await reopened.update(fixture.later);
+        same(await word(reopened, fixture.blocked.code), "admitted", "it was unblocked");
       },
     ],
     [

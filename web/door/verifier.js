@@ -20,6 +20,8 @@ const SNAPSHOT_FORMAT = 1;
 /** The most scans of one request to the server. */
 export const SCANS_MAX = 500;
 const GATE_CHARS = 100;
+/** In the place of an issue: the ticket is blocked for the time being. */
+const BLOCKED = 0xffffffff;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Why a door cannot be opened here; `code` is a stable word. */
@@ -399,6 +401,7 @@ export class Door {
     };
     const issue = this.#issues.get(claims.ticketId);
     // A higher issue is newer than the bundle.
+    if (issue === BLOCKED) return { result: "blocked", ticket };
     if (issue === 0 || claims.issue < (issue ?? 1)) return { result: "revoked", ticket };
     if (list.ticketTypeIds.length > 0 && !list.ticketTypeIds.includes(claims.ticketTypeId)) {
       return { result: "not_on_list", ticket };

@@ -40,6 +40,7 @@ pub(crate) fn draft_of(start: i64, end: i64) -> Sale {
         end_at: at(end),
         hold_seconds: 900,
         pricing: None,
+        blocks_disputed: None,
         waiting_list: None,
         offer_seconds: None,
     };

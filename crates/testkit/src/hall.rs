@@ -202,6 +202,7 @@ fn sale(ids: &dyn Ids, clock: &TestClock, types: &[NewTicketType], shared: Optio
         end_at: clock.now() + TimeDelta::days(31),
         hold_seconds: 60,
         pricing: None,
+        blocks_disputed: None,
         waiting_list: Some(true),
         offer_seconds: None,
     };

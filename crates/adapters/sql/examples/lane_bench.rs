@@ -197,6 +197,7 @@ async fn make_sale(database: &Database) -> Outcome<Sale> {
         start_at: now + TimeDelta::days(1),
         end_at: now + TimeDelta::days(2),
         hold_seconds: 900,
+        blocks_disputed: None,
         waiting_list: None,
         offer_seconds: None,
         pricing: None,

@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use application::admission::{DoorCursor, DoorNews, EntryNews, LastEntry, TicketNews};
+use application::admission::{DoorCursor, DoorNews, EntryNews, LastEntry, LetsIn, TicketNews};
 use application::store::StoreError;
+use domain::admission::TicketStatus;
 use domain::{CheckInListId, EventId, Text, TicketId, Timestamp};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::connect::Database;
 use crate::entity::{check_in, ticket};
 use crate::error::orm;
 use crate::lane::among;
-use crate::mapping::{count, instant, instant_if, micros};
+use crate::mapping::{count, instant, instant_if, micros, ticket_status};
 use crate::unit_of_work::CHUNK;
 
 #[derive(FromQueryResult)]
@@ -22,6 +23,7 @@ struct TicketRow {
     id: Uuid,
     issue: i32,
     status: i16,
+    blocked: i16,
     changed_at: Option<i64>,
 }
 
@@ -60,8 +62,12 @@ pub(crate) async fn news(
     let entries = entry_rows(database, event, since.entries.map(micros), rows).await?;
     let cursor = |found: Option<i64>, before: Option<Timestamp>| Ok::<_, StoreError>(instant_if(found)?.or(before));
     let of_ticket = |row: TicketRow| {
-        let issue = if row.status == 0 { Some(count(row.issue)?) } else { None };
-        Ok(TicketNews { id: TicketId::new(row.id), issue })
+        let lets_in = match ticket_status(row.status, row.blocked)? {
+            TicketStatus::Valid => LetsIn::Issue(count(row.issue)?),
+            TicketStatus::Blocked(_) => LetsIn::Blocked,
+            TicketStatus::Revoked => LetsIn::Never,
+        };
+        Ok(TicketNews { id: TicketId::new(row.id), lets_in })
     };
     Ok(DoorNews {
         tickets: tickets.rows.into_iter().map(of_ticket).collect::<Result<_, StoreError>>()?,
@@ -83,7 +89,7 @@ async fn ticket_rows(
     use ticket::Column;
     let base = || {
         let select = ticket::Entity::find().select_only();
-        let select = select.columns([Column::Id, Column::Issue, Column::Status, Column::ChangedAt]);
+        let select = select.columns([Column::Id, Column::Issue, Column::Status, Column::Blocked, Column::ChangedAt]);
         select.filter(Column::EventId.eq(event.uuid())).filter(Column::ChangedAt.is_not_null())
     };
     let behind = |at: i64| Column::ChangedAt.gte(at);

@@ -367,6 +367,12 @@ const CHECKS: &[Check] = &[
         WHERE t.status = 0 AND (b.id IS NULL OR b.status <> 1 OR b.event_id <> t.event_id OR i.booking_id IS NULL)",
     },
     Check {
+        invariant: "blocked_tickets",
+        sql: "SELECT t.id AS subject, 'blocked by a dispute of which there is none' AS detail
+        FROM tickets AS t WHERE t.blocked = 2 AND t.status = 0 AND NOT EXISTS (SELECT 1 FROM payments AS p
+            WHERE p.booking_id = t.booking_id AND p.dispute IN (0, 2))",
+    },
+    Check {
         // That no two count for one turn is a unique index.
         invariant: "stray_check_ins",
         sql: "SELECT c.id AS subject, 'an entry with no ticket, at another event, on a list of another event, or over before
@@ -455,11 +461,20 @@ const CHECKS: &[Check] = &[
         HAVING sum(p.booked) > b.total",
     },
     Check {
-        // What providers took, and what organizers took themselves, stand in accounts of their own.
+        // What providers took, and what organizers took themselves, stand in accounts of their own; from the latter also goes
+        // what organizers give back of the former by hand.
         invariant: "ledger_cash",
-        sql: "SELECT p.id AS subject, 'the payment by ' || p.provider || ' has rows of another cash account' AS detail
-        FROM payments AS p WHERE EXISTS (SELECT 1 FROM ledger_entries AS e WHERE e.payment_id = p.id
-            AND e.account = CASE WHEN p.provider = 'manual' THEN 0 ELSE 1 END)",
+        sql: "
+        WITH by_hand AS (
+            SELECT payment_id, sum(amount) AS amount FROM refunds WHERE by_hand AND status = 2 GROUP BY payment_id
+        ), cash AS (
+            SELECT payment_id, sum(CASE WHEN account = 1 THEN amount ELSE 0 END) AS own,
+                sum(CASE WHEN account = 0 THEN 1 ELSE 0 END) AS of_provider
+            FROM ledger_entries WHERE account IN (0, 1) GROUP BY payment_id
+        )
+        SELECT p.id AS subject, 'the payment by ' || p.provider || ' has rows of another cash account' AS detail
+        FROM payments AS p JOIN cash AS c ON c.payment_id = p.id LEFT JOIN by_hand AS r ON r.payment_id = p.id
+        WHERE CASE WHEN p.provider = 'manual' THEN c.of_provider <> 0 ELSE c.own <> -coalesce(r.amount, 0) END",
     },
     Check {
         // Of a cancelled booking something may have been kept.

@@ -88,6 +88,7 @@ fn pass() -> Pass {
         end_at: at("2027-01-22T22:00:00Z"),
         hold: TimeDelta::minutes(15),
         pricing: None,
+        blocks_disputed: false,
         waiting_list: false,
         offer: TimeDelta::days(1),
     };

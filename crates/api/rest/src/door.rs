@@ -78,6 +78,8 @@ pub(crate) enum ScanResultBody {
     AlreadyUsed,
     /// It was replaced by another code, or its ticket was taken back.
     Revoked,
+    /// Its ticket is blocked for the time being.
+    Blocked,
     /// Too early, too late, or the event is cancelled.
     NotValidNow,
     /// Its type does not enter by this list.
@@ -138,6 +140,7 @@ impl From<ScanResult> for ScanResultBody {
             ScanResult::Admitted => Self::Admitted,
             ScanResult::AlreadyUsed => Self::AlreadyUsed,
             ScanResult::Revoked => Self::Revoked,
+            ScanResult::Blocked => Self::Blocked,
             ScanResult::NotValidNow => Self::NotValidNow,
             ScanResult::NotOnList => Self::NotOnList,
             ScanResult::WrongEvent => Self::WrongEvent,

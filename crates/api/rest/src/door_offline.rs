@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use application::admission::{DoorBundle, DoorCursor, EntryNews, SyncReport, ToldScan};
+use application::admission::{DoorBundle, DoorCursor, EntryNews, LetsIn, SyncReport, ToldScan};
 use axum::Json as Answer;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -99,7 +99,8 @@ pub(crate) struct DoorTypeBody {
 pub(crate) struct TicketColumns {
     /// 16 bytes each: the ids.
     ids: String,
-    /// 4 bytes each: the only issue that lets in; 0 where none does any more.
+    /// 4 bytes each: the only issue that lets in; 0 where none does any more, and 4294967295 where none does for the time
+    /// being, because the ticket is blocked.
     issues: String,
 }
 
@@ -142,7 +143,12 @@ impl DoorBundleBody {
         let (mut ids, mut issues) = (Vec::new(), Vec::new());
         for ticket in &news.tickets {
             ids.extend_from_slice(ticket.id.uuid().as_bytes());
-            issues.extend_from_slice(&ticket.issue.unwrap_or(0).to_be_bytes());
+            let issue = match ticket.lets_in {
+                LetsIn::Issue(issue) => issue,
+                LetsIn::Blocked => u32::MAX,
+                LetsIn::Never => 0,
+            };
+            issues.extend_from_slice(&issue.to_be_bytes());
         }
         let (gates, entries) = columns(news.entries);
         Self {
@@ -348,6 +354,8 @@ pub(crate) enum FlagBody {
     Conflict,
     /// The ticket was revoked, and the device did not know.
     Revoked,
+    /// The ticket is blocked, and the device did not know.
+    Blocked,
     /// Its list would not have let in, and the device did not know.
     NotAllowed,
 }
@@ -357,6 +365,7 @@ impl From<Flag> for FlagBody {
         match flag {
             Flag::Conflict => Self::Conflict,
             Flag::Revoked => Self::Revoked,
+            Flag::Blocked => Self::Blocked,
             Flag::NotAllowed => Self::NotAllowed,
         }
     }

@@ -80,6 +80,8 @@ pub(crate) struct EventBody {
     /// Taxes and fees; null: tickets cost what their prices say.
     #[schema(required)]
     pricing: Option<PricingBody>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it, and after it has got it.
+    blocks_disputed: bool,
     /// Whether people may wait for what is sold out.
     waiting_list: bool,
     /// For how many seconds an offer to who waits holds its tickets.
@@ -152,6 +154,7 @@ impl EventBody {
             end_at: terms.end_at,
             hold_seconds: terms.hold.num_seconds(),
             pricing: event.pricing().map(|pricing| PricingBody::of(pricing, inside)),
+            blocks_disputed: terms.blocks_disputed,
             waiting_list: terms.waiting_list,
             offer_seconds: terms.offer.num_seconds(),
             status: event.status_at(now).into(),
@@ -203,6 +206,9 @@ pub(crate) struct CreateEventBody {
     hold_seconds: Option<i64>,
     /// Taxes and fees.
     pricing: Option<NewPricingBody>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it, and after it has got it; if it is left out, the
+    /// ticket lets in all the same.
+    blocks_disputed: Option<bool>,
     /// Whether people may wait for what is sold out; if it is left out, they may not.
     waiting_list: Option<bool>,
     /// For how many seconds an offer to who waits holds its tickets, never beyond the end of sales.
@@ -245,6 +251,7 @@ impl TryFrom<CreateEventBody> for CreateEvent {
             end_at: body.end_at,
             hold_seconds: body.hold_seconds,
             pricing: body.pricing.map(Into::into),
+            blocks_disputed: body.blocks_disputed,
             waiting_list: body.waiting_list,
             offer_seconds: body.offer_seconds,
             organizer: body.organizer_id.map(OrganizerId::new),
@@ -464,6 +471,10 @@ pub(crate) struct EditEventBody {
     #[serde(default, deserialize_with = "patch::clearable")]
     #[schema(value_type = Option<NewPricingBody>)]
     pricing: Option<Option<NewPricingBody>>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it, and after it has got it; for disputes from then on.
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false)]
+    blocks_disputed: Option<bool>,
     /// Whether people may wait for what is sold out; who waits already still does.
     #[serde(default, deserialize_with = "patch::settable")]
     #[schema(nullable = false)]
@@ -485,6 +496,7 @@ impl From<EditEventBody> for EventEdit {
             end_at: body.end_at,
             hold_seconds: body.hold_seconds,
             pricing: body.pricing.map(|pricing| pricing.map(Into::into)),
+            blocks_disputed: body.blocks_disputed,
             waiting_list: body.waiting_list,
             offer_seconds: body.offer_seconds,
         }

@@ -119,6 +119,8 @@ pub(crate) struct RefundBody {
     currency: String,
     /// Why.
     reason: RefundReasonBody,
+    /// Whether the organizer has given it back himself.
+    by_hand: bool,
     /// Where it stands.
     status: RefundStatusBody,
     /// Why it failed, in a word of the provider.
@@ -205,6 +207,7 @@ impl From<&Refund> for RefundBody {
             amount: refund.amount.minor,
             currency: refund.amount.currency.code().to_owned(),
             reason: refund.reason.into(),
+            by_hand: refund.by_hand,
             status: refund.status.into(),
             failure_code: refund.failure.as_ref().map(|word| word.as_str().to_owned()),
             created_at: refund.created_at,
@@ -317,6 +320,10 @@ pub(crate) struct RefundBookingBody {
     /// organizer's.
     #[schema(default = true)]
     cancel_tickets: Option<bool>,
+    /// Whether you give it back yourself, in cash or by a transfer, so that the provider is not asked: its refund is `done` at
+    /// once. So is what you have taken yourself in any case.
+    #[schema(default = false)]
+    by_hand: Option<bool>,
 }
 
 /// Refunds a booking
@@ -341,9 +348,10 @@ async fn refund_booking(
 ) -> Result<Created<Vec<RefundBody>>, Problem> {
     let (Acting { agent, origin }, Ids([booking])) = (acting, ids);
     let key = wish.key(&agent);
-    let RefundBookingBody { amount, ticket_ids, cancel_tickets } = wish.value;
+    let RefundBookingBody { amount, ticket_ids, cancel_tickets, by_hand } = wish.value;
     let tickets = ticket_ids.map(tickets).transpose()?.unwrap_or_default();
-    let request = RefundRequest { amount, tickets, cancel_tickets: cancel_tickets.unwrap_or(true) };
+    let (cancel_tickets, by_hand) = (cancel_tickets.unwrap_or(true), by_hand.unwrap_or_default());
+    let request = RefundRequest { amount, tickets, cancel_tickets, by_hand };
     let refunds = state.payments().refund(&agent, BookingId::new(booking), request, key, origin).await?;
     let location = format!("/api/v1/bookings/{booking}/payments");
     Ok(Created::at(location, refunds.value.iter().map(Into::into).collect(), refunds.replayed))

@@ -1,6 +1,6 @@
 //! `/bookings/{bookingId}/tickets` and `/tickets`: tickets with their codes, issued anew, passed on.
 
-use application::admission::{IssuedTicket, Paper, Wallet};
+use application::admission::{IssuedTicket, Paper, Wallet, no_code};
 use application::error::AppError;
 use axum::Json as Answer;
 use axum::extract::State;
@@ -36,6 +36,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(google_pass))
         .routes(routes!(reissue_ticket))
         .routes(routes!(transfer_ticket))
+        .routes(routes!(block_ticket))
+        .routes(routes!(unblock_ticket))
 }
 
 const PAPER: File = File { media_type: "application/pdf", disposition: "inline; filename=\"ticket.pdf\"" };
@@ -63,7 +65,7 @@ pub(crate) struct TicketBody {
     /// Counts its issues from 1; only the code of the last one lets in.
     #[schema(minimum = 1, example = 1)]
     issue: u32,
-    /// What lets in whoever shows it: signed by a key of the event, for a QR code; null where the ticket is revoked.
+    /// What lets in whoever shows it: signed by a key of the event, for a QR code; null where the ticket is revoked or blocked.
     #[schema(required, pattern = "^GT1:[0-9A-Z $%*+./:-]{194}$", min_length = 198, max_length = 198)]
     code: Option<String>,
     /// Who comes with it; null where nobody said so.
@@ -73,10 +75,10 @@ pub(crate) struct TicketBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     first_admitted_at: Option<DateTime<Utc>>,
-    /// Where its QR code is; null where the ticket is revoked.
+    /// Where its QR code is; null where the ticket is revoked or blocked.
     #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/qr.svg")]
     qr: Option<String>,
-    /// Where it is as a PDF; null where the ticket is revoked.
+    /// Where it is as a PDF; null where the ticket is revoked or blocked.
     #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/ticket.pdf")]
     pdf: Option<String>,
 }
@@ -88,6 +90,8 @@ pub(crate) struct TicketBody {
 pub(crate) enum TicketStatusBody {
     /// Its code does.
     Valid,
+    /// It does not for the time being.
+    Blocked,
     /// It does not, and will not again.
     Revoked,
 }
@@ -108,6 +112,7 @@ impl From<TicketStatus> for TicketStatusBody {
     fn from(status: TicketStatus) -> Self {
         match status {
             TicketStatus::Valid => Self::Valid,
+            TicketStatus::Blocked(_) => Self::Blocked,
             TicketStatus::Revoked => Self::Revoked,
         }
     }
@@ -197,7 +202,7 @@ async fn show_qr_image(State(state): State<AppState>, acting: Acting, ids: Ids<1
 /// The code in the alphanumeric mode of QR, which its characters fit, so that its squares are as large as can be.
 async fn qr_code(state: &AppState, acting: &Acting, Ids([ticket]): Ids<1>) -> Result<QrCode, Problem> {
     let issued = state.tickets().ticket(&acting.agent, TicketId::new(ticket)).await?;
-    let Some(code) = issued.code else { return Err(AppError::InvalidState("the ticket is revoked".into()).into()) };
+    let Some(code) = issued.code else { return Err(no_code(&issued.ticket).into()) };
     Ok(QrCode::with_error_correction_level(code.expose(), EcLevel::M).map_err(|error| {
         tracing::error!(%error, "A code does not fit a QR code");
         AppError::Internal
@@ -331,6 +336,41 @@ async fn reissue_ticket(State(state): State<AppState>, acting: Acting, ids: Ids<
     let (Acting { agent, origin }, Ids([ticket])) = (acting, ids);
     let issued = state.tickets().reissue(&agent, TicketId::new(ticket), origin).await?;
     Ok((NOT_KEPT, Answer(TicketBody::from(issued))).into_response())
+}
+
+/// Blocks a ticket
+///
+/// From now on it lets in nobody, and has no code to show, until it is unblocked. A device without a network hears of it with
+/// its next bundle. Sent twice, it is done once. For its organizer.
+#[utoipa::path(
+    post, path = "/tickets/{ticketId}/block", operation_id = "blockTicket", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((status = 200, description = "The ticket.", body = TicketBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn block_ticket(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
+    block(&state, acting, ids, true).await
+}
+
+/// Unblocks a ticket
+///
+/// The same code lets in again, whoever or whatever had blocked it. Sent twice, it is done once. For its organizer.
+#[utoipa::path(
+    post, path = "/tickets/{ticketId}/unblock", operation_id = "unblockTicket", tag = "Tickets",
+    params(("ticketId" = Uuid, Path, description = "The ticket.")),
+    responses((status = 200, description = "The ticket with its code.", body = TicketBody)),
+    security(("bearer" = [])),
+    extensions(("x-problems" = json!(["forbidden", "not_found", "invalid_state"]))),
+)]
+async fn unblock_ticket(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
+    block(&state, acting, ids, false).await
+}
+
+async fn block(state: &AppState, acting: Acting, ids: Ids<1>, blocked: bool) -> Result<Response, Problem> {
+    let (Acting { agent, origin }, Ids([ticket])) = (acting, ids);
+    let changed = state.tickets().block(&agent, TicketId::new(ticket), blocked, origin).await?;
+    Ok((NOT_KEPT, Answer(TicketBody::from(changed))).into_response())
 }
 
 /// Who shall come with a ticket.

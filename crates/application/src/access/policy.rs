@@ -52,6 +52,8 @@ pub enum Operation {
     SeeTickets,
     /// Issue tickets anew, and pass them on.
     ChangeTickets,
+    /// Let tickets let in nobody, and again.
+    BlockTickets,
     /// See the check-in lists of an event.
     SeeCheckInLists,
     /// Let in at the door.
@@ -189,6 +191,7 @@ const fn row(operation: Operation) -> Row {
         O::RenewBooking   => of([NO,   NO,   NO,     NO,     NO,   YES], No),
         O::SeeTickets     => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsRead)),
         O::ChangeTickets  => of([YES,  YES,  YES,    NO,     NO,   YES], With(BookingsWrite)),
+        O::BlockTickets   => of([YES,  YES,  YES,    NO,     NO,   NO],  With(BookingsWrite)),
         O::SeeCheckInLists => of([YES, YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::CheckIn        => of([YES,  YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
         O::SeeDoorCounters => of([YES, YES,  YES,    YES,    NO,   NO],  With(CheckInsWrite)),
@@ -330,7 +333,7 @@ mod tests {
     use super::*;
     use crate::access::ActingKey;
 
-    const ALL: [Operation; 32] = [
+    const ALL: [Operation; 33] = [
         Operation::SeeOrganizer,
         Operation::SeeUnpublished,
         Operation::CreateEvents,
@@ -350,6 +353,7 @@ mod tests {
         Operation::RenewBooking,
         Operation::SeeTickets,
         Operation::ChangeTickets,
+        Operation::BlockTickets,
         Operation::SeeCheckInLists,
         Operation::CheckIn,
         Operation::SeeDoorCounters,

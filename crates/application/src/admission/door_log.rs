@@ -15,7 +15,7 @@ pub struct DoorCursor {
 /// What became of tickets and entries behind a cursor.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct DoorNews {
-    /// Tickets of which some codes let in no more, in no order.
+    /// Tickets that are not as they were issued first, in no order.
     pub tickets: Vec<TicketNews>,
     /// How tickets stand on lists, in no order, each pair once.
     pub entries: Vec<EntryNews>,
@@ -25,13 +25,24 @@ pub struct DoorNews {
     pub more: bool,
 }
 
-/// A ticket of which some codes let in no more.
+/// A ticket that is not as it was issued first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TicketNews {
     /// Which.
     pub id: TicketId,
-    /// The only issue that lets in; none does where it is revoked.
-    pub issue: Option<u32>,
+    /// Which of its codes let in.
+    pub lets_in: LetsIn,
+}
+
+/// Which codes of a ticket let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LetsIn {
+    /// That of this issue alone.
+    Issue(u32),
+    /// None for the time being: it is blocked.
+    Blocked,
+    /// None ever again: it is revoked.
+    Never,
 }
 
 /// How a ticket stands on a list.

@@ -19,7 +19,7 @@ mod snapshot;
 mod tickets;
 
 pub use door::Presented;
-pub use door_log::{DoorCursor, DoorNews, EntryNews, LastEntry, TicketNews};
+pub use door_log::{DoorCursor, DoorNews, EntryNews, LastEntry, LetsIn, TicketNews};
 pub(crate) use journal::{of_check_in, of_check_in_list};
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
 pub use live::{DoorCounters, DoorCounts, GateCount, ListCount};
@@ -31,4 +31,4 @@ pub use passes::{
 pub use ports::AdmissionStore;
 pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};
 pub(crate) use snapshot::{read_scan, scan};
-pub use tickets::{IssuedTicket, TicketPorts, Tickets};
+pub use tickets::{IssuedTicket, TicketPorts, Tickets, no_code};

@@ -136,7 +136,7 @@ impl Tickets {
         let issued = self.one(ticket.clone(), &booking).await?;
         let seen = self.ports.events.sale(booking.event).await?.ok_or(AppError::NotFound("event"))?;
         let sheet = sheet(issued, &booking, &seen.sale.event.terms, form);
-        let sheet = sheet.ok_or_else(|| AppError::InvalidState("the ticket is revoked".into()))?;
+        let sheet = sheet.ok_or_else(|| no_code(&ticket))?;
         Ok((sheet, ticket, booking.organizer))
     }
 
@@ -150,7 +150,7 @@ impl Tickets {
     /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its buyer and its organizer, and the refusals of
     /// [`domain::admission::change_ticket`].
     pub async fn reissue(&self, agent: &Agent, id: TicketId, origin: Origin) -> Result<IssuedTicket, AppError> {
-        let ticket = self.permitted(agent, id).await?;
+        let ticket = self.permitted(agent, Operation::ChangeTickets, id).await?;
         self.change(&ticket, TicketChange::Reissue, origin).await
     }
 
@@ -167,13 +167,31 @@ impl Tickets {
         origin: Origin,
     ) -> Result<IssuedTicket, AppError> {
         // Who may not know of the ticket does not hear what is wrong with his request.
-        let ticket = self.permitted(agent, id).await?;
+        let ticket = self.permitted(agent, Operation::ChangeTickets, id).await?;
         let holder = Holder::parse(name, email)?;
         if let Some(email) = &holder.email {
             // He gets a mail by it.
             self.ports.catalog.guards().mail(email).await?;
         }
         self.change(&ticket, TicketChange::Transfer(holder), origin).await
+    }
+
+    /// Its codes let in nobody from this commit on, until it is unblocked: then the same ones let in again. Done twice, it is
+    /// done once.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its organizer, and the refusals of
+    /// [`domain::admission::change_ticket`].
+    pub async fn block(
+        &self,
+        agent: &Agent,
+        id: TicketId,
+        blocked: bool,
+        origin: Origin,
+    ) -> Result<IssuedTicket, AppError> {
+        let ticket = self.permitted(agent, Operation::BlockTickets, id).await?;
+        let change = if blocked { TicketChange::Block } else { TicketChange::Unblock };
+        self.change(&ticket, change, origin).await
     }
 
     /// The ticket and its booking, for who may see them.
@@ -194,10 +212,10 @@ impl Tickets {
     }
 
     /// The ticket, for who may change it. It is read again under the lock of its lane.
-    async fn permitted(&self, agent: &Agent, id: TicketId) -> Result<Ticket, AppError> {
+    async fn permitted(&self, agent: &Agent, operation: Operation, id: TicketId) -> Result<Ticket, AppError> {
         let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
         let parties = self.ports.bookings.parties(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
-        self.require(agent, Operation::ChangeTickets, &parties, "ticket").await?;
+        self.require(agent, operation, &parties, "ticket").await?;
         Ok(ticket)
     }
 
@@ -246,6 +264,12 @@ impl Tickets {
         let seen = self.ports.events.sale(event).await?.ok_or(AppError::NotFound("event"))?;
         Ok((self.keys(event).await?, Validity::of(&seen.sale.event.terms)))
     }
+}
+
+/// Why a ticket has no code.
+#[must_use]
+pub fn no_code(ticket: &Ticket) -> AppError {
+    AppError::InvalidState(format!("the ticket is {}", ticket.status.as_str()))
 }
 
 /// What stands on the sheet of a ticket; none where it does not let in.

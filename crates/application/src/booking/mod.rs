@@ -21,9 +21,9 @@ pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
 pub use ports::{
-    AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, Holding, InvoiceDue,
-    LaneChanges, LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes, PoolChange,
-    PromoCount, ProviderEventRow, SeenEntry, WaitingCount, WaitingListReads, WhoWaits, WhoWaitsFor,
+    AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, DisputedTickets, Holding,
+    InvoiceDue, LaneChanges, LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes,
+    PoolChange, PromoCount, ProviderEventRow, SeenEntry, WaitingCount, WaitingListReads, WhoWaits, WhoWaitsFor,
 };
 pub use prices::{UnreadablePricing, pricing_text, read_pricing, read_type_prices, type_prices_text};
 pub use sweep::SweepLapsed;

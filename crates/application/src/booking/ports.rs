@@ -247,6 +247,10 @@ pub struct LaneChanges {
     pub new_tickets: Vec<Ticket>,
     /// Tickets that are issued anew: valid ones, with a higher issue than they have until this commit.
     pub tickets: Vec<Ticket>,
+    /// Bookings whose tickets are blocked, or not blocked any more, for a dispute of their money.
+    pub disputed: Vec<DisputedTickets>,
+    /// Tickets that are blocked or unblocked one by one, after those of whole bookings: each as it is now.
+    pub blocked_tickets: Vec<Ticket>,
     /// Tickets that are cancelled one by one, after all else of this commit, each with a unit of its booking's item.
     pub cancelled_tickets: Vec<Ticket>,
     /// Who comes, at these places of bookings, whether somebody is named there or not.
@@ -338,6 +342,15 @@ pub struct BookingChange {
     /// The `release_at` that it has until this commit, if it is pending until then: its place in the order in which
     /// holds lapse.
     pub release_before: Option<Timestamp>,
+}
+
+/// A booking whose money a bank asks back, or does not any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DisputedTickets {
+    /// Which booking.
+    pub booking: BookingId,
+    /// Whether its valid tickets are blocked; otherwise those that a dispute has blocked are valid again.
+    pub is_disputed: bool,
 }
 
 /// Somebody who comes with a booking in the place of somebody else, or of nobody.

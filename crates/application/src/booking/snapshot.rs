@@ -201,6 +201,8 @@ struct SaleV1 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pricing: Option<PricingV1>,
     #[serde(default)]
+    blocks_disputed: bool,
+    #[serde(default)]
     waiting_list: bool,
     #[serde(default = "a_day")]
     offer_seconds: i64,
@@ -292,6 +294,7 @@ pub(crate) fn sale(sale: &Sale) -> String {
         end_at: event.terms.end_at,
         hold_seconds: event.terms.hold.num_seconds(),
         pricing: event.terms.pricing.as_deref().map(Into::into),
+        blocks_disputed: event.terms.blocks_disputed,
         waiting_list: event.terms.waiting_list,
         offer_seconds: event.terms.offer.num_seconds(),
         status: event.status.as_str().to_owned(),
@@ -320,6 +323,7 @@ pub(crate) fn read_sale(snapshot: &str) -> Result<Sale, AppError> {
         end_at: kept.end_at,
         hold: TimeDelta::seconds(kept.hold_seconds),
         pricing: pricing.map_err(|_| unreadable("the pricing of an event"))?.map(Arc::new),
+        blocks_disputed: kept.blocks_disputed,
         waiting_list: kept.waiting_list,
         offer: TimeDelta::seconds(kept.offer_seconds),
     };
@@ -445,6 +449,7 @@ mod tests {
                 fees: vec![NewFee { name: "Service".into(), rate: Some(50_000), ..NewFee::default() }],
                 ..NewPricing::default()
             }),
+            blocks_disputed: Some(true),
             waiting_list: Some(true),
             offer_seconds: Some(900),
         };

@@ -112,6 +112,7 @@ mod tests {
             currency: "PLN".to_owned(),
             hold_seconds: 900,
             pricing: None,
+            blocks_disputed: None,
             waiting_list: None,
             offer_seconds: None,
         };

@@ -38,6 +38,8 @@ pub struct CreateEvent {
     pub hold_seconds: Option<i64>,
     /// Taxes and fees.
     pub pricing: Option<NewPricing>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it; not, where it is left out.
+    pub blocks_disputed: Option<bool>,
     /// Whether people may wait for what is sold out.
     pub waiting_list: Option<bool>,
     /// Seconds of an offer to who waits.
@@ -115,6 +117,7 @@ impl Catalog {
             end_at: request.end_at,
             hold_seconds: request.hold_seconds.unwrap_or_else(|| self.settings.hold.num_seconds()),
             pricing: request.pricing.clone(),
+            blocks_disputed: request.blocks_disputed,
             waiting_list: request.waiting_list,
             offer_seconds: request.offer_seconds,
         };

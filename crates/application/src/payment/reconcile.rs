@@ -315,7 +315,9 @@ impl Run<'_> {
             let rows = self.books.store.refunds_behind(after, ROWS).await?;
             after = rows.last().map(|(last, _)| last.id);
             for (refund, payment) in &rows {
-                let counts = matches!(refund.status, RefundStatus::InTransit | RefundStatus::Done);
+                let is_sent = matches!(refund.status, RefundStatus::InTransit | RefundStatus::Done);
+                // What the organizer has given back himself no provider knows of.
+                let counts = is_sent && !refund.by_hand;
                 if counts && self.books.is_ours(payment) && self.period.has(refund.created_at) {
                     self.sent_one(refund, payment).await?;
                 }

@@ -58,6 +58,8 @@ pub enum Flag {
     Conflict,
     /// The ticket was revoked already, and its scanner did not know.
     Revoked,
+    /// The ticket is blocked, and its scanner did not know.
+    Blocked,
     /// The list would not have let in, and its scanner did not know.
     NotAllowed,
 }
@@ -88,6 +90,8 @@ pub enum ScanResult {
     AlreadyUsed,
     /// It was replaced by another code, or its ticket was taken back.
     Revoked,
+    /// Its ticket is blocked for the time being.
+    Blocked,
     /// Too early, too late, or the event is cancelled.
     NotValidNow,
     /// Its type does not enter by this list.
@@ -130,6 +134,7 @@ impl ScanResult {
             Self::Admitted => "admitted",
             Self::AlreadyUsed => "already_used",
             Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
             Self::NotValidNow => "not_valid_now",
             Self::NotOnList => "not_on_list",
             Self::WrongEvent => "wrong_event",
@@ -145,6 +150,7 @@ impl Flag {
         match self {
             Self::Conflict => "conflict",
             Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
             Self::NotAllowed => "not_allowed",
         }
     }
@@ -199,6 +205,9 @@ pub fn check_in(
     let refused = |result| Scan { ticket: shown.clone(), ..Scan::refused(result) };
     if ticket.status == TicketStatus::Revoked || request.issue < ticket.issue {
         return refused(ScanResult::Revoked);
+    }
+    if let TicketStatus::Blocked(_) = ticket.status {
+        return refused(ScanResult::Blocked);
     }
     let terms = &request.list.terms;
     if !terms.has(ticket.ticket_type) {
@@ -284,7 +293,7 @@ pub fn undo_check_in(sale: &Sale, check_in: &CheckIn, now: Timestamp) -> Result<
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::admission::ListTerms;
+    use crate::admission::{Blocker, ListTerms};
     use crate::booking::Sale;
     use crate::catalog::StatusChange;
     use crate::fixture::{at, draft_of, id, ticket_type};
@@ -353,6 +362,9 @@ pub(super) mod tests {
         assert_eq!(word(Some(&valid), 2, now), ScanResult::Revoked, "an issue that was replaced");
         let revoked = Ticket { status: TicketStatus::Revoked, ..ticket() };
         assert_eq!(word(Some(&revoked), 3, now), ScanResult::Revoked);
+        let blocked = Ticket { status: TicketStatus::Blocked(Blocker::Staff), ..ticket() };
+        assert_eq!(word(Some(&blocked), 3, now), ScanResult::Blocked);
+        assert_eq!(word(Some(&blocked), 2, now), ScanResult::Revoked, "whatever becomes of the block");
         assert_eq!(word(Some(&valid), 4, now), ScanResult::Invalid, "an issue that never was");
         assert_eq!(word(None, 3, now), ScanResult::Invalid);
         let foreign = Ticket { event: EventId::new(id(6)), ..ticket() };

@@ -24,4 +24,4 @@ pub use door::{
 };
 pub use list::{CheckInList, EntryRule, ListEdit, ListTerms};
 pub use offline::{OfflineScan, SKEW_WARNED, Sync, sync_check_in};
-pub use ticket::{Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, issue, revoke};
+pub use ticket::{Blocker, Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, disputed, issue, revoke};

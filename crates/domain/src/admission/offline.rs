@@ -82,6 +82,8 @@ pub fn sync_check_in(
     let at = scan.at(now);
     let flag = if ticket.status == TicketStatus::Revoked || scan.issue < ticket.issue {
         Some(Flag::Revoked)
+    } else if let TicketStatus::Blocked(_) = ticket.status {
+        Some(Flag::Blocked)
     } else if scan.list.terms.has(ticket.ticket_type) && is_open(sale, &scan.list, at) {
         None
     } else {
@@ -132,7 +134,7 @@ fn overlaps_earlier(last: &CheckIn, entry: &CheckIn, counting: &[&CheckIn]) -> b
 mod tests {
     use super::*;
     use crate::admission::door::tests::{on, sale, ticket};
-    use crate::admission::{ListTerms, check_in, exit_check_in};
+    use crate::admission::{Blocker, ListTerms, check_in, exit_check_in};
     use crate::fixture::{at, id};
     use crate::{CheckInListId, EventId};
 
@@ -185,6 +187,9 @@ mod tests {
         let revoked = Ticket { status: TicketStatus::Revoked, ..ticket() };
         let kept = sync_check_in(&sale(), Some(&revoked), &[], None, &scan(21, 4_000, 0), at(9_000)).unwrap().entry;
         assert_eq!((kept.turn, kept.flag), (Some(1), Some(Flag::Revoked)));
+        let blocked = Ticket { status: TicketStatus::Blocked(Blocker::Dispute), ..ticket() };
+        let kept = sync_check_in(&sale(), Some(&blocked), &[], None, &scan(21, 4_000, 0), at(9_000)).unwrap().entry;
+        assert_eq!((kept.turn, kept.flag), (Some(1), Some(Flag::Blocked)));
         let replaced = OfflineScan { issue: 2, ..scan(21, 4_000, 0) };
         assert_eq!(sync(&[], &replaced).entry.flag, Some(Flag::Revoked));
         let never = OfflineScan { issue: 4, ..scan(21, 4_000, 0) };

@@ -30,8 +30,19 @@ pub struct Ticket {
 pub enum TicketStatus {
     /// The code of its last issue does.
     Valid,
+    /// None of its codes does for the time being.
+    Blocked(Blocker),
     /// None of its codes does, ever again.
     Revoked,
+}
+
+/// Why a ticket does not let in for the time being.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Blocker {
+    /// Somebody of the organizer wants it so. Nothing but his like lifts it.
+    Staff,
+    /// A bank asks back what paid it. If it is not to get it, the ticket lets in again by itself.
+    Dispute,
 }
 
 impl TicketStatus {
@@ -40,6 +51,7 @@ impl TicketStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",
+            Self::Blocked(_) => "blocked",
             Self::Revoked => "revoked",
         }
     }
@@ -77,9 +89,13 @@ pub enum TicketChange {
     Reissue,
     /// Another code, for another person.
     Transfer(Holder),
+    /// It is to let in nobody for the time being.
+    Block,
+    /// It is to let in again.
+    Unblock,
 }
 
-/// A ticket that was issued anew.
+/// A ticket that was issued anew, blocked or unblocked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Issue {
     /// As it is now.
@@ -122,12 +138,14 @@ pub fn revoke(decided: &Decided) -> bool {
     decided.before == Some(BookingStatus::Confirmed) && decided.booking.status != BookingStatus::Confirmed
 }
 
-/// Issues a ticket anew: what its older codes opened, only the new one opens. Done twice, it is done twice.
+/// Issues a ticket anew: what its older codes opened, only the new one opens. Done twice, it is done twice. Or blocks it, so
+/// that its codes let in nobody until it is unblocked, and the same codes let in again: done twice, that is done once, and
+/// `None` is answered. What a dispute has blocked, staff may keep blocked whatever becomes of the dispute, and unblock.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] where the ticket is not of this booking; [`Refusal::InvalidState`] where it is revoked, its
-/// booking is not confirmed any more, its event is cancelled or over, or where it shall be passed on and has let in
-/// somebody (`used`).
+/// booking is not confirmed any more, its event is cancelled or over, or where it shall be issued anew while it is blocked, or
+/// be passed on and has let in somebody (`used`).
 pub fn change_ticket(
     sale: &Sale,
     booking: &Booking,
@@ -135,30 +153,65 @@ pub fn change_ticket(
     used: bool,
     change: &TicketChange,
     now: Timestamp,
-) -> Result<Issue, Refusal> {
+) -> Result<Option<Issue>, Refusal> {
     if ticket.booking != booking.id {
         return Err(Refusal::NotFound("ticket"));
     }
-    if booking.status != BookingStatus::Confirmed || ticket.status != TicketStatus::Valid {
+    if booking.status != BookingStatus::Confirmed || ticket.status == TicketStatus::Revoked {
         return Err(Refusal::state("the ticket is revoked"));
     }
     let status = sale.event.status_at(now);
     if matches!(status, EventStatus::Cancelled | EventStatus::Ended | EventStatus::Archived) {
         return Err(Refusal::state(format!("the event is {status}: its tickets stay as they are")));
     }
+    let (status, kind) = match change {
+        TicketChange::Block => (TicketStatus::Blocked(Blocker::Staff), FactKind::TicketBlocked(ticket.id)),
+        TicketChange::Unblock => (TicketStatus::Valid, FactKind::TicketUnblocked(ticket.id)),
+        TicketChange::Reissue | TicketChange::Transfer(_) => {
+            return reissued(booking, ticket, used, change, now).map(Some);
+        }
+    };
+    if ticket.status == status {
+        return Ok(None);
+    }
+    Ok(Some(Issue { ticket: Ticket { status, ..ticket.clone() }, decided: booking.told(kind, now) }))
+}
+
+fn reissued(
+    booking: &Booking,
+    ticket: &Ticket,
+    used: bool,
+    change: &TicketChange,
+    now: Timestamp,
+) -> Result<Issue, Refusal> {
+    if let TicketStatus::Blocked(_) = ticket.status {
+        return Err(Refusal::state("the ticket is blocked"));
+    }
     if used && matches!(change, TicketChange::Transfer(_)) {
         return Err(Refusal::state("the ticket was used: it cannot be passed on any more"));
     }
     let issue = ticket.issue.checked_add(1).ok_or_else(|| Refusal::state("the ticket was issued too often"))?;
-    let kind = match change {
-        TicketChange::Reissue => FactKind::TicketReissued(ticket.id),
-        TicketChange::Transfer(_) => FactKind::TicketTransferred(ticket.id),
+    let ticket = Ticket { issue, ..ticket.clone() };
+    let TicketChange::Transfer(holder) = change else {
+        let decided = booking.told(FactKind::TicketReissued(ticket.id), now);
+        return Ok(Issue { ticket, decided });
     };
-    let mut next = Issue { ticket: Ticket { issue, ..ticket.clone() }, decided: booking.told(kind, now) };
-    if let TicketChange::Transfer(holder) = change {
-        next.hand_to(holder)?;
-    }
+    let decided = booking.told(FactKind::TicketTransferred(ticket.id), now);
+    let mut next = Issue { ticket, decided };
+    next.hand_to(holder)?;
     Ok(next)
+}
+
+/// How a ticket stands after a fact of the money that paid its booking, where that changes it: `blocks` says whether disputes
+/// block tickets at this event, and `is_disputed` whether a bank asks back, or has taken back, any of that money now.
+#[must_use]
+pub fn disputed(ticket: &Ticket, blocks: bool, is_disputed: bool) -> Option<TicketStatus> {
+    match (ticket.status, is_disputed) {
+        (TicketStatus::Valid, true) if blocks => Some(TicketStatus::Blocked(Blocker::Dispute)),
+        // Whatever holds at this event by now: what was blocked for its sake is not for ever.
+        (TicketStatus::Blocked(Blocker::Dispute), false) => Some(TicketStatus::Valid),
+        _ => None,
+    }
 }
 
 impl Issue {
@@ -266,14 +319,15 @@ mod tests {
     fn another_issue_is_another_code_for_the_same_person() {
         let booking = booking(&[(11, 1)], vec![attendee(11, "Ana")]);
         let ticket = tickets(&booking).remove(0);
-        let first = change_ticket(&sale(), &booking, &ticket, false, &TicketChange::Reissue, at(1)).unwrap();
+        let first = change_ticket(&sale(), &booking, &ticket, false, &TicketChange::Reissue, at(1)).unwrap().unwrap();
         assert_eq!((first.ticket.issue, first.ticket.attendee), (2, Some(0)));
         let Decided { booking: after, before, stock, fact } = first.decided;
         assert_eq!((after.sequence, after.updated_at, before), (3, at(1), Some(BookingStatus::Confirmed)));
         assert_eq!(fact.kind, FactKind::TicketReissued(ticket.id));
         assert_eq!(after.attendees, booking.attendees);
         assert!(stock.is_empty());
-        let second = change_ticket(&sale(), &after, &first.ticket, false, &TicketChange::Reissue, at(2)).unwrap();
+        let second =
+            change_ticket(&sale(), &after, &first.ticket, false, &TicketChange::Reissue, at(2)).unwrap().unwrap();
         assert_eq!(second.ticket.issue, 3, "twice is twice");
     }
 
@@ -284,7 +338,7 @@ mod tests {
         let ben = Holder::parse("Ben", Some("ben@example.com")).unwrap();
         let hand = |ticket: &Ticket| {
             let change = TicketChange::Transfer(ben.clone());
-            change_ticket(&sale(), &booking, ticket, false, &change, at(1)).unwrap()
+            change_ticket(&sale(), &booking, ticket, false, &change, at(1)).unwrap().unwrap()
         };
         let names = |issue: &Issue| -> Vec<String> {
             let name = |attendee: &Attendee| attendee.name.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -298,6 +352,46 @@ mod tests {
         assert_eq!((unnamed.ticket.attendee, names(&unnamed)), (Some(1), vec!["Ana".to_owned(), "Ben".to_owned()]));
         assert_eq!(named.decided.fact.kind, FactKind::TicketTransferred(tickets[0].id));
         assert!(Holder::parse(" ", Some("ben")).is_err());
+    }
+
+    #[test]
+    fn a_ticket_is_blocked_until_it_is_unblocked() {
+        let booking = booking(&[(11, 1)], vec![]);
+        let ticket = tickets(&booking).remove(0);
+        let change = |ticket: &Ticket, change| change_ticket(&sale(), &booking, ticket, true, &change, at(1));
+        let by = |blocker| Ticket { status: TicketStatus::Blocked(blocker), ..ticket.clone() };
+        assert_eq!(change(&ticket, TicketChange::Unblock), Ok(None), "it lets in already");
+        let blocked = change(&ticket, TicketChange::Block).unwrap().unwrap();
+        assert_eq!(blocked.ticket, by(Blocker::Staff), "of the same issue");
+        assert_eq!(blocked.decided.fact.kind, FactKind::TicketBlocked(ticket.id));
+        assert!(blocked.decided.stock.is_empty());
+        assert_eq!(change(&blocked.ticket, TicketChange::Block), Ok(None), "twice is once");
+        let ben = Holder::parse("Ben", None).unwrap();
+        for reissue in [TicketChange::Reissue, TicketChange::Transfer(ben)] {
+            assert!(matches!(change(&blocked.ticket, reissue), Err(Refusal::InvalidState(_))));
+        }
+        let lifted = change(&blocked.ticket, TicketChange::Unblock).unwrap().unwrap();
+        assert_eq!((&lifted.ticket, lifted.decided.fact.kind), (&ticket, FactKind::TicketUnblocked(ticket.id)));
+        // Staff keeps blocked what a dispute has blocked, or unblocks it.
+        let disputed = by(Blocker::Dispute);
+        assert_eq!(change(&disputed, TicketChange::Block).unwrap().unwrap().ticket, by(Blocker::Staff));
+        assert_eq!(change(&disputed, TicketChange::Unblock).unwrap().unwrap().ticket, ticket);
+    }
+
+    #[test]
+    fn a_dispute_blocks_where_it_is_to_and_lifts_what_it_has_blocked() {
+        let ticket = tickets(&booking(&[(11, 1)], vec![])).remove(0);
+        let of = |status, blocks, is_disputed| disputed(&Ticket { status, ..ticket.clone() }, blocks, is_disputed);
+        let (valid, revoked) = (TicketStatus::Valid, TicketStatus::Revoked);
+        let [staff, dispute] = [Blocker::Staff, Blocker::Dispute].map(TicketStatus::Blocked);
+        assert_eq!([of(valid, true, true), of(valid, false, true)], [Some(dispute), None]);
+        assert_eq!([of(dispute, true, false), of(dispute, false, false)], [Some(valid); 2]);
+        for blocks in [true, false] {
+            assert_eq!([of(valid, blocks, false), of(dispute, blocks, true)], [None; 2]);
+            for kept in [staff, revoked] {
+                assert_eq!([of(kept, blocks, true), of(kept, blocks, false)], [None; 2]);
+            }
+        }
     }
 
     #[test]

@@ -151,6 +151,10 @@ pub enum FactKind {
     TicketTransferred(TicketId),
     /// One of its tickets was given back, and the others stand.
     TicketCancelled(TicketId),
+    /// One of its tickets lets in nobody for the time being.
+    TicketBlocked(TicketId),
+    /// One of its tickets lets in again.
+    TicketUnblocked(TicketId),
     /// So much was asked of the buyer.
     PaymentStarted(PaymentId, Money),
     /// Its provider works on it.
@@ -182,9 +186,11 @@ impl FactKind {
     #[must_use]
     pub const fn ticket(self) -> Option<TicketId> {
         match self {
-            Self::TicketReissued(ticket) | Self::TicketTransferred(ticket) | Self::TicketCancelled(ticket) => {
-                Some(ticket)
-            }
+            Self::TicketReissued(ticket)
+            | Self::TicketTransferred(ticket)
+            | Self::TicketCancelled(ticket)
+            | Self::TicketBlocked(ticket)
+            | Self::TicketUnblocked(ticket) => Some(ticket),
             _ => None,
         }
     }

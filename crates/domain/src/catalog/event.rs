@@ -52,6 +52,8 @@ pub struct EventTerms {
     /// Taxes and fees; none where there have never been any. An event that has had some keeps an empty one: whoever
     /// loads bookings of an event without any need not look for parts of their prices.
     pub pricing: Option<Arc<Pricing>>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it, and after it has got it.
+    pub blocks_disputed: bool,
     /// Whether people may wait for what is sold out. Where it is closed, those who wait already still do.
     pub waiting_list: bool,
     /// For how long an offer to who waits holds its units.
@@ -79,6 +81,8 @@ pub struct NewEvent {
     pub hold_seconds: i64,
     /// Taxes and fees.
     pub pricing: Option<NewPricing>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it, and after it has got it; it does where it is left out.
+    pub blocks_disputed: Option<bool>,
     /// Whether people may wait for what is sold out; default: they may not.
     pub waiting_list: Option<bool>,
     /// Seconds of an offer; default: a day.
@@ -104,6 +108,8 @@ pub struct EventEdit {
     pub hold_seconds: Option<i64>,
     /// Taxes and fees; bookings that were made keep theirs.
     pub pricing: Option<Option<NewPricing>>,
+    /// Whether a ticket lets in nobody while a bank asks back what paid it, and after it has got it; it does where it is left out.
+    pub blocks_disputed: Option<bool>,
     /// Whether people may wait for what is sold out.
     pub waiting_list: Option<bool>,
     /// Seconds of an offer; those that run keep theirs.
@@ -155,8 +161,19 @@ impl Event {
         let (start_at, end_at) = (new.start_at, new.end_at);
         let slug = Slug::of(name.as_str(), salt);
         let waiting_list = new.waiting_list.unwrap_or_default();
-        let terms =
-            EventTerms { name, description, venue, timezone, start_at, end_at, hold, pricing, waiting_list, offer };
+        let terms = EventTerms {
+            name,
+            description,
+            venue,
+            timezone,
+            start_at,
+            end_at,
+            hold,
+            pricing,
+            blocks_disputed: new.blocks_disputed.unwrap_or_default(),
+            waiting_list,
+            offer,
+        };
         let status = EventStatus::Draft;
         Ok(Self { id, organizer, slug, terms, currency, status, version: 1, created_at: now, updated_at: now })
     }
@@ -221,6 +238,7 @@ impl Event {
         if let Some(seconds) = edit.offer_seconds {
             problems.set(&mut terms.offer, parse_offer(seconds));
         }
+        terms.blocks_disputed = edit.blocks_disputed.unwrap_or(terms.blocks_disputed);
         terms.waiting_list = edit.waiting_list.unwrap_or(terms.waiting_list);
         terms.start_at = edit.start_at.unwrap_or(terms.start_at);
         terms.end_at = edit.end_at.unwrap_or(terms.end_at);
@@ -324,6 +342,7 @@ mod tests {
             end_at: now() + TimeDelta::days(31),
             hold_seconds: 900,
             pricing: None,
+            blocks_disputed: None,
             waiting_list: None,
             offer_seconds: None,
         }

@@ -79,6 +79,8 @@ pub struct Refund {
     pub amount: Money,
     /// Why.
     pub reason: RefundReason,
+    /// Whether the organizer has given it back himself, so that no provider knows of it.
+    pub by_hand: bool,
     /// Where it stands.
     pub status: RefundStatus,
     /// Why it failed, in a word of the provider.

@@ -20,11 +20,26 @@ pub struct RefundRequest {
     pub tickets: Vec<TicketId>,
     /// Whether these tickets are cancelled with it, or the booking. A refund moves money, cancelling moves stock.
     pub cancel_tickets: bool,
+    /// Whether the organizer gives it back himself, in cash or by a transfer, whatever way it came.
+    pub by_hand: bool,
 }
 
 impl RefundRequest {
     /// All that is left goes back, and the booking is cancelled.
-    pub const WHOLE: Self = Self { amount: None, tickets: Vec::new(), cancel_tickets: true };
+    pub const WHOLE: Self = Self { amount: None, tickets: Vec::new(), cancel_tickets: true, by_hand: false };
+}
+
+/// Why money goes back, and by whom.
+#[derive(Clone, Copy)]
+struct Way {
+    reason: RefundReason,
+    by_hand: bool,
+}
+
+impl Way {
+    const fn of(request: &RefundRequest) -> Self {
+        Self { reason: RefundReason::Requested, by_hand: request.by_hand }
+    }
 }
 
 /// What a provider says of a refund.
@@ -39,8 +54,8 @@ pub enum RefundOutcome {
 }
 
 /// Money of a booking goes back, and the booking, or the tickets that are named, are cancelled in the same commit where that
-/// is wanted; the last ticket is the booking. What the organizer has taken himself he gives back himself, so that its refund
-/// is done. What is kept of what is cancelled is its organizer's, but for what a bank has asked back: if the dispute is won,
+/// is wanted; the last ticket is the booking. What the organizer has taken himself he gives back himself, and other money if
+/// he says so: its refund is done then, and no provider is asked. What is kept of what is cancelled is its organizer's, but for what a bank has asked back: if the dispute is won,
 /// it goes back then.
 ///
 /// `tickets` are those that the request names, as they are.
@@ -63,14 +78,14 @@ pub fn request_refund(
     let with_other = request.amount.is_none() && has_other;
     let cancels = request.cancel_tickets && matches!(booking.status, BookingStatus::Pending | BookingStatus::Confirmed);
     let left = match request.amount {
-        None if cancels => return Ok(give_all_back(books, RefundReason::Requested, fresh)),
+        None if cancels => return Ok(give_all_back(books, Way::of(request), fresh)),
         None => books.refundable(),
         Some(amount) => asked(books, amount)?,
     };
     if left == 0 && !cancels && !with_other {
         return Err(Refusal::state(NOTHING_LEFT));
     }
-    Ok(give_back(books, (left, with_other), cancels, RefundReason::Requested, fresh))
+    Ok(give_back(books, (left, with_other), cancels, Way::of(request), fresh))
 }
 
 const NOTHING_LEFT: &str = "nothing is left to go back";
@@ -105,7 +120,7 @@ fn refund_tickets(
     }
     let is_whole = tickets.len() == booking.kept_units() as usize;
     let cancels = request.cancel_tickets && is_whole;
-    let mut settled = give_back(books, (left, false), cancels, RefundReason::Requested, fresh);
+    let mut settled = give_back(books, (left, false), cancels, Way::of(request), fresh);
     if request.cancel_tickets && !is_whole {
         for ticket in tickets {
             let step = without(settled.booking(booking), ticket, now)?;
@@ -130,7 +145,7 @@ fn named<'t>(booking: &Booking, names: &[TicketId], tickets: &'t [Ticket]) -> Re
         if named.iter().any(|before| before.id == *id) {
             return Err(Problems::one(format!("ticketIds[{at}]"), "duplicate", "is named before").into());
         }
-        if booking.status != BookingStatus::Confirmed || found.status != TicketStatus::Valid {
+        if booking.status != BookingStatus::Confirmed || found.status == TicketStatus::Revoked {
             return Err(Refusal::state(REVOKED));
         }
         named.push(found);
@@ -163,14 +178,15 @@ pub fn cancel_with_event(books: &Books<'_>, fresh: &mut dyn FreshIds) -> Result<
     if !matches!(books.booking.status, BookingStatus::Pending | BookingStatus::Confirmed) {
         return Ok(None);
     }
-    Ok(Some(give_all_back(books, RefundReason::Cancelled, fresh)))
+    let way = Way { reason: RefundReason::Cancelled, by_hand: false };
+    Ok(Some(give_all_back(books, way, fresh)))
 }
 
 /// The booking is cancelled, and nothing of what was paid for it is kept. What is at a bank pays nothing any more: it is
 /// an open case until the dispute is decided.
-fn give_all_back(books: &Books<'_>, reason: RefundReason, fresh: &mut dyn FreshIds) -> Settlement {
+fn give_all_back(books: &Books<'_>, way: Way, fresh: &mut dyn FreshIds) -> Settlement {
     let Books { payments, now, .. } = *books;
-    let mut settled = give_back(books, (books.refundable(), true), true, reason, fresh);
+    let mut settled = give_back(books, (books.refundable(), true), true, way, fresh);
     for payment in payments {
         let changed = settled.payments.iter().position(|changed| changed.id == payment.id);
         let booked = changed.and_then(|place| settled.payments.get(place)).unwrap_or(payment).booked;
@@ -193,7 +209,7 @@ fn give_back(
     books: &Books<'_>,
     (mut left, with_other): (i64, bool),
     cancels: bool,
-    reason: RefundReason,
+    way: Way,
     fresh: &mut dyn FreshIds,
 ) -> Settlement {
     let Books { booking, payments, now, .. } = *books;
@@ -206,7 +222,7 @@ fn give_back(
         let part = if is_other && !with_other { 0 } else { payment.refundable().min(most) };
         if part > 0 {
             left -= if is_other { 0 } else { part };
-            give_back_of(&mut settled, books, payment, part, reason, fresh);
+            give_back_of(&mut settled, books, payment, part, way, fresh);
         }
     }
     if cancels {
@@ -221,7 +237,7 @@ fn give_back_of(
     books: &Books<'_>,
     payment: &Payment,
     part: i64,
-    reason: RefundReason,
+    way: Way,
     fresh: &mut dyn FreshIds,
 ) {
     let Books { booking, now, .. } = *books;
@@ -229,12 +245,13 @@ fn give_back_of(
     let booked = part - from_case;
     let moves = [(Account::OpenCases, from_case), (Account::Sales, booked), (Account::RefundsPayable, -part)];
     settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
-    let mut refund = requested(payment, part, reason, fresh, now);
+    let mut refund = requested(payment, part, way.reason, fresh, now);
     let step = settled.booking(booking).told(FactKind::RefundRequested(refund.id, refund.amount), now);
     settled.steps.push(step);
-    if payment.provider.as_str() == MANUAL {
-        refund = Refund { status: RefundStatus::Done, ..refund };
-        settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(payment, part), now));
+    if way.by_hand || payment.provider.as_str() == MANUAL {
+        refund = Refund { status: RefundStatus::Done, by_hand: true, ..refund };
+        let moves = [(Account::RefundsPayable, part), (Account::ManualCash, -part)];
+        settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
         let step = settled.booking(booking).told(FactKind::RefundDone(refund.id, refund.amount), now);
         settled.steps.push(step);
     }

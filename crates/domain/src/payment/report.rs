@@ -228,6 +228,7 @@ pub(super) fn requested(
         organizer,
         amount: payment.money(minor),
         reason,
+        by_hand: false,
         status: RefundStatus::Requested,
         failure: None,
         version: 1,

@@ -222,8 +222,12 @@ impl Shop {
     }
 
     fn refund(&mut self, n: usize, amount: Option<i64>, cancel_tickets: bool) -> Result<(), Refusal> {
+        self.refund_by(n, amount, cancel_tickets, false)
+    }
+
+    fn refund_by(&mut self, n: usize, amount: Option<i64>, cancel_tickets: bool, by_hand: bool) -> Result<(), Refusal> {
         let mut fresh = std::mem::take(&mut self.fresh);
-        let request = RefundRequest { amount, tickets: Vec::new(), cancel_tickets };
+        let request = RefundRequest { amount, tickets: Vec::new(), cancel_tickets, by_hand };
         let settled = request_refund(&self.books(n), &request, &[], &mut fresh);
         self.fresh = fresh;
         self.take(n, settled?);
@@ -234,7 +238,7 @@ impl Shop {
     fn refund_tickets(&mut self, n: usize, at: &[usize], amount: Option<i64>, cancel: bool) -> Result<(), Refusal> {
         let known = &self.bought[n].tickets;
         let tickets: Vec<TicketId> = at.iter().filter_map(|at| known.get(*at)).map(|ticket| ticket.id).collect();
-        let request = RefundRequest { amount, tickets, cancel_tickets: cancel };
+        let request = RefundRequest { amount, tickets, cancel_tickets: cancel, by_hand: false };
         let mut fresh = std::mem::take(&mut self.fresh);
         let settled = request_refund(&self.books(n), &request, known, &mut fresh);
         self.fresh = fresh;
@@ -774,7 +778,7 @@ enum Action {
     Confirm(usize),
     Expire,
     Wait(i64),
-    Refund(usize, Option<i64>, bool),
+    Refund(usize, Option<i64>, bool, bool),
     RefundTickets(usize, Vec<usize>, Option<i64>, bool),
     CancelEvent,
     CancelWithEvent(usize),
@@ -817,8 +821,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => booking().prop_map(Action::Confirm),
         2 => Just(Action::Expire),
         3 => (0_i64..1_200).prop_map(Action::Wait),
-        2 => (booking(), prop::option::of(1_i64..150), any::<bool>())
-            .prop_map(|(n, amount, cancels)| Action::Refund(n, amount, cancels)),
+        3 => (booking(), prop::option::of(1_i64..150), any::<bool>(), any::<bool>())
+            .prop_map(|(n, amount, cancels, by_hand)| Action::Refund(n, amount, cancels, by_hand)),
         4 => (booking(), prop::collection::vec(0..UNITS as usize, 1..4), prop::option::of(1_i64..60), any::<bool>())
             .prop_map(|(n, at, amount, cancel)| Action::RefundTickets(n, at, amount, cancel)),
         1 => prop::bool::weighted(0.2).prop_map(|really| if really { Action::CancelEvent } else { Action::Expire }),
@@ -841,7 +845,9 @@ impl Shop {
             Action::Start(n) if known(n, self) => drop(self.start(n)),
             Action::Cancel(n) if known(n, self) => self.cancel(n),
             Action::Confirm(n) if known(n, self) => self.confirm(n),
-            Action::Refund(n, amount, cancels) if known(n, self) => drop(self.refund(n, amount, cancels)),
+            Action::Refund(n, amount, cancels, by_hand) if known(n, self) => {
+                drop(self.refund_by(n, amount, cancels, by_hand));
+            }
             Action::RefundTickets(n, ref at, amount, cancel)
                 if known(n, self) && !self.bought[n].tickets.is_empty() =>
             {
@@ -881,6 +887,32 @@ impl Shop {
             _ => {}
         }
     }
+}
+
+/// `domain.md` 2.3: a refund that was made beside the provider is done as it is noted.
+#[test]
+fn what_the_organizer_gives_back_himself_closes_a_case() {
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    shop.refund(n, None, true).unwrap();
+    let failed = RefundOutcome::Failed(Text::trusted("card_closed".to_owned()));
+    assert_eq!(shop.refund_report(n, 0, &failed), Ok(true));
+    assert_eq!(ends(&shop, n), [(0, 0, PRICE)], "the card is closed: a case");
+    let id = shop.bought[n].payments[0].id;
+    let cash = |shop: &Shop, account| shop.sum(&[account], id);
+    shop.refund_by(n, Some(60), false, true).unwrap();
+    assert_eq!(ends(&shop, n), [(0, 60, 40)]);
+    assert_eq!((cash(&shop, Account::ProviderCash), cash(&shop, Account::ManualCash)), (PRICE, -60));
+    shop.refund_by(n, None, false, true).unwrap();
+    assert_eq!(ends(&shop, n), [(0, PRICE, 0)]);
+    let by_hand: Vec<_> = shop.bought[n].refunds.iter().map(|refund| (refund.by_hand, refund.status)).collect();
+    let done = (true, RefundStatus::Done);
+    assert_eq!(by_hand, [(false, RefundStatus::Failed), done, done]);
+    assert_eq!(shop.refund_report(n, 1, &failed), Ok(false), "no provider has a say in it");
+    assert!(shop.refund_by(n, None, false, true).is_err(), "nothing is left");
+    // Had the provider sent it after all, that would be for people.
+    assert!(shop.refund_report(n, 0, &RefundOutcome::Done).is_err());
+    shop.check();
 }
 
 #[test]
@@ -923,7 +955,7 @@ fn what_a_ticket_has_cost_goes_back_as_far_as_it_is_left() {
     // A ticket of another booking is none, whoever paid for it.
     let other = paid(&mut shop);
     let foreign = shop.bought[n].tickets.clone();
-    let request = RefundRequest { amount: None, tickets: vec![foreign[2].id], cancel_tickets: true };
+    let request = RefundRequest { tickets: vec![foreign[2].id], ..RefundRequest::WHOLE };
     let refused = request_refund(&shop.books(other), &request, &foreign, &mut Count::default());
     assert_eq!(refused, Err(Refusal::NotFound("ticket")));
     // What is kept, one keeps by an amount; and what the bank has goes nowhere.

@@ -256,6 +256,7 @@ impl<'a> Seeder<'a> {
             end_at,
             hold_seconds: None,
             pricing: None,
+            blocks_disputed: None,
             waiting_list: None,
             offer_seconds: None,
             organizer: Some(organizer),

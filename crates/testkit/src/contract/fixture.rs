@@ -79,6 +79,7 @@ pub fn event(organizer: OrganizerId, name: &str) -> Sale {
         end_at: at(90_000),
         hold_seconds: 900,
         pricing: None,
+        blocks_disputed: None,
         waiting_list: Some(true),
         offer_seconds: None,
     };

@@ -380,7 +380,13 @@ pub async fn old_bookings_get_their_payments(db: TestDatabase) {
     for table in ["payments", "refunds", "ledger_entries", "provider_events"] {
         db.tamper(&format!("DROP TABLE {table}")).await;
     }
-    for later in ["m20261122_000022_payments", "m20261122_000027_disputes", "m20261122_000028_provider_events"] {
+    let these = [
+        "m20261122_000022_payments",
+        "m20261122_000027_disputes",
+        "m20261122_000028_provider_events",
+        "m20261122_000042_refunds_by_hand",
+    ];
+    for later in these {
         db.tamper(&format!("DELETE FROM seaql_migrations WHERE version = '{later}'")).await;
     }
     db.database.migrate().await.unwrap();

@@ -1,11 +1,11 @@
 //! [`AdmissionStore`], and the tickets that the desk writes.
 
-use application::admission::{AdmissionStore, DoorCursor, EntryNews, GateCount, LastEntry, StoredTicketKey};
-use application::booking::{AttendeeChange, BookingReads, LaneChanges, LaneStore, LaneWait};
+use application::admission::{AdmissionStore, DoorCursor, EntryNews, GateCount, LastEntry, LetsIn, StoredTicketKey};
+use application::booking::{AttendeeChange, BookingReads, DisputedTickets, LaneChanges, LaneStore, LaneWait};
 use application::store::StoreError;
 use application::verify::Verifier;
 use chrono::TimeDelta;
-use domain::admission::{CheckIn, CheckInList, EntryRule, Flag, ListTerms, Synced, Ticket, TicketStatus};
+use domain::admission::{Blocker, CheckIn, CheckInList, EntryRule, Flag, ListTerms, Synced, Ticket, TicketStatus};
 use domain::booking::{Attendee, Booking, BookingStatus, Sale};
 use domain::{BookingId, CheckInId, CheckInListId, EmailAddress, SigningKeyId, Text, TicketId};
 
@@ -130,6 +130,44 @@ pub async fn a_cancelled_ticket_takes_its_unit_along(db: TestDatabase) {
     assert_sound(&db).await;
 }
 
+/// What is blocked is not revoked: it comes back, by staff or by the end of its dispute, each for itself; and what is revoked
+/// stays so whatever blocks it.
+pub async fn a_ticket_is_blocked_by_staff_or_by_a_dispute(db: TestDatabase) {
+    use TicketStatus::{Blocked, Revoked, Valid};
+    let sale = stored_concert(&db, None, None).await;
+    let (sold, tickets) = sold(&db, &sale, 3).await;
+    let block = async |places: &[usize], status| {
+        let blocked_tickets = places.iter().map(|at| Ticket { status, ..tickets[*at].clone() }).collect();
+        write(&db.database, &LaneChanges { blocked_tickets, ..changes(&sale) }).await.unwrap();
+    };
+    let dispute = async |is_disputed| {
+        let disputed = vec![DisputedTickets { booking: sold.id, is_disputed }];
+        write(&db.database, &LaneChanges { disputed, ..changes(&sale) }).await.unwrap();
+    };
+    let found = async || -> Vec<TicketStatus> {
+        db.database.tickets_of(sold.id).await.unwrap().into_iter().map(|ticket| ticket.status).collect()
+    };
+    let (staff, disputed) = (Blocked(Blocker::Staff), Blocked(Blocker::Dispute));
+    block(&[0], staff).await;
+    dispute(true).await;
+    assert_eq!(found().await, [staff, disputed, disputed]);
+    block(&[1], Valid).await;
+    let news = db.database.door_news(sale.event.id, DoorCursor::default(), 10).await.unwrap().tickets;
+    let of = |at: usize| news.iter().find(|told| told.id == tickets[at].id).unwrap().lets_in;
+    assert_eq!([of(0), of(1), of(2)], [LetsIn::Blocked, LetsIn::Issue(1), LetsIn::Blocked]);
+    dispute(false).await;
+    assert_eq!(found().await, [staff, Valid, Valid], "what staff has blocked stays blocked");
+    dispute(true).await;
+    let (cancelled, mut end) = moved(&sale, &sold, BookingStatus::Cancelled);
+    end.pools.iter_mut().for_each(|pool| (pool.held, pool.sold) = (0, -3));
+    end.revoked = vec![cancelled.id];
+    write(&db.database, &end).await.unwrap();
+    assert_eq!(found().await, [Revoked; 3]);
+    dispute(false).await;
+    assert_eq!(found().await, [Revoked; 3]);
+    assert_sound(&db).await;
+}
+
 /// Somebody comes in the place of somebody else, or of nobody.
 pub async fn attendees_are_put_in_their_place(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;
@@ -214,8 +252,9 @@ pub async fn old_bookings_get_their_tickets(db: TestDatabase) {
     db.tamper("DROP TABLE check_ins").await;
     db.tamper("DROP TABLE check_in_lists").await;
     // Only these: what else came later may be there already, and stays.
-    let both = "('m20261122_000020_tickets', 'm20261122_000021_check_ins', 'm20261122_000029_check_in_lists')";
-    db.tamper(&format!("DELETE FROM seaql_migrations WHERE version IN {both}")).await;
+    let these = "('m20261122_000020_tickets', 'm20261122_000021_check_ins', 'm20261122_000029_check_in_lists',
+        'm20261122_000040_blocked_tickets')";
+    db.tamper(&format!("DELETE FROM seaql_migrations WHERE version IN {these}")).await;
     db.database.migrate().await.unwrap();
     let found = db.database.tickets_of(group.id).await.unwrap();
     let mut count = 0;

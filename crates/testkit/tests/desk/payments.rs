@@ -254,7 +254,7 @@ async fn refunded_by_many_at_once_it_goes_back_once(#[case] engine: Engine) {
     let refund = |n: usize| {
         let desk = if n.is_multiple_of(2) { &hall.desk } else { &others };
         let amount = n.is_multiple_of(3).then_some(PRICE);
-        let request = RefundRequest { amount, tickets: Vec::new(), cancel_tickets: n.is_multiple_of(5) };
+        let request = RefundRequest { amount, cancel_tickets: n.is_multiple_of(5), ..RefundRequest::WHOLE };
         let command = Command::Refund { booking: held.id, request: Box::new(request) };
         async move { desk.submit(hall.event, command, Origin::system("test"), None).await.map(|answer| answer.value) }
     };
@@ -309,7 +309,7 @@ async fn tickets_that_many_give_back_at_once_go_once(#[case] engine: Engine) {
             let request = if whole && n == 17 {
                 RefundRequest::WHOLE
             } else {
-                RefundRequest { amount, tickets, cancel_tickets: true }
+                RefundRequest { amount, tickets, ..RefundRequest::WHOLE }
             };
             let command = Command::Refund { booking: held.id, request: Box::new(request) };
             async move { desk.submit(hall.event, command, Origin::system("test"), None).await.map(|answer| answer.value) }

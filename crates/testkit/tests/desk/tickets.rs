@@ -19,13 +19,17 @@ async fn tickets(hall: &Hall, booking: &Booking) -> Vec<Ticket> {
     still(async || hall.test.database.tickets_of(booking.id).await).await.unwrap()
 }
 
+fn change(booking: BookingId, ticket: TicketId, change: TicketChange) -> Command {
+    Command::ChangeTicket { booking, ticket, change }
+}
+
 fn reissue(booking: BookingId, ticket: TicketId) -> Command {
-    Command::ChangeTicket { booking, ticket, change: TicketChange::Reissue }
+    change(booking, ticket, TicketChange::Reissue)
 }
 
 fn transfer(booking: BookingId, ticket: TicketId, name: &str) -> Command {
     let holder = Holder::parse(name, None).unwrap();
-    Command::ChangeTicket { booking, ticket, change: TicketChange::Transfer(holder) }
+    change(booking, ticket, TicketChange::Transfer(holder))
 }
 
 /// The code of that issue at the door.
@@ -182,6 +186,8 @@ async fn two_processes_let_in_once_whatever_happens_meanwhile(#[case] engine: En
             let command = match n {
                 11 => reissue(sold.id, ticket.id),
                 15 => transfer(sold.id, ticket.id, "Ben"),
+                7 if round % 3 == 0 => change(sold.id, ticket.id, TicketChange::Block),
+                13 if round % 3 == 0 && round > 0 => change(sold.id, ticket.id, TicketChange::Unblock),
                 19 if round % 2 == 0 => Command::Cancel(sold.id, Canceller::Organizer),
                 _ => shown(&hall, &ticket, 1),
             };
@@ -195,7 +201,7 @@ async fn two_processes_let_in_once_whatever_happens_meanwhile(#[case] engine: En
                 other => assert!(is_revoked(&other), "{other:?}"),
             }
         }
-        let known = [ScanResult::Admitted, ScanResult::AlreadyUsed, ScanResult::Revoked];
+        let known = [ScanResult::Admitted, ScanResult::AlreadyUsed, ScanResult::Revoked, ScanResult::Blocked];
         assert!(words.iter().all(|word| known.contains(word)), "round {round}: {words:?}");
         let admitted = words.iter().filter(|word| **word == ScanResult::Admitted).count();
         assert!(admitted <= 1, "round {round}: {words:?}");
@@ -207,6 +213,7 @@ async fn two_processes_let_in_once_whatever_happens_meanwhile(#[case] engine: En
         let Outcome::Scan(last) = last else { panic!("{last:?}") };
         let expected = match (now.status, admitted) {
             (TicketStatus::Revoked, _) => ScanResult::Revoked,
+            (TicketStatus::Blocked(_), _) => ScanResult::Blocked,
             (TicketStatus::Valid, 0) => ScanResult::Admitted,
             (TicketStatus::Valid, _) => ScanResult::AlreadyUsed,
         };

@@ -321,6 +321,9 @@ async fn fixture(world: &World) -> Value {
     let gone_out = enter(&tickets[4], &again).await;
     door.act(&format!("{event}/check-ins/{}/exit", text(&gone_out["checkInId"]))).await.expect(200);
 
+    let block = |deed: &str| format!("/api/v1/tickets/{}/{deed}", text(&tickets[5]["id"]));
+    door.act(&block("block")).await.expect(200);
+
     let bundle = door.get(&format!("{event}/check-ins/bundle")).await.expect(200);
     let code = |ticket: &Value| ticket["code"].clone();
     let mut forged = text(&tickets[0]["code"]).to_owned();
@@ -329,6 +332,7 @@ async fn fixture(world: &World) -> Value {
         ("a good one", code(&tickets[0]), Value::Null),
         ("replaced", code(&tickets[1]), Value::Null),
         ("what replaced it", code(&replaced), Value::Null),
+        ("blocked", code(&tickets[5]), Value::Null),
         ("used", code(&tickets[2]), Value::Null),
         ("used on another list", code(&tickets[2]), again.clone()),
         ("inside", code(&tickets[3]), again.clone()),
@@ -351,15 +355,17 @@ async fn fixture(world: &World) -> Value {
         words.push(json!({ "about": about, "code": code, "listId": list, "result": said["result"] }));
     }
     let said = |word: &str| words.iter().filter(|said| said["result"] == word).count();
-    let all = ["admitted", "already_used", "revoked", "not_valid_now", "not_on_list", "wrong_event", "invalid"];
+    let all =
+        ["admitted", "already_used", "revoked", "blocked", "not_valid_now", "not_on_list", "wrong_event", "invalid"];
     assert!(all.iter().all(|word| said(word) > 0), "{words:?}");
     door.act(&format!("{event}/check-ins/{}/undo", text(&used["checkInId"]))).await.expect(200);
     world.buyer.act(&anew(0)).await.expect(200);
+    door.act(&block("unblock")).await.expect(200);
     let later = door.get(&format!("{event}/check-ins/bundle?cursor={}", text(&bundle["cursor"]))).await.expect(200);
     let ticket = |at: usize| json!({ "code": tickets[at]["code"], "ticketId": tickets[at]["id"] });
     json!({
         "now": NOW, "bundle": bundle, "later": later, "words": words,
-        "valid": ticket(0), "revoked": ticket(1), "used": ticket(2),
+        "valid": ticket(0), "revoked": ticket(1), "used": ticket(2), "blocked": ticket(5),
     })
 }
 

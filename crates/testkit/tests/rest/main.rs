@@ -31,6 +31,7 @@ mod reconcile;
 mod sale;
 mod second_factor;
 mod stripe;
+mod ticket_blocks;
 mod ticket_refunds;
 mod tickets;
 mod waiting_list;

@@ -237,6 +237,19 @@ async fn refunds_are_sent_and_those_that_fail_are_cases(#[case] engine: Engine) 
     assert_eq!((done, &found["refunded"]), (vec![json!("done"); 2], &json!(2_500)));
     let found = &till.payments(&bad).await[0];
     assert_eq!((&found["refunds"][0]["status"], &found["unsettled"]), (&json!("failed"), &json!(2_500)));
+    // The card is closed: the organizer gives it back in cash, and the case is closed.
+    let organizer = &till.world.organizer;
+    let whose = organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"].clone();
+    let cases = format!("/api/v1/organizers/{}/payment-cases", whose.as_str().unwrap());
+    assert_eq!(organizer.get(&cases).await.expect(200)["items"][0]["kind"], "unsettled");
+    let in_cash = json!({ "byHand": true, "cancelTickets": false });
+    let given = organizer.post(&refund(&bad), &in_cash).await.expect(201);
+    assert_eq!((&given[0]["status"], &given[0]["byHand"]), (&json!("done"), &json!(true)));
+    assert_eq!(organizer.get(&cases).await.expect(200)["items"], json!([]));
+    let found = &till.payments(&bad).await[0];
+    assert_eq!((&found["refunded"], &found["unsettled"]), (&json!(2_500), &json!(0)));
+    organizer.post(&refund(&bad), &in_cash).await.problem(409, "invalid_state");
+    till.work().await;
     till.close().await;
 }
 

@@ -55,6 +55,11 @@ async fn what_two_books_tell_differently_is_found(#[case] engine: Engine) {
     let (found, done) = compared(&till).await;
     assert_eq!(found, []);
     assert_eq!((done.charges, done.payments, done.refunds, done.sent, done.others), (3, 2, 1, 1, 0));
+    // What the organizer has given back himself no provider has to know of.
+    let by_hand = serde_json::json!({ "amount": 500, "cancelTickets": false, "byHand": true });
+    till.world.organizer.post(&refund, &by_hand).await.expect(201);
+    let (found, done) = compared(&till).await;
+    assert_eq!((found.len(), done.refunds, done.sent), (0, 1, 1));
 
     // Somebody has changed our books; each is put right again.
     let database = &till.world.app.database;

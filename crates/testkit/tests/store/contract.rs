@@ -108,6 +108,7 @@ on_both_engines! {
         a_unit_has_one_ticket,
         an_issue_never_comes_back,
         a_cancelled_ticket_takes_its_unit_along,
+        a_ticket_is_blocked_by_staff_or_by_a_dispute,
         attendees_are_put_in_their_place,
         ticket_keys_are_numbered,
         wrong_tickets_are_found,

@@ -89,6 +89,7 @@ pub(crate) mod event {
         pub(crate) version: i64,
         pub(crate) created_at: i64,
         pub(crate) updated_at: i64,
+        pub(crate) blocks_disputed: bool,
         pub(crate) waiting_list: bool,
         pub(crate) offer_seconds: i64,
     }

@@ -58,6 +58,7 @@ pub(crate) mod refund {
         pub(crate) reason: i16,
         pub(crate) currency: String,
         pub(crate) failure: Option<String>,
+        pub(crate) by_hand: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

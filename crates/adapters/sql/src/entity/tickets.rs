@@ -16,6 +16,7 @@ pub(crate) mod ticket {
         pub(crate) issue: i32,
         pub(crate) attendee: Option<i32>,
         pub(crate) status: i16,
+        pub(crate) blocked: i16,
         pub(crate) changed_at: Option<i64>,
     }
 

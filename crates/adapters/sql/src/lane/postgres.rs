@@ -239,9 +239,9 @@ WHERE payments.id = d.id AND payments.version < d.version";
 
 const REFUNDS: &str = "
 INSERT INTO refunds (id, payment_id, booking_id, event_id, organizer_id, amount, created_at, updated_at, version, status,
-    reason, currency, failure)
+    reason, currency, failure, by_hand)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::bigint[],
-    $8::bigint[], $9::integer[], $10::smallint[], $11::smallint[], $12::text[], $13::text[])";
+    $8::bigint[], $9::integer[], $10::smallint[], $11::smallint[], $12::text[], $13::text[], $14::boolean[])";
 
 const REFUNDS_CHANGED: &str = "
 UPDATE refunds SET updated_at = d.updated_at, version = d.version, status = d.status, failure = d.failure
@@ -599,6 +599,7 @@ fn bind_refunds<'q>(query: WriteQuery<'q>, refunds: &'q [Refund]) -> WriteQuery<
         .bind(column(refunds, |row| refund_reason_code(row.reason)))
         .bind(column(refunds, |row| row.amount.currency.code()))
         .bind(column(refunds, |row| row.failure.as_ref().map(domain::Text::as_str)))
+        .bind(column(refunds, |row| row.by_hand))
 }
 
 fn bind_refunded<'q>(query: WriteQuery<'q>, refunds: &'q [Refund]) -> WriteQuery<'q> {

@@ -1,10 +1,10 @@
 //! What few batches write: settings of events, ticket types and pools, attendees. Ordinary statements, sent only where
 //! there is something to write.
 
-use application::booking::{AttendeeChange, LaneChanges};
+use application::booking::{AttendeeChange, DisputedTickets, LaneChanges};
 use application::store::StoreError;
 use domain::BookingId;
-use domain::admission::{CheckInList, Ticket, TicketStatus};
+use domain::admission::{Blocker, CheckInList, Ticket, TicketStatus};
 use domain::booking::Attendee;
 use domain::catalog::TicketType;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
@@ -18,7 +18,7 @@ use crate::entity::{
     booking_attendee, booking_item, check_in_list, event, pool, ticket, ticket_type, ticket_type_pool,
 };
 use crate::error::{bad_row, orm};
-use crate::mapping::{check_in_list_row, event_row, pool_row, ticket_status_code, ticket_type_row};
+use crate::mapping::{blocked_code, check_in_list_row, event_row, pool_row, ticket_status_code, ticket_type_row};
 
 /// Within the limit of binds of a statement on either engine, for every table here.
 const CHUNK: usize = 1_000;
@@ -56,6 +56,12 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     for change in &changes.attendees {
         put_attendee(connection, change).await?;
     }
+    for change in &changes.disputed {
+        block_disputed(connection, change, decided_at(changes, change.booking)).await?;
+    }
+    for ticket in &changes.blocked_tickets {
+        block_ticket(connection, ticket, decided_at(changes, ticket.booking)).await?;
+    }
     for ticket in &changes.cancelled_tickets {
         cancel_ticket(connection, ticket, decided_at(changes, ticket.booking)).await?;
     }
@@ -67,6 +73,34 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
     let delete = event::Entity::delete_many().filter(among(connection, event::Column::Id, &ids));
     let done = delete.exec(connection).await.map_err(orm)?;
     check_changed("deleted events", ids.len(), done.rows_affected)
+}
+
+/// The tickets of a booking are blocked for a dispute, or not any more. How many that are depends on what staff has done.
+async fn block_disputed(
+    connection: &impl ConnectionTrait,
+    change: &DisputedTickets,
+    at: i64,
+) -> Result<(), StoreError> {
+    use ticket::Column;
+    let [valid, blocked] = [TicketStatus::Valid, TicketStatus::Blocked(Blocker::Dispute)].map(blocked_code);
+    let (from, to) = if change.is_disputed { (valid, blocked) } else { (blocked, valid) };
+    let changed = ticket::Entity::update_many()
+        .col_expr(Column::Blocked, Expr::value(to))
+        .col_expr(Column::ChangedAt, Expr::value(at))
+        .filter(Column::BookingId.eq(change.booking.uuid()))
+        .filter(Column::Status.eq(ticket_status_code(TicketStatus::Valid)))
+        .filter(Column::Blocked.eq(from));
+    changed.exec(connection).await.map(drop).map_err(orm)
+}
+
+/// A ticket is blocked, or unblocked.
+async fn block_ticket(connection: &impl ConnectionTrait, changed: &Ticket, at: i64) -> Result<(), StoreError> {
+    let update = ticket::Entity::update_many()
+        .col_expr(ticket::Column::Blocked, Expr::value(blocked_code(changed.status)))
+        .col_expr(ticket::Column::ChangedAt, Expr::value(at))
+        .filter(ticket::Column::Id.eq(changed.id.uuid()));
+    let done = update.exec(connection).await.map_err(orm)?;
+    check_changed("tickets", 1, done.rows_affected)
 }
 
 /// A ticket is cancelled: revoked, and with it a unit of its item. That an item has no more of them than units is a constraint.

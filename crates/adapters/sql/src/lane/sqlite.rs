@@ -266,8 +266,8 @@ const PAYMENTS_CHANGED: Rows = Rows {
 
 const REFUNDS: Rows = Rows {
     before: "INSERT INTO refunds (id, payment_id, booking_id, event_id, organizer_id, amount, created_at, updated_at,
-        version, status, reason, currency, failure) VALUES ",
-    width: 13,
+        version, status, reason, currency, failure, by_hand) VALUES ",
+    width: 14,
     behind: "",
 };
 
@@ -582,6 +582,7 @@ fn bind_refund(values: Values, row: &Refund) -> Values {
         .bind(refund_reason_code(row.reason))
         .bind(row.amount.currency.code())
         .bind(row.failure.as_ref().map(domain::Text::as_str))
+        .bind(row.by_hand)
 }
 
 fn bind_refunded(values: Values, row: &Refund) -> Values {

@@ -156,6 +156,7 @@ fn event(row: event::Model) -> Result<Event, StoreError> {
         end_at: instant(row.end_at)?,
         hold: TimeDelta::try_seconds(row.hold_seconds).ok_or_else(|| bad_row("hold", row.hold_seconds))?,
         pricing: pricing.map(Arc::new),
+        blocks_disputed: row.blocks_disputed,
         waiting_list: row.waiting_list,
         offer: TimeDelta::try_seconds(row.offer_seconds).ok_or_else(|| bad_row("offer", row.offer_seconds))?,
     };
@@ -193,6 +194,7 @@ pub(crate) fn event_row(event: &Event) -> event::Model {
         version: i64::try_from(event.version).unwrap_or(i64::MAX),
         created_at: micros(event.created_at),
         updated_at: micros(event.updated_at),
+        blocks_disputed: terms.blocks_disputed,
         waiting_list: terms.waiting_list,
         offer_seconds: terms.offer.num_seconds(),
     }

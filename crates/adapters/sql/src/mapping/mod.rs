@@ -29,7 +29,8 @@ pub(crate) use payment::{
 };
 pub(crate) use promo_code::{promo_code, promo_code_row};
 pub(crate) use ticket::{
-    check_in, check_in_list, check_in_list_row, flag_code, ticket, ticket_key, ticket_key_row, ticket_status_code,
+    blocked_code, check_in, check_in_list, check_in_list_row, flag_code, ticket, ticket_key, ticket_key_row,
+    ticket_status, ticket_status_code,
 };
 pub(crate) use waiting_list::{OFFERED, WAITING, waiting_list_entry, waiting_list_entry_row};
 

@@ -127,6 +127,7 @@ pub(crate) fn refund(row: refunds::Model) -> Result<Refund, StoreError> {
             3 => RefundReason::Surplus,
             other => return Err(bad_row("reason of a refund", other)),
         },
+        by_hand: row.by_hand,
         status: refund_status(row.status)?,
         failure: row.failure.map(Text::trusted),
         version: count(row.version)?,

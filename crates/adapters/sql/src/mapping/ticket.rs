@@ -3,7 +3,7 @@
 use application::admission::StoredTicketKey;
 use application::store::StoreError;
 use chrono::TimeDelta;
-use domain::admission::{CheckIn, CheckInList, EntryRule, Flag, ListTerms, Synced, Ticket, TicketStatus};
+use domain::admission::{Blocker, CheckIn, CheckInList, EntryRule, Flag, ListTerms, Synced, Ticket, TicketStatus};
 use domain::{BookingId, CheckInId, CheckInListId, EventId, SigningKeyId, Text, TicketId, TicketTypeId};
 use uuid::Uuid;
 
@@ -11,11 +11,31 @@ use super::{count, instant, instant_if, integer, micros};
 use crate::entity::{check_in as entry, check_in_list, ticket as table, ticket_key};
 use crate::error::bad_row;
 
-/// The number of a status in the table.
+/// The number of a status in the table. Who is blocked is not revoked, and has a column of its own.
 pub(crate) const fn ticket_status_code(status: TicketStatus) -> i16 {
     match status {
-        TicketStatus::Valid => 0,
+        TicketStatus::Valid | TicketStatus::Blocked(_) => 0,
         TicketStatus::Revoked => 1,
+    }
+}
+
+/// The number of what blocks a ticket, in the table.
+pub(crate) const fn blocked_code(status: TicketStatus) -> i16 {
+    match status {
+        TicketStatus::Valid | TicketStatus::Revoked => 0,
+        TicketStatus::Blocked(Blocker::Staff) => 1,
+        TicketStatus::Blocked(Blocker::Dispute) => 2,
+    }
+}
+
+/// The status of these two numbers.
+pub(crate) fn ticket_status(status: i16, blocked: i16) -> Result<TicketStatus, StoreError> {
+    match (status, blocked) {
+        (0, 0) => Ok(TicketStatus::Valid),
+        (0, 1) => Ok(TicketStatus::Blocked(Blocker::Staff)),
+        (0, 2) => Ok(TicketStatus::Blocked(Blocker::Dispute)),
+        (1, _) => Ok(TicketStatus::Revoked),
+        (status, blocked) => Err(bad_row("status of a ticket", format!("{status} and {blocked}"))),
     }
 }
 
@@ -28,11 +48,7 @@ pub(crate) fn ticket(row: table::Model) -> Result<Ticket, StoreError> {
         event: EventId::new(row.event_id),
         ticket_type: TicketTypeId::new(row.ticket_type_id),
         unit: count(row.unit)?,
-        status: match row.status {
-            0 => TicketStatus::Valid,
-            1 => TicketStatus::Revoked,
-            other => return Err(bad_row("status of a ticket", other)),
-        },
+        status: ticket_status(row.status, row.blocked)?,
         issue: count(row.issue)?,
         attendee: row.attendee.map(place).transpose()?,
     })
@@ -93,11 +109,12 @@ pub(crate) const fn flag_code(flag: Flag) -> i16 {
         Flag::Conflict => 1,
         Flag::Revoked => 2,
         Flag::NotAllowed => 3,
+        Flag::Blocked => 4,
     }
 }
 
 fn flag(code: i16) -> Result<Flag, StoreError> {
-    [Flag::Conflict, Flag::Revoked, Flag::NotAllowed]
+    [Flag::Conflict, Flag::Revoked, Flag::NotAllowed, Flag::Blocked]
         .into_iter()
         .find(|flag| flag_code(*flag) == code)
         .ok_or_else(|| bad_row("flag of an entry", code))

@@ -30,6 +30,9 @@ mod m20261122_000036_invoices;
 mod m20261122_000037_waiting_lists;
 mod m20261122_000038_pass_issuers;
 mod m20261122_000039_cancelled_units;
+mod m20261122_000040_blocked_tickets;
+mod m20261122_000041_disputes_that_block;
+mod m20261122_000042_refunds_by_hand;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -63,6 +66,9 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000037_waiting_lists", steps: m20261122_000037_waiting_lists::STEPS },
     Migration { name: "m20261122_000038_pass_issuers", steps: m20261122_000038_pass_issuers::STEPS },
     Migration { name: "m20261122_000039_cancelled_units", steps: m20261122_000039_cancelled_units::STEPS },
+    Migration { name: "m20261122_000040_blocked_tickets", steps: m20261122_000040_blocked_tickets::STEPS },
+    Migration { name: "m20261122_000041_disputes_that_block", steps: m20261122_000041_disputes_that_block::STEPS },
+    Migration { name: "m20261122_000042_refunds_by_hand", steps: m20261122_000042_refunds_by_hand::STEPS },
 ];
 
 /// One change of the schema. The database remembers its name.

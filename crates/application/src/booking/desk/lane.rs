@@ -32,7 +32,7 @@ use crate::admission::{self, read_scan};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::promo_snapshot::{self, read_promo_code};
 use crate::booking::waiting_list_snapshot::{self, read_waiting_list_entry};
-use crate::booking::{AttendeeChange, BookingChange, LaneChanges, LaneKey, LaneMark, snapshot};
+use crate::booking::{AttendeeChange, BookingChange, DisputedTickets, LaneChanges, LaneKey, LaneMark, snapshot};
 use crate::catalog::SeenSale;
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -81,6 +81,10 @@ pub(super) struct LaneWork {
     /// Those of `tickets` that were issued anew.
     reissued: BTreeSet<TicketId>,
     attendees: BTreeMap<(BookingId, u16), Attendee>,
+    /// Those of `tickets` that were blocked or unblocked one by one.
+    blocked: BTreeSet<TicketId>,
+    /// Bookings whose money a bank asks back by now, or does not any more.
+    disputed: BTreeMap<BookingId, bool>,
     /// Those of `tickets` that were cancelled while their bookings stand.
     cancelled: BTreeSet<TicketId>,
     revoked: Vec<BookingId>,
@@ -166,6 +170,8 @@ impl LaneWork {
             new_tickets: Vec::new(),
             reissued: BTreeSet::new(),
             attendees: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            disputed: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             revoked: Vec::new(),
             new_check_ins: Vec::new(),
@@ -498,7 +504,10 @@ impl LaneWork {
             return Err(AppError::NotFound("ticket"));
         };
         let used = !self.counting(ticket.id).is_empty();
-        let Issue { ticket, decided } = change_ticket(&self.sale, booking, ticket, used, change, self.now)?;
+        let Some(changed) = change_ticket(&self.sale, booking, ticket, used, change, self.now)? else {
+            return Ok(Outcome::Ticket(Box::new(ticket.clone()), Box::new(booking.clone())));
+        };
+        let Issue { ticket, decided } = changed;
         self.take(&decided, None, origin, rules)?;
         let booking = decided.booking;
         if let TicketChange::Transfer(_) = change {
@@ -508,7 +517,11 @@ impl LaneWork {
             let attendee = booking.attendees.get(usize::from(place)).cloned();
             self.attendees.extend(attendee.map(|attendee| ((booking.id, place), attendee)));
         }
-        self.reissued.insert(ticket.id);
+        let changed = match change {
+            TicketChange::Reissue | TicketChange::Transfer(_) => &mut self.reissued,
+            TicketChange::Block | TicketChange::Unblock => &mut self.blocked,
+        };
+        changed.insert(ticket.id);
         self.tickets.insert(ticket.id, ticket.clone());
         self.change_booking(booking.clone(), None);
         Ok(Outcome::Ticket(Box::new(ticket), Box::new(booking)))
@@ -815,6 +828,10 @@ impl LaneWork {
         changes.new_tickets.append(&mut self.new_tickets);
         let cancelled = std::mem::take(&mut self.cancelled);
         changes.cancelled_tickets.extend(cancelled.iter().filter_map(|ticket| self.tickets.get(ticket)).cloned());
+        let blocked = std::mem::take(&mut self.blocked);
+        changes.blocked_tickets.extend(blocked.iter().filter_map(|ticket| self.tickets.get(ticket)).cloned());
+        let disputed = std::mem::take(&mut self.disputed).into_iter();
+        changes.disputed.extend(disputed.map(|(booking, is_disputed)| DisputedTickets { booking, is_disputed }));
         for ticket in std::mem::take(&mut self.reissued) {
             changes.tickets.extend(self.tickets.remove(&ticket));
         }

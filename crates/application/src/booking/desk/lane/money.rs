@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use domain::admission::Ticket;
+use domain::admission::{Ticket, disputed};
 use domain::booking::{Booking, FactKind};
 use domain::payment::{
     Books, ChargeReport, DisputeReport, FreshIds, LedgerEntry, Payment, Refund, RefundOutcome, RefundRequest,
@@ -235,9 +235,28 @@ impl LaneWork {
         let books = self.books(id)?;
         let settled =
             if self.is_known(event) { None } else { apply_dispute(&books, payment, report, &mut Fresh(rules.ids))? };
+        let is_news = settled.is_some();
         let booking = self.reported(id, settled, event, origin, rules)?;
+        if is_news {
+            self.follow_dispute(id);
+        }
         let now = self.money.payments.one(id, payment).cloned();
         Ok(Outcome::Payment(Box::new(now.ok_or(AppError::NotFound("payment"))?), Box::new(booking)))
+    }
+
+    /// The tickets of a booking follow what banks do with its money.
+    fn follow_dispute(&mut self, id: BookingId) {
+        let gone = |payment: &Payment| payment.is_disputed() || payment.is_charged_back();
+        let is_disputed = self.money.payments.of(id).iter().any(gone);
+        let blocks = self.sale.event.terms.blocks_disputed;
+        if is_disputed && !blocks {
+            return;
+        }
+        self.disputed.insert(id, is_disputed);
+        // What is shown at the door in the same batch meets them as they are now.
+        for ticket in self.tickets.values_mut().filter(|ticket| ticket.booking == id) {
+            ticket.status = disputed(ticket, blocks, is_disputed).unwrap_or(ticket.status);
+        }
     }
 
     pub(super) fn refund(
