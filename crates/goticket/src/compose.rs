@@ -15,7 +15,8 @@ use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
 use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{
-    Availability, BookingPorts, Bookings, Desk, MailBuyers, ServeWaiting, SweepLapsed, TellBuyers, WindDownCancelled,
+    Availability, BookingPorts, Bookings, Desk, LeaveWaitingLists, MailBuyers, ServeWaiting, SweepLapsed, TellBuyers,
+    WindDownCancelled,
 };
 use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
@@ -367,6 +368,7 @@ impl Application {
         let wind_down =
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let serve = ServeWaiting { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
+        let leave = LeaveWaitingLists { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let tell = TellBuyers {
             store: database.clone(),
             notices: database.clone(),
@@ -402,6 +404,7 @@ impl Application {
             Arc::new(sweep),
             Arc::new(wind_down),
             Arc::new(serve),
+            Arc::new(leave),
             Arc::new(tell),
             Arc::new(issue),
             Arc::new(housekeeping),

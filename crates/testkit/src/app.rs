@@ -20,7 +20,7 @@ use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services
 use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
 use application::booking::{
-    Availability, BookingPorts, Bookings, Desk, DeskSettings, MailBuyers, NoticeReads, TellBuyers,
+    Availability, BookingPorts, Bookings, Desk, DeskSettings, LeaveWaitingLists, MailBuyers, NoticeReads, TellBuyers,
 };
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
@@ -440,10 +440,15 @@ impl TestApp {
         }
     }
 
+    /// Does the work that is due.
+    pub async fn work(&self) {
+        while self.worker.work_once().await {}
+    }
+
     /// Does the work that waits, and gives all mails that have come to this address, the oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<TestMail> {
         self.tell_buyers().await;
-        while self.worker.work_once().await {}
+        self.work().await;
         let mine = |mail: &ReceivedMail| mail.to.iter().any(|to| to == address);
         self.post.mails().iter().filter(|mail| mine(mail)).map(TestMail::read).collect()
     }
@@ -524,7 +529,9 @@ fn worker(
     let of_bookings = MailBuyers { send: send.clone(), desk: desk.clone() };
     let resets = MailPasswordResets { identity: identity.clone() };
     let erase = EraseAudit { seals: port.clone(), clock: clock.clone() };
-    let handlers: Vec<Arc<dyn JobHandler>> = vec![send, Arc::new(of_bookings), Arc::new(resets), Arc::new(erase)];
+    let leave = LeaveWaitingLists { desk: desk.clone(), reads: port.clone(), clock: clock.clone() };
+    let handlers: Vec<Arc<dyn JobHandler>> =
+        vec![send, Arc::new(of_bookings), Arc::new(resets), Arc::new(erase), Arc::new(leave)];
     Worker::new(port.clone(), clock.clone(), ids.clone(), handlers)
 }
 

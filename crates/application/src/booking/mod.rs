@@ -4,6 +4,7 @@ mod availability;
 mod bookings;
 mod desk;
 mod journal;
+mod leave_waiting_lists;
 mod notices;
 mod ports;
 mod prices;
@@ -19,6 +20,8 @@ pub use availability::Availability;
 pub(crate) use availability::changed;
 pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
+pub use leave_waiting_lists::LeaveWaitingLists;
+pub(crate) use leave_waiting_lists::leaving;
 pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, DisputedTickets, Holding,

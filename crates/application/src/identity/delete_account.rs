@@ -4,6 +4,7 @@ use domain::identity::{EndReason, MailedPurpose, Role};
 use domain::{JobId, UserId};
 
 use crate::audit::erasure;
+use crate::booking::leaving;
 use crate::error::AppError;
 use crate::identity::ChangedRole;
 use crate::identity::mailed::told;
@@ -15,8 +16,9 @@ use crate::store::UnitOfWork;
 
 impl Identity {
     /// Deletes the account of the caller: address, name and password go, the names of those he booked for too, his
-    /// memberships end, of which each organizer is told, and so does every session. What he has bought stays under his id, which leads to nobody any
-    /// more: money and stock are facts. The address is free for a new account.
+    /// memberships end, of which each organizer is told, and so does every session. What he has bought stays under his
+    /// id, which leads to nobody any more: money and stock are facts. What he waits for, or was offered, goes to others,
+    /// by a job. The address is free for a new account.
     ///
     /// # Errors
     /// [`AppError::Validation`] for a wrong password; [`AppError::InvalidState`] for the last admin, and for the only
@@ -49,6 +51,8 @@ impl Identity {
         uow.append_audit(&[entry.line]).await?;
         // What the audit log has of him is erased once it is sealed.
         uow.enqueue_job(&erasure(JobId::new(self.ports.ids.uuid()), after.id, now)).await?;
+        // What was offered to him goes to who waits next: that is for the lanes of the events to decide.
+        uow.enqueue_job(&leaving(JobId::new(self.ports.ids.uuid()), after.id, now)).await?;
         uow.commit().await?;
         self.heed_ended(&ended);
         self.role_changed(ChangedRole { user: after.id, role: Role::User, at: now });

@@ -4,8 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::booking::{Command, NoticeKind, NoticeReads, Outcome, SeenEntry, ServeWaiting, WaitingListReads};
+use application::booking::{
+    Command, Desk, DeskSettings, LeaveWaitingLists, NoticeKind, NoticeReads, Outcome, SeenEntry, ServeWaiting,
+    WaitingListReads,
+};
+use application::clock::Clock;
 use application::error::AppError;
+use application::jobs::{JobHandler, JobOutcome, LeasedJob};
 use application::verify::Verifier;
 use chrono::TimeDelta;
 use domain::booking::{
@@ -13,7 +18,7 @@ use domain::booking::{
     SaleChange, WaitingListEntry,
 };
 use domain::catalog::{EventEdit, NewTicketType, StatusChange, TicketTypeEdit};
-use domain::{UserId, WaitingListEntryId};
+use domain::{JobId, UserId, WaitingListEntryId};
 use futures::future::join_all;
 use goticket_testkit::databases::{Engine, TestDatabase, still};
 use goticket_testkit::hall::{Hall, hold, ticket_type};
@@ -35,6 +40,8 @@ on_both_engines!(
     a_cancelled_event_offers_nothing,
     what_a_crash_has_left_is_gone_on_with,
     who_is_gone_is_passed_by,
+    who_is_gone_leaves_beside_everything_else,
+    what_a_busy_desk_refuses_is_left_later,
     only_what_is_sold_out_is_waited_for,
     an_offer_ends_with_the_sale,
     what_is_wrong_with_a_waiting_list_is_found,
@@ -77,7 +84,7 @@ async fn offers(hall: &Hall) -> Vec<Booking> {
     bookings.retain(|booking| {
         booking.channel == Channel::WaitingList
             && booking.status == BookingStatus::Pending
-            && !booking.has_lapsed(application::clock::Clock::now(&hall.clock))
+            && !booking.has_lapsed(hall.clock.now())
     });
     bookings.reverse();
     bookings
@@ -421,7 +428,6 @@ fn serve(hall: &Hall) -> ServeWaiting {
 }
 
 async fn to_serve(hall: &Hall) -> bool {
-    use application::clock::Clock;
     let database = &hall.test.database;
     let found = still(async || database.lanes_to_serve(hall.clock.now(), None, 10).await).await.unwrap();
     found == [hall.event]
@@ -462,6 +468,79 @@ async fn who_is_gone_is_passed_by(engine: Engine) {
     refund(&hall, &sold[0]).await;
     assert_eq!(entries(&hall).await[0].entry.state, EntryState::Closed(CloseReason::AccountDeleted));
     assert_eq!(buyers(&offers(&hall).await), [2]);
+    hall.verify().await;
+}
+
+async fn who_is_gone_leaves_beside_everything_else(engine: Engine) {
+    let (hall, sold) = full(engine, 1).await;
+    let leave = |entry: &WaitingListEntry| hall.submit(Command::LeaveWaitingList(entry.id));
+    let first = wait_for(&hall, 1, 1).await;
+    wait_for(&hall, 2, 1).await;
+    // At once with what would make the offer, and twice.
+    let (once, twice, (), taken) = tokio::join!(leave(&first), leave(&first), refund(&hall, &sold[0]), hall.hold(1));
+    assert!(once.is_ok() && twice.is_ok() && is_sold_out(&taken), "{once:?} {twice:?} {taken:?}");
+    assert!(matches!(statuses(&hall).await[..], [EntryStatus::Closed | EntryStatus::Withdrawn, EntryStatus::Offered]));
+    // An offer goes to the next in the same commit.
+    let (second, third) = (entries(&hall).await[1].entry.clone(), wait_for(&hall, 3, 1).await);
+    let before = hall.sale().await.version;
+    entry(leave(&second).await);
+    assert_eq!(hall.sale().await.version, before + 1);
+    assert_eq!(buyers(&offers(&hall).await), [3]);
+    // What is over stays as it is: lapsed, given back, taken.
+    hall.clock.step(TimeDelta::days(1));
+    hall.submit(Command::Expire(10)).await.unwrap();
+    let fourth = {
+        hall.hold(1).await.unwrap();
+        wait_for(&hall, 4, 1).await
+    };
+    let held = hall.bookings().await.into_iter().find(|booking| booking.status == BookingStatus::Pending).unwrap();
+    hall.submit(Command::Cancel(held.id, Canceller::Buyer)).await.unwrap();
+    let offer = offers(&hall).await.pop().unwrap();
+    hall.submit(Command::Confirm { booking: offer.id, note: None }).await.unwrap();
+    let before = hall.sale().await.version;
+    for over in [&first, &second, &third, &fourth] {
+        entry(leave(over).await);
+    }
+    assert_eq!(hall.sale().await.version, before, "nothing was written");
+    let seen = statuses(&hall).await;
+    assert_eq!(seen[1..], [EntryStatus::Withdrawn, EntryStatus::Expired, EntryStatus::Purchased]);
+    let unknown = hall.submit(Command::LeaveWaitingList(WaitingListEntryId::new(hall.ids.uuid()))).await;
+    assert!(matches!(unknown, Err(AppError::NotFound(_))), "{unknown:?}");
+    hall.verify().await;
+}
+
+async fn what_a_busy_desk_refuses_is_left_later(engine: Engine) {
+    let (hall, sold) = full(engine, 1).await;
+    wait_for(&hall, 1, 1).await;
+    wait_for(&hall, 2, 1).await;
+    refund(&hall, &sold[0]).await;
+    // More than a page of what is newer than his offer, and over.
+    for _ in 0..101 {
+        let his = hall.submit(joins(&hall, 3, 0, 1)).await;
+        hall.submit(Command::WithdrawFromWaitingList(entry(his).id)).await.unwrap();
+    }
+    let first = "(SELECT buyer_user_id FROM waiting_list_entries WHERE number = 1)";
+    hall.test.tamper(&format!("UPDATE waiting_list_entries SET buyer_user_id = {first} WHERE number > 2")).await;
+    let store = Arc::new(hall.test.database.clone());
+    let full_up = DeskSettings { committers: 1, queue_max: 0, ..DeskSettings::default() };
+    let busy = Desk::open(store.clone(), Arc::new(hall.clock.clone()), hall.ids.clone(), full_up);
+    let run = async |desk: &Desk, subject: UserId| {
+        let reads = store.clone();
+        let leave = LeaveWaitingLists { desk: desk.clone(), reads, clock: Arc::new(hall.clock.clone()) };
+        assert!(!leave.recurs());
+        let (id, kind, payload) = (JobId::new(hall.ids.uuid()), leave.kind().to_owned(), "{}".to_owned());
+        let job = LeasedJob { id, kind, subject: subject.to_string(), payload, attempts: 0, fence: 1 };
+        leave.run(&job).await.unwrap()
+    };
+    let later = JobOutcome::Again { run_at: hall.clock.now() + TimeDelta::minutes(1), payload: "{}".to_owned() };
+    assert_eq!(run(&busy, buyer(1)).await, later);
+    assert_eq!(buyers(&offers(&hall).await), [1]);
+    for _ in 0..2 {
+        assert_eq!(run(&hall.desk, buyer(1)).await, JobOutcome::Done);
+        assert_eq!(buyers(&offers(&hall).await), [2]);
+    }
+    assert_eq!(run(&hall.desk, buyer(9)).await, JobOutcome::Done, "he waits for nothing");
+    busy.close().await;
     hall.verify().await;
 }
 

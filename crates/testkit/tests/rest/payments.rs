@@ -29,7 +29,7 @@ async fn becomes(till: &Till, booking: &str, status: &str) {
     tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the booking changes in time");
 }
 
-const SILENT: Behaviour =
+pub(crate) const SILENT: Behaviour =
     Behaviour { slow_millis: 3_000, delay_millis: 0, disorder_millis: 0, duplicate_percent: 0, lose_percent: 100 };
 
 #[rstest]

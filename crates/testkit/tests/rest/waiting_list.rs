@@ -1,18 +1,23 @@
 //! Waiting for what is sold out, over REST: offered by mail, taken, given back.
 
+use adapter_payment::Settlement;
 use application::catalog::CatalogReads;
 use application::clock::Clock;
+use application::jobs::{JobStore, NewJob};
+use application::verify::Verifier;
 use axum::http::Method;
 use chrono::TimeDelta;
-use domain::EventId;
 use domain::identity::Role;
+use domain::{EventId, JobId};
 use goticket_testkit::app::{Caller, PASSWORD};
-use goticket_testkit::contract::fixture::assert_sound;
+use goticket_testkit::contract::fixture::{self, assert_sound};
 use goticket_testkit::databases::Engine;
 use goticket_testkit::on_both_engines;
+use goticket_testkit::till::till;
 use goticket_testkit::world::{World, gala, world};
 use serde_json::{Value, json};
 
+use crate::payments::{SILENT, id};
 use crate::text;
 
 on_both_engines!(
@@ -22,6 +27,8 @@ on_both_engines!(
     what_cannot_be_waited_for_is_refused,
     lists_come_in_pages,
     who_deletes_his_account_is_offered_nothing,
+    what_was_offered_to_a_deleted_account_goes_to_the_next,
+    who_pays_for_his_offer_keeps_it_though_his_account_is_deleted,
 );
 
 /// An event on sale with a waiting list, and its path.
@@ -239,4 +246,117 @@ async fn who_deletes_his_account_is_offered_nothing(engine: Engine) {
     assert_eq!(shown(&second).await["status"], "offered");
     assert_sound(&world.app.database).await;
     world.app.stop().await;
+}
+
+/// An entry as the organizer sees it.
+async fn shown(world: &World, entry: &Value) -> Value {
+    world.organizer.get(&format!("/api/v1/waiting-list/{}", text(&entry["id"]))).await.expect(200)
+}
+
+/// The status of an entry's offer.
+async fn offer(world: &World, entry: &Value) -> String {
+    let booking = format!("/api/v1/bookings/{}", text(&shown(world, entry).await["bookingId"]));
+    text(&world.organizer.get(&booking).await.expect(200)["status"]).to_owned()
+}
+
+/// The buyer deletes his account, and so much time passes that the work that this makes is due.
+async fn delete_buyer(world: &World) {
+    world.buyer.post("/api/v1/users/me/delete", &json!({ "password": PASSWORD })).await.expect(204);
+    world.app.clock.step(TimeDelta::seconds(15));
+}
+
+/// Whether the job that ends what a deleted account waits for has still something to do.
+async fn is_leaving(world: &World) -> bool {
+    let (store, much_later) = (&world.app.database.database, world.app.clock.now() + TimeDelta::days(1));
+    store.lease(&["waiting_list.leave"], much_later, much_later).await.unwrap().is_some()
+}
+
+async fn what_was_offered_to_a_deleted_account_goes_to_the_next(engine: Engine) {
+    let world = world(engine).await;
+    let (event, elsewhere) = (on_sale(&world, 100, 1).await, on_sale(&world, 100, 1).await);
+    let booking = book(&world, &event, 1).await;
+    book(&world, &elsewhere, 1).await;
+    let first = join(&world.buyer, &event, 1).await;
+    let waiting = join(&world.buyer, &elsewhere, 1).await;
+    let second = join(&world.organizer, &event, 1).await;
+    let third = join(&world.admin, &event, 1).await;
+    world.stranger.act(&format!("{booking}/cancel")).await.expect(200);
+    assert_eq!(shown(&world, &first).await["status"], "offered");
+
+    delete_buyer(&world).await;
+    assert_eq!(offer(&world, &first).await, "pending", "a job sees to it");
+    let told = world.app.mails_to("buyer@example.com").await.len();
+    assert_eq!(shown(&world, &first).await["status"], "withdrawn");
+    assert_eq!(offer(&world, &first).await, "cancelled");
+    assert_eq!(shown(&world, &second).await["status"], "offered");
+    assert_eq!(shown(&world, &third).await["status"], "waiting");
+    let closed = shown(&world, &waiting).await;
+    assert_eq!((&closed["status"], &closed["reason"]), (&json!("closed"), &json!("account_deleted")));
+    let mail = world.app.mails_to("organizer@example.com").await.pop().unwrap();
+    assert_eq!(mail.subject, "Tickets for you: Gala");
+    assert_eq!(world.app.mails_to("buyer@example.com").await.len(), told, "nobody writes to who is gone");
+    assert!(!is_leaving(&world).await);
+
+    // Done once more, it changes nothing.
+    let messages = async || {
+        let report = world.app.database.database.verify().await.unwrap();
+        assert_eq!(report.differences, []);
+        report.looked_at.iter().find(|(table, _)| *table == "outbox rows").unwrap().1
+    };
+    let (before, subject) = (messages().await, world.buyer.user().to_string());
+    let (payload, run_at) = ("{}".to_owned(), world.app.clock.now());
+    let again = NewJob { id: JobId::new(fixture::id()), kind: "waiting_list.leave", subject, payload, run_at };
+    assert!(world.app.database.database.enqueue(&again).await.unwrap());
+    world.app.work().await;
+    assert!(!is_leaving(&world).await);
+    assert_eq!(messages().await, before);
+    assert_eq!(shown(&world, &second).await["status"], "offered");
+    world.app.stop().await;
+}
+
+async fn who_pays_for_his_offer_keeps_it_though_his_account_is_deleted(engine: Engine) {
+    let till = till(engine).await;
+    till.sandbox.behave(SILENT);
+    let world = &till.world;
+    let mut entries = Vec::new();
+    for _ in 0..4 {
+        let event = on_sale(world, 100, 1).await;
+        let booking = book(world, &event, 1).await;
+        let entry = join(&world.buyer, &event, 1).await;
+        join(&world.admin, &event, 1).await;
+        world.stranger.act(&format!("{booking}/cancel")).await.expect(200);
+        entries.push(shown(world, &entry).await);
+    }
+    let [paid, paying, failing, unpaid] = &entries[..] else { panic!("four entries") };
+    let pay = async |entry: &Value, method: &str| till.pay(text(&entry["bookingId"]), method).await.expect(201);
+    pay(paid, "card_ok").await;
+    let (succeeds, fails) = (pay(paying, "checkout").await, pay(failing, "checkout").await);
+
+    delete_buyer(world).await;
+    let offers = async || {
+        let mut statuses = Vec::new();
+        for entry in &entries {
+            statuses.push(offer(world, entry).await);
+        }
+        statuses
+    };
+    world.app.work().await;
+    assert_eq!(offers().await, ["confirmed", "pending", "pending", "cancelled"]);
+    assert_eq!(shown(world, paid).await["status"], "purchased");
+    assert_eq!(shown(world, unpaid).await["status"], "withdrawn");
+    assert!(till.sandbox.settle(id(&succeeds), &Settlement::Captured(None)));
+    assert!(till.sandbox.settle(id(&fails), &Settlement::Failed("card_declined".to_owned())));
+    till.work().await;
+    assert_eq!(offers().await, ["confirmed", "confirmed", "pending", "cancelled"]);
+    // What is not paid by then goes to the next, some time later.
+    world.app.work().await;
+    assert_eq!(offer(world, failing).await, "pending");
+    world.app.clock.step(TimeDelta::minutes(1));
+    world.app.work().await;
+    assert_eq!(offers().await, ["confirmed", "confirmed", "cancelled", "cancelled"]);
+    let queue = format!("/api/v1/events/{}/waiting-list", text(&failing["eventId"]));
+    let queue = world.organizer.get(&queue).await.expect(200);
+    assert_eq!((&queue["items"][0]["status"], &queue["items"][1]["status"]), (&json!("withdrawn"), &json!("offered")));
+    assert!(!is_leaving(world).await);
+    till.close().await;
 }

@@ -264,7 +264,8 @@ impl Inner {
         works: &mut [LaneWork],
     ) -> Result<(), StoreError> {
         let commands = || ours.iter().flat_map(|(_, batch)| &batch.submissions).map(|submission| &submission.command);
-        let paid: Vec<_> = commands().filter_map(Command::paid_booking).collect();
+        let mut paid: Vec<_> = commands().filter_map(Command::paid_booking).collect();
+        paid.extend(works.iter().flat_map(LaneWork::offered_bookings));
         if paid.is_empty() {
             return Ok(());
         }

@@ -156,6 +156,9 @@ pub enum Command {
     JoinWaitingList(Box<JoinRequest>),
     /// Wait no longer, or give an offer back.
     WithdrawFromWaitingList(WaitingListEntryId),
+    /// The account of who waits was deleted: close his entry, or give his offer back, unless he has taken it or is
+    /// paying.
+    LeaveWaitingList(WaitingListEntryId),
     /// Offer what is free to who waits for it, as every transaction does before and after its commands; this one alone does
     /// nothing else.
     MakeOffers,
@@ -193,6 +196,7 @@ impl Command {
             | Self::EditPromoCode { .. }
             | Self::JoinWaitingList(_)
             | Self::WithdrawFromWaitingList(_)
+            | Self::LeaveWaitingList(_)
             | Self::MakeOffers
             | Self::Delete { .. } => None,
         }
@@ -275,7 +279,7 @@ impl Command {
     /// The entry of the waiting list that it is about, where that exists already.
     pub(super) const fn waiting_list_entry(&self) -> Option<WaitingListEntryId> {
         match self {
-            Self::WithdrawFromWaitingList(id) => Some(*id),
+            Self::WithdrawFromWaitingList(id) | Self::LeaveWaitingList(id) => Some(*id),
             _ => None,
         }
     }

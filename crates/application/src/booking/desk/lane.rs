@@ -244,6 +244,10 @@ impl LaneWork {
                 Ok(outcome) => outcome,
                 Err(not_yet) => return not_yet,
             },
+            Command::LeaveWaitingList(id) => match self.leave_waiting_list(*id, origin, rules) {
+                Ok(outcome) => outcome,
+                Err(not_yet) => return not_yet,
+            },
             // They are made around every command.
             Command::MakeOffers => Ok(Outcome::OffersMade),
             Command::Delete { expected_version } => self.delete(*expected_version, origin, rules),

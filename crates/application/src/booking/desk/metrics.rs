@@ -80,6 +80,7 @@ const fn command_word(command: &Command) -> &'static str {
         Command::EditPromoCode { .. } => "edit_promo_code",
         Command::JoinWaitingList(_) => "join_waiting_list",
         Command::WithdrawFromWaitingList(_) => "withdraw_from_waiting_list",
+        Command::LeaveWaitingList(_) => "leave_waiting_list",
         Command::MakeOffers => "make_offers",
     }
 }

@@ -147,6 +147,11 @@ impl LaneWork {
         self.money.known_events.extend(known.iter().cloned());
     }
 
+    /// Whether a payment of the booking is under way, as far as its payments were asked for.
+    pub(super) fn is_being_paid(&self, booking: BookingId) -> bool {
+        self.money.payments.of(booking).iter().any(Payment::is_open)
+    }
+
     fn books(&self, booking: BookingId) -> Result<Books<'_>, AppError> {
         let found = self.bookings.get(&booking).ok_or(AppError::NotFound("booking"))?;
         let payments = self.money.payments.of(booking);

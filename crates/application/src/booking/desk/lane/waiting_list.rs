@@ -298,6 +298,56 @@ impl LaneWork {
         origin: &Origin,
         rules: &Rules<'_>,
     ) -> Result<Result<Outcome, AppError>, Step> {
+        let entry = match self.entry_with_booking(id)? {
+            Ok(entry) => entry,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self.withdraw(entry, origin, rules).map(|entry| Outcome::WaitingListEntry(Box::new(entry))))
+    }
+
+    /// Decides what becomes of an entry whose buyer has no account any more: who waits is closed, and an offer that
+    /// holds units gives them back, unless it is being paid. What is over stays as it is.
+    pub(super) fn leave_waiting_list(
+        &mut self,
+        id: WaitingListEntryId,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<Result<Outcome, AppError>, Step> {
+        let entry = match self.entry_with_booking(id)? {
+            Ok(entry) => entry,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self.leave(entry, origin, rules).map(|entry| Outcome::WaitingListEntry(Box::new(entry))))
+    }
+
+    fn leave(
+        &mut self,
+        entry: WaitingListEntry,
+        origin: &Origin,
+        rules: &Rules<'_>,
+    ) -> Result<WaitingListEntry, AppError> {
+        let booking = match entry.state {
+            EntryState::Waiting => {
+                let closed = entry.closed(CloseReason::AccountDeleted, self.now);
+                self.put_entry(Some(&entry), closed.clone(), origin, rules)?;
+                return Ok(closed);
+            }
+            EntryState::Offered(booking) => booking,
+            EntryState::Withdrawn | EntryState::Closed(_) => return Ok(entry),
+        };
+        if self.bookings.get(&booking).is_none_or(|booking| booking.status != BookingStatus::Pending) {
+            return Ok(entry);
+        }
+        // As a hold does not lapse while somebody pays.
+        if self.is_being_paid(booking) {
+            return Err(Refusal::InvalidState("the offer is being paid".to_owned()).into());
+        }
+        self.transition(booking, origin, rules, |sale, booking, now| cancel(sale, booking, Canceller::Buyer, now))?;
+        Ok(entry)
+    }
+
+    /// The entry, with the booking of its offer known.
+    fn entry_with_booking(&self, id: WaitingListEntryId) -> Result<Result<WaitingListEntry, AppError>, Step> {
         let Some(entry) = self.waiting_list.entries.get(&id).cloned() else {
             return Ok(Err(AppError::NotFound("waiting-list entry")));
         };
@@ -305,7 +355,7 @@ impl LaneWork {
         if entry.booking().is_some_and(|booking| !self.bookings.contains_key(&booking)) {
             return Err(Step::Defer);
         }
-        Ok(self.withdraw(entry, origin, rules).map(|entry| Outcome::WaitingListEntry(Box::new(entry))))
+        Ok(Ok(entry))
     }
 
     fn withdraw(
