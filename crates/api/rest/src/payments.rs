@@ -20,6 +20,7 @@ use crate::extract::path::Name;
 use crate::extract::{Acting, Ids, Keyed, Params, RawJson};
 use crate::openapi::IdempotencyKeyHeader;
 use crate::page::{self, Cursor, List, Page};
+use crate::patch;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -314,7 +315,8 @@ pub(crate) struct RefundBookingBody {
     #[schema(minimum = 1, example = 2500)]
     amount: Option<i64>,
     /// For which tickets of the booking; for all of it, where they are left out.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[serde(default, deserialize_with = "patch::settable")]
+    #[schema(nullable = false, min_items = 1, max_items = 1000)]
     ticket_ids: Option<Vec<Uuid>>,
     /// Whether these tickets, or the booking, are cancelled with it, as they are unless this says no. What is kept then is the
     /// organizer's.

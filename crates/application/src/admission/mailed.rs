@@ -1,14 +1,16 @@
 //! Tickets that go with mails.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use domain::admission::Ticket;
+use domain::admission::{Ticket, TicketStatus};
 use domain::booking::Booking;
 use domain::catalog::Event;
 use domain::{BookingId, Language, TicketId};
 
 use super::passes::{Passes, Wallet};
 use super::printing::{Paper, TicketSheet};
-use super::tickets::{Tickets, sheet};
+use super::tickets::{IssuedTicket, Tickets, sheet};
 use crate::catalog::calendar_file;
 use crate::error::AppError;
 use crate::mail::{Enclosed, Enclosure, Enclosures};
@@ -17,6 +19,9 @@ use crate::mail::{Enclosed, Enclosure, Enclosures};
 const ENCLOSED_MAX: usize = 50;
 /// How many of them as passes for a wallet besides, a file each.
 const PASSES_MAX: usize = 10;
+
+/// Before a mail is tried again whose tickets are all blocked.
+const BLOCKED_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a mail brings.
 pub(super) struct Brought {
@@ -27,7 +32,8 @@ pub(super) struct Brought {
 }
 
 impl Tickets {
-    /// The tickets that a mail brings, as they are now. None where none lets in.
+    /// The tickets that a mail brings, as they are now. None where none lets in any more; where all are blocked for the time
+    /// being, [`AppError::Unavailable`].
     async fn brought(&self, of: Enclosed, language: Language) -> Result<Option<Brought>, AppError> {
         let (tickets, booking) = match of {
             Enclosed::Tickets(booking) => {
@@ -44,7 +50,14 @@ impl Tickets {
         let Some(seen) = self.ports.events.sale(booking.event).await? else { return Ok(None) };
         let event = seen.sale.event;
         let issued = self.issued(tickets, &booking).await?.into_iter().take(ENCLOSED_MAX);
+        let issued: Vec<_> = issued.collect();
+        let is_blocked = |issued: &IssuedTicket| matches!(issued.ticket.status, TicketStatus::Blocked(_));
+        if !issued.is_empty() && issued.iter().all(is_blocked) {
+            // They may let in again: the mail waits.
+            return Err(AppError::Unavailable { retry_after: BLOCKED_PAUSE });
+        }
         let tickets: Vec<_> = issued
+            .into_iter()
             .filter_map(|issued| {
                 Some((issued.ticket.clone(), sheet(issued, &booking, &event.terms, (language, Paper::A4))?))
             })

@@ -143,9 +143,9 @@ pub fn revoke(decided: &Decided) -> bool {
 /// `None` is answered. What a dispute has blocked, staff may keep blocked whatever becomes of the dispute, and unblock.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] where the ticket is not of this booking; [`Refusal::InvalidState`] where it is revoked, its
-/// booking is not confirmed any more, its event is cancelled or over, or where it shall be issued anew while it is blocked, or
-/// be passed on and has let in somebody (`used`).
+/// [`Refusal::NotFound`] where the ticket is not of this booking; [`Refusal::InvalidState`] where it is revoked or its
+/// booking is not confirmed any more, and where it shall be issued anew while it is blocked, after its event was cancelled or
+/// is over, or, to be passed on, after it has let in somebody (`used`).
 pub fn change_ticket(
     sale: &Sale,
     booking: &Booking,
@@ -160,15 +160,11 @@ pub fn change_ticket(
     if booking.status != BookingStatus::Confirmed || ticket.status == TicketStatus::Revoked {
         return Err(Refusal::state("the ticket is revoked"));
     }
-    let status = sale.event.status_at(now);
-    if matches!(status, EventStatus::Cancelled | EventStatus::Ended | EventStatus::Archived) {
-        return Err(Refusal::state(format!("the event is {status}: its tickets stay as they are")));
-    }
     let (status, kind) = match change {
         TicketChange::Block => (TicketStatus::Blocked(Blocker::Staff), FactKind::TicketBlocked(ticket.id)),
         TicketChange::Unblock => (TicketStatus::Valid, FactKind::TicketUnblocked(ticket.id)),
         TicketChange::Reissue | TicketChange::Transfer(_) => {
-            return reissued(booking, ticket, used, change, now).map(Some);
+            return reissued(sale, booking, ticket, used, change, now).map(Some);
         }
     };
     if ticket.status == status {
@@ -178,12 +174,17 @@ pub fn change_ticket(
 }
 
 fn reissued(
+    sale: &Sale,
     booking: &Booking,
     ticket: &Ticket,
     used: bool,
     change: &TicketChange,
     now: Timestamp,
 ) -> Result<Issue, Refusal> {
+    let status = sale.event.status_at(now);
+    if matches!(status, EventStatus::Cancelled | EventStatus::Ended | EventStatus::Archived) {
+        return Err(Refusal::state(format!("the event is {status}: its tickets stay as they are")));
+    }
     if let TicketStatus::Blocked(_) = ticket.status {
         return Err(Refusal::state("the ticket is blocked"));
     }

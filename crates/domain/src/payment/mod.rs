@@ -67,6 +67,12 @@ impl Books<'_> {
         self.payments.iter().filter(|payment| self.is_of_booking(payment)).map(Payment::free).sum()
     }
 
+    /// What of that which pays the booking can go back.
+    fn paying(&self) -> i64 {
+        let of = |payment: &Payment| payment.booked.min(payment.refundable());
+        self.payments.iter().filter(|payment| self.is_of_booking(payment)).map(of).sum()
+    }
+
     /// What can go back in the currency of the booking.
     fn refundable(&self) -> i64 {
         self.payments.iter().filter(|payment| self.is_of_booking(payment)).map(Payment::refundable).sum()

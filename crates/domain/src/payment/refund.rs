@@ -34,11 +34,13 @@ impl RefundRequest {
 struct Way {
     reason: RefundReason,
     by_hand: bool,
+    /// Whether what pays the booking goes first, and not what belongs nowhere.
+    booked_first: bool,
 }
 
 impl Way {
     const fn of(request: &RefundRequest) -> Self {
-        Self { reason: RefundReason::Requested, by_hand: request.by_hand }
+        Self { reason: RefundReason::Requested, by_hand: request.by_hand, booked_first: false }
     }
 }
 
@@ -62,8 +64,8 @@ pub enum RefundOutcome {
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for an amount below 1 or above what is left, and for a ticket that is named twice;
-/// [`Refusal::NotFound`] for a ticket of another booking; [`Refusal::InvalidState`] for one that is revoked, and where nothing
-/// is left.
+/// [`Refusal::NotFound`] for a ticket of another booking; [`Refusal::InvalidState`] for one that is revoked, where nothing is
+/// left, and where a bank asks back what tickets have cost that are given back without an amount.
 pub fn request_refund(
     books: &Books<'_>,
     request: &RefundRequest,
@@ -102,30 +104,43 @@ fn asked(books: &Books<'_>, amount: i64) -> Result<i64, Refusal> {
     }
 }
 
-/// Some tickets of a booking go back. Its fees stay, unless the amount says otherwise.
+/// Some tickets of a booking go back. Its fees stay, unless the amount says otherwise; and what belongs nowhere is not theirs.
 fn refund_tickets(
     books: &Books<'_>,
     request: &RefundRequest,
     tickets: &[Ticket],
     fresh: &mut dyn FreshIds,
 ) -> Result<Settlement, Refusal> {
-    let Books { booking, now, .. } = *books;
+    let Books { booking, payments, now, .. } = *books;
     let tickets = named(booking, &request.tickets, tickets)?;
     let left = match request.amount {
-        None => price_of(booking, &tickets).min(books.refundable()),
+        None => {
+            let (price, paying) = (price_of(booking, &tickets), books.paying());
+            if price > paying && payments.iter().any(Payment::is_disputed) {
+                // Part of it is neither here nor gone: to keep it by mistake would be as wrong as to give it twice.
+                let why = "a bank asks back what paid for them: name an amount, give the whole booking back, or wait";
+                return Err(Refusal::state(why));
+            }
+            price.min(paying)
+        }
         Some(amount) => asked(books, amount)?,
     };
     if left == 0 && !request.cancel_tickets {
         return Err(Refusal::state(NOTHING_LEFT));
     }
-    let is_whole = tickets.len() == booking.kept_units() as usize;
-    let cancels = request.cancel_tickets && is_whole;
-    let mut settled = give_back(books, (left, false), cancels, Way::of(request), fresh);
-    if request.cancel_tickets && !is_whole {
-        for ticket in tickets {
-            let step = without(settled.booking(booking), ticket, now)?;
-            settled.steps.push(step);
-        }
+    let way = Way { booked_first: true, ..Way::of(request) };
+    let mut settled = give_back(books, (left, false), false, way, fresh);
+    if !request.cancel_tickets {
+        return Ok(settled);
+    }
+    for ticket in tickets {
+        let step = without(settled.booking(booking), ticket, now)?;
+        settled.steps.push(step);
+    }
+    let after = settled.booking(booking);
+    if after.kept_units() == 0 {
+        let step = after.moved(BookingStatus::Cancelled, FactKind::Cancelled, now);
+        settled.steps.push(step);
     }
     Ok(settled)
 }
@@ -178,7 +193,7 @@ pub fn cancel_with_event(books: &Books<'_>, fresh: &mut dyn FreshIds) -> Result<
     if !matches!(books.booking.status, BookingStatus::Pending | BookingStatus::Confirmed) {
         return Ok(None);
     }
-    let way = Way { reason: RefundReason::Cancelled, by_hand: false };
+    let way = Way { reason: RefundReason::Cancelled, by_hand: false, booked_first: false };
     Ok(Some(give_all_back(books, way, fresh)))
 }
 
@@ -203,8 +218,8 @@ fn give_all_back(books: &Books<'_>, way: Way, fresh: &mut dyn FreshIds) -> Settl
     settled
 }
 
-/// So much of what was paid goes back: what belongs nowhere first, then what was paid last; and all of other currencies
-/// where that is wanted.
+/// So much of what was paid goes back: what belongs nowhere first, or last where what pays the booking goes first; then what
+/// was paid last; and all of other currencies where that is wanted.
 fn give_back(
     books: &Books<'_>,
     (mut left, with_other): (i64, bool),
@@ -215,7 +230,7 @@ fn give_back(
     let Books { booking, payments, now, .. } = *books;
     let mut settled = Settlement::default();
     let mut from: Vec<&Payment> = payments.iter().rev().filter(|payment| payment.refundable() > 0).collect();
-    from.sort_by_key(|payment| payment.unsettled() == 0);
+    from.sort_by_key(|payment| if way.booked_first { payment.booked == 0 } else { payment.unsettled() == 0 });
     for payment in from {
         let is_other = !books.is_of_booking(payment);
         let most = if is_other && with_other { payment.refundable() } else { left };
@@ -241,7 +256,7 @@ fn give_back_of(
     fresh: &mut dyn FreshIds,
 ) {
     let Books { booking, now, .. } = *books;
-    let from_case = part.min(payment.unsettled());
+    let from_case = if way.booked_first { (part - payment.booked).max(0) } else { part.min(payment.unsettled()) };
     let booked = part - from_case;
     let moves = [(Account::OpenCases, from_case), (Account::Sales, booked), (Account::RefundsPayable, -part)];
     settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));

@@ -934,6 +934,7 @@ fn tickets_go_back_one_by_one_and_make_the_whole_in_the_end() {
     // The last two are the booking.
     shop.refund_tickets(n, &[2, 0], None, true).unwrap();
     assert_eq!((ends(&shop, n), status(&shop, n), sold(&shop)), (vec![(0, 100, 0)], BookingStatus::Cancelled, 0));
+    assert_eq!((shop.bought[n].booking.kept_units(), shop.bought[n].booking.sequence - facts), (0, 4), "each is told");
     shop.check();
     assert!(matches!(shop.refund_tickets(n, &[0], None, true), Err(Refusal::InvalidState(_))));
 }
@@ -962,8 +963,30 @@ fn what_a_ticket_has_cost_goes_back_as_far_as_it_is_left() {
     shop.refund_tickets(other, &[0, 1], Some(10), true).unwrap();
     assert_eq!((ends(&shop, other), shop.bought[other].booking.kept_units()), (vec![(90, 10, 0)], 1));
     assert_eq!(shop.dispute(other, 0, 1, DisputeStatus::Opened, 90), Ok(true));
-    shop.refund_tickets(other, &[2], None, true).unwrap();
-    assert_eq!((ends(&shop, other), status(&shop, other)), (vec![(90, 10, 0)], BookingStatus::Cancelled));
+    assert!(matches!(shop.refund_tickets(other, &[2], None, true), Err(Refusal::InvalidState(_))));
+    // As a whole it goes, and what the bank gives back goes back to the buyer.
+    shop.refund(other, None, true).unwrap();
+    assert_eq!((ends(&shop, other), status(&shop, other)), (vec![(0, 10, 90)], BookingStatus::Cancelled));
+    assert_eq!(shop.dispute(other, 0, 1, DisputeStatus::Won, 90), Ok(true));
+    assert_eq!(ends(&shop, other), [(0, 100, 0)]);
+    shop.check();
+}
+
+#[test]
+fn a_ticket_is_paid_back_by_what_pays_for_it_and_not_by_a_case() {
+    let mut shop = Shop::new(1);
+    let n = paid(&mut shop);
+    shop.refund_tickets(n, &[0], None, true).unwrap();
+    let failed = RefundOutcome::Failed(Text::trusted("card_closed".to_owned()));
+    assert_eq!(shop.refund_report(n, 0, &failed), Ok(true));
+    assert_eq!(ends(&shop, n), [(67, 0, 33)], "what could not be sent is a case");
+    shop.refund_tickets(n, &[1], None, true).unwrap();
+    assert_eq!(ends(&shop, n), [(34, 33, 33)], "and stays one");
+    // An amount is of what belongs nowhere, unless tickets are named; then that comes last.
+    shop.refund_tickets(n, &[2], Some(60), true).unwrap();
+    assert_eq!((ends(&shop, n), status(&shop, n)), (vec![(0, 93, 7)], BookingStatus::Cancelled));
+    shop.refund_by(n, None, false, true).unwrap();
+    assert_eq!(ends(&shop, n), [(0, 100, 0)]);
     shop.check();
 }
 

@@ -1,5 +1,6 @@
 //! Tickets that let in nobody for the time being: because staff wants it so, or because a bank asks back what paid them.
 
+use chrono::TimeDelta;
 use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::on_both_engines;
@@ -105,6 +106,25 @@ async fn s5_16_a_dispute_blocks_the_ticket_until_it_is_won(engine: Engine) {
     // Whoever comes to terms with his organizer comes in.
     organizer.act(&path(&tickets(lost).await, "unblock")).await.expect(200);
     assert_eq!(tickets(lost).await["status"], "valid");
+    // What staff has unblocked, and what was disputed before disputes blocked, the end of the dispute leaves as it is.
+    for (switched, unblocked) in [(false, true), (true, false)] {
+        let event = till.world.on_sale(2_500, 9).await;
+        let url = format!("/api/v1/events/{event}");
+        let switch = async |on: bool| organizer.patch(&url, &json!({ "blocksDisputed": on })).await.expect(200);
+        switch(!switched).await;
+        let booking = text(&till.world.book(&event, 1).await["id"]).to_owned();
+        let paid = till.pay(&booking, "card_ok").await.expect(201).clone();
+        dispute(&till, id(&paid), "opened").await;
+        stands(&till, &booking, "disputed").await;
+        assert_eq!(tickets(&booking).await["status"], if switched { "valid" } else { "blocked" });
+        switch(true).await;
+        if unblocked {
+            organizer.act(&path(&tickets(&booking).await, "unblock")).await.expect(200);
+        }
+        dispute(&till, id(&paid), "lost").await;
+        stands(&till, &booking, "charged_back").await;
+        assert_eq!(tickets(&booking).await["status"], "valid", "{switched} {unblocked}");
+    }
     // A blocked ticket is cancelled like any.
     let wish = json!({ "ticketIds": [tickets(kept).await["id"]] });
     organizer.post(&format!("/api/v1/bookings/{kept}/refund"), &wish).await.expect(201);
@@ -112,7 +132,25 @@ async fn s5_16_a_dispute_blocks_the_ticket_until_it_is_won(engine: Engine) {
     till.close().await;
 }
 
+/// A mail with nothing but blocked tickets waits until one lets in.
+async fn a_mail_waits_for_tickets_that_are_blocked(engine: Engine) {
+    let world = world(engine).await;
+    let (_, _, tickets) = doors(&world, 1).await;
+    world.app.tell_buyers().await;
+    world.organizer.act(&path(&tickets[0], "block")).await.expect(200);
+    let told = async || {
+        let mails = world.app.mails_to("buyer@example.com").await;
+        mails.iter().filter(|mail| mail.subject.starts_with("Your tickets")).count()
+    };
+    assert_eq!(told().await, 0);
+    world.organizer.act(&path(&tickets[0], "unblock")).await.expect(200);
+    world.app.clock.step(TimeDelta::minutes(6));
+    assert_eq!(told().await, 1);
+    world.app.stop().await;
+}
+
 on_both_engines!(
+    a_mail_waits_for_tickets_that_are_blocked,
     a_blocked_ticket_lets_in_nobody_until_it_is_unblocked,
     s5_16_a_dispute_blocks_the_ticket_until_it_is_won,
 );

@@ -92,7 +92,10 @@ async fn what_cannot_go_back_is_refused_and_changes_nothing(engine: Engine) {
     organizer.post(&path, &of(&[])).await.problem(422, "validation_failed");
     let too_many = json!({ "ticketIds": vec![own[0]["id"].clone(); 1_001] });
     organizer.post(&path, &too_many).await.problem(422, "validation_failed");
-    organizer.post(&path, &json!({ "ticketIds": ["one"] })).await.problem(400, "malformed_request");
+    for wrong in [json!(["one"]), Value::Null, json!({})] {
+        // Nothing is not all of them.
+        organizer.post(&path, &json!({ "ticketIds": wrong })).await.problem(400, "malformed_request");
+    }
     for amount in [0, -1, 7_501] {
         let mut wish = of(&[&own[0]]);
         wish["amount"] = json!(amount);
@@ -111,7 +114,7 @@ async fn what_cannot_go_back_is_refused_and_changes_nothing(engine: Engine) {
     organizer.post(&path, &of(&[&own[0]])).await.problem(409, "invalid_state");
     // The last one takes the booking along; what is kept of it is the organizer's.
     assert_eq!(organizer.post(&path, &of(&[&own[2]])).await.expect(201)[0]["amount"], 2_500);
-    assert_eq!(stands(&till.world, &booking).await, ("cancelled".to_owned(), 3, 2));
+    assert_eq!(stands(&till.world, &booking).await, ("cancelled".to_owned(), 3, 3));
     organizer.post(&path, &of(&[&own[2]])).await.problem(409, "invalid_state");
     till.close().await;
 }
@@ -163,6 +166,38 @@ async fn the_tax_of_what_goes_back_is_that_of_its_line(engine: Engine) {
         let back: i64 = (1..=3).map(|at: usize| all[at][field].as_i64().unwrap()).sum();
         assert_eq!(json!(back), all[0][field], "{field}: all of it went back");
     }
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+/// All tickets of a booking that go by their ids leave its fee, and its tax.
+async fn the_last_ticket_leaves_the_fee_with_its_tax(engine: Engine) {
+    let world = world(engine).await;
+    let mut body = gala(10_000, 10);
+    body["pricing"] = json!({
+        "taxRate": 230_000, "fees": [{ "name": "Order", "amount": 1_000, "per": "booking", "taxRate": 80_000 }],
+    });
+    let event = world.organizer.post("/api/v1/events", &body).await.expect(201);
+    let seller = json!({ "name": "Klub", "addressLines": ["ul. Batorego 10"], "country": "PL", "series": "FV" });
+    let organizer = format!("/api/v1/organizers/{}", text(&event["organizerId"]));
+    world.organizer.put(&format!("{organizer}/invoicing"), &seller).await.expect(200);
+    let event = text(&event["id"]);
+    world.organizer.act(&format!("/api/v1/events/{event}/publish")).await.expect(200);
+    let booking = text(&world.book(event, 1).await["id"]).to_owned();
+    world.organizer.act(&format!("/api/v1/bookings/{booking}/confirm")).await.expect(200);
+    let found = tickets(&world.buyer, &booking).await;
+    let back = world.organizer.post(&refund(&booking), &of(&[&found[0]])).await.expect(201);
+    assert_eq!((&back[0]["amount"], &back[0]["byHand"]), (&json!(10_000), &json!(true)));
+    assert_eq!(stands(&world, &booking).await, ("cancelled".to_owned(), 1, 1));
+    world.app.issue_invoices().await;
+    let documents = world.buyer.get(&format!("/api/v1/bookings/{booking}/invoices")).await.expect(200);
+    let taxes = json!([{ "taxRate": 230_000, "net": 8_130, "tax": 1_870, "gross": 10_000 }]);
+    assert_eq!((&documents[0]["gross"], &documents[1]["taxes"]), (&json!(11_000), &taxes));
+    // One mail says both.
+    let told = world.app.mails_to("buyer@example.com").await;
+    assert_eq!(told.last().unwrap().subject, "Booking cancelled: Gala");
+    assert!(told.last().unwrap().text.contains("We give back 100.00 "), "{told:?}");
+    assert!(!told.iter().any(|mail| mail.subject.starts_with("Tickets cancelled")), "{told:?}");
     assert_sound(&world.app.database).await;
     world.app.stop().await;
 }
@@ -221,6 +256,7 @@ on_both_engines!(
     a_ticket_goes_back_and_the_others_stand,
     what_cannot_go_back_is_refused_and_changes_nothing,
     the_tax_of_what_goes_back_is_that_of_its_line,
+    the_last_ticket_leaves_the_fee_with_its_tax,
     a_unit_that_comes_back_is_offered_to_who_waits,
     a_ticket_that_went_back_counts_for_nobody,
 );

@@ -240,23 +240,25 @@ impl LaneWork {
         let books = self.books(id)?;
         let settled =
             if self.is_known(event) { None } else { apply_dispute(&books, payment, report, &mut Fresh(rules.ids))? };
-        let is_news = settled.is_some();
+        let before = self.money.payments.one(id, payment).cloned();
         let booking = self.reported(id, settled, event, origin, rules)?;
-        if is_news {
-            self.follow_dispute(id);
-        }
         let now = self.money.payments.one(id, payment).cloned();
+        if let (Some(before), Some(now)) = (before, &now) {
+            self.follow_dispute(&before, now);
+        }
         Ok(Outcome::Payment(Box::new(now.ok_or(AppError::NotFound("payment"))?), Box::new(booking)))
     }
 
-    /// The tickets of a booking follow what banks do with its money.
-    fn follow_dispute(&mut self, id: BookingId) {
+    /// The tickets of a booking follow a bank that begins to ask back what pays for them, or does not get it. How it stands
+    /// otherwise is no news: staff may have had its say since.
+    fn follow_dispute(&mut self, before: &Payment, now: &Payment) {
         let gone = |payment: &Payment| payment.is_disputed() || payment.is_charged_back();
-        let is_disputed = self.money.payments.of(id).iter().any(gone);
-        let blocks = self.sale.event.terms.blocks_disputed;
-        if is_disputed && !blocks {
-            return;
-        }
+        let (id, blocks) = (now.booking, self.sale.event.terms.blocks_disputed);
+        let is_disputed = match (gone(before), gone(now)) {
+            (false, true) if blocks && before.booked > 0 => true,
+            (true, false) if !self.money.payments.of(id).iter().any(gone) => false,
+            _ => return,
+        };
         self.disputed.insert(id, is_disputed);
         // What is shown at the door in the same batch meets them as they are now.
         for ticket in self.tickets.values_mut().filter(|ticket| ticket.booking == id) {

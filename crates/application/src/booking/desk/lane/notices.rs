@@ -39,7 +39,8 @@ impl Notices {
             FactKind::Held if booking.channel == Channel::WaitingList => NoticeKind::Offered,
             _ if became(BookingStatus::Confirmed) => NoticeKind::Confirmed,
             _ if became(BookingStatus::Cancelled) && *before == Some(BookingStatus::Confirmed) => {
-                let told = mine.find(|notice| matches!(notice.kind, NoticeKind::PaidBack(_)));
+                let told = mine
+                    .find(|notice| matches!(notice.kind, NoticeKind::PaidBack(_) | NoticeKind::TicketsCancelled(..)));
                 let refund = told.as_ref().and_then(|notice| notice.kind.refund()).unwrap_or_default();
                 let cancelled = match event {
                     EventStatus::Cancelled => NoticeKind::EventCancelled(refund),
