@@ -14,7 +14,7 @@ help: ## list these targets
 run: ## start GoTicket on this machine (SQLite, no configuration)
 	cargo run --profile $(PROFILE) --bin goticket -- serve
 
-build: ## build the release binaries: target/release/goticket and target/release/drill
+build: ## build the release binaries, some ten minutes: target/release/goticket and target/release/drill
 	cargo build --release --bin goticket --bin drill
 
 test: ## run all tests; starts (and, where missing, installs) PostgreSQL for them and stops it again
