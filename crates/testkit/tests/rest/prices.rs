@@ -81,7 +81,7 @@ async fn a_price_has_its_parts(engine: Engine) {
     for caller in [&world.app.anybody(), &world.buyer, &world.organizer] {
         let quote = caller.post(&format!("{event}/quote"), &wish).await.expect(200);
         let expected = json!({
-            "items": [{ "ticketTypeId": ticket_type, "name": "General admission", "quantity": 2, "unitPrice": 2_500 }],
+            "items": [{ "ticketTypeId": ticket_type, "name": "General admission", "quantity": 2, "cancelled": 0, "unitPrice": 2_500 }],
             "priceParts": parts, "total": 5_600, "currency": "EUR",
             "taxes": [
                 { "taxRate": 80_000, "net": 278, "tax": 22, "gross": 300 },

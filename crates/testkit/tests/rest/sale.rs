@@ -13,7 +13,7 @@ async fn a_sale(engine: Engine) {
     let draft = made.expect(201);
     assert_eq!((&draft["status"], &draft["currency"], &draft["version"]), (&json!("draft"), &json!("EUR"), &json!(1)));
     assert_eq!(draft["ticketTypes"][0]["name"], "General admission");
-    let fields = "createdAt currency description endAt holdSeconds id name offerSeconds organizerId pools pricing slug \
+    let fields = "blocksDisputed createdAt currency description endAt holdSeconds id name offerSeconds organizerId pools pricing slug \
                   startAt status ticketTypes timezone updatedAt venue version waitingList";
     assert_eq!(fields_of(&draft), fields);
     let fields = "available capacity codeRequired currentPrice hidden id maxPerBooking maxPerBuyer minPerBooking name \
@@ -40,7 +40,7 @@ async fn a_sale(engine: Engine) {
     let fields =
         "attendees buyer channel createdAt currency eventId expiresAt id items reference status total updatedAt";
     assert_eq!(fields_of(&booking), fields);
-    assert_eq!(fields_of(&booking["items"][0]), "name quantity ticketTypeId unitPrice");
+    assert_eq!(fields_of(&booking["items"][0]), "cancelled name quantity ticketTypeId unitPrice");
     assert_eq!((&booking["channel"], &booking["buyer"]), (&json!("api"), &json!({ "userId": world.buyer.user() })));
     let refused = world.buyer.post(&format!("{path}/bookings"), &json!({ "quantity": 2 })).await;
     let left = &refused.problem(409, "sold_out")["left"];
