@@ -341,11 +341,18 @@ fn thousands_of_them_leave_nothing_in_memory() {
     for _ in 0..3 {
         round(10);
     }
-    let before = resident(&server);
-    let sent: usize = (0..10).map(|_| round(8)).sum();
-    let after = resident(&server);
-    assert!(sent > 4_000, "{sent}");
-    assert!(after < before + GROWTH_MAX_KB, "{before} kB before, {after} kB after {sent} requests");
+    // A leak grows every time; what the allocator and the caches keep back once, they have then.
+    let mut grown = Vec::new();
+    for _ in 0..3 {
+        let before = resident(&server);
+        let sent: usize = (0..10).map(|_| round(8)).sum();
+        assert!(sent > 4_000, "{sent}");
+        grown.push(resident(&server).saturating_sub(before));
+        if grown.last() < Some(&GROWTH_MAX_KB) {
+            break;
+        }
+    }
+    assert!(grown.last() < Some(&GROWTH_MAX_KB), "kB more after each of three times: {grown:?}");
     assert_eq!(server.get("/liveness").status, 200);
 }
 
