@@ -359,7 +359,7 @@ async fn refund_booking(
     Ok(Created::at(location, refunds.value.iter().map(Into::into).collect(), refunds.replayed))
 }
 
-/// More than a booking has, as a rule; none at all would mean something else than it says.
+/// None at all would mean the whole booking, which is not what it says.
 fn tickets(ids: Vec<Uuid>) -> Result<Vec<TicketId>, Problems> {
     if !(1..=REFUNDED_TICKETS_MAX).contains(&ids.len()) {
         let message = format!("must name between 1 and {REFUNDED_TICKETS_MAX} tickets");

@@ -49,8 +49,8 @@ impl Tickets {
         let Some(booking) = self.ports.bookings.booking(booking).await? else { return Ok(None) };
         let Some(seen) = self.ports.events.sale(booking.event).await? else { return Ok(None) };
         let event = seen.sale.event;
-        let issued = self.issued(tickets, &booking).await?.into_iter().take(ENCLOSED_MAX);
-        let issued: Vec<_> = issued.collect();
+        let mut issued = self.issued(tickets, &booking).await?;
+        issued.truncate(ENCLOSED_MAX);
         let is_blocked = |issued: &IssuedTicket| matches!(issued.ticket.status, TicketStatus::Blocked(_));
         if !issued.is_empty() && issued.iter().all(is_blocked) {
             // They may let in again: the mail waits.

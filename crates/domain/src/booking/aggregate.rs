@@ -283,11 +283,15 @@ impl Booking {
         self.items.iter().map(BookingItem::kept).sum()
     }
 
+    /// The part of the price that an item is; none where its units are all that it costs.
+    pub(crate) fn part_of(&self, item: &BookingItem) -> Option<&PricePart> {
+        self.price_parts.iter().find(|part| part.of == Of::Tickets(item.ticket_type))
+    }
+
     /// What so many units of an item cost, with tax and less what was taken off. All of them cost what the item does, to the
     /// minor unit, whatever the steps in which one gets there.
     pub(crate) fn price_of(&self, item: &BookingItem, units: u32) -> i64 {
-        let of_item = |part: &&PricePart| part.of == Of::Tickets(item.ticket_type);
-        let whole = match self.price_parts.iter().find(of_item) {
+        let whole = match self.part_of(item) {
             Some(part) => i128::from(part.gross),
             None => i128::from(item.unit_price) * i128::from(item.quantity),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::booking::{Booking, BookingItem, BookingStatus};
 use crate::invoicing::{Invoice, InvoiceError, InvoiceKind, InvoiceLine, Sums, credited, sums};
-use crate::pricing::{Of, Payer, PricePart, Rate};
+use crate::pricing::{Payer, PricePart, Rate};
 use crate::{InvoiceId, Text};
 
 /// A booking, what pays it, and what was written of it.
@@ -83,8 +83,7 @@ fn given_up(of: &InvoicedBooking<'_>, price: i64) -> i64 {
 fn cancelled(booking: &Booking) -> BTreeMap<Option<Rate>, i64> {
     let mut by_rate = BTreeMap::new();
     for item in booking.items.iter().filter(|item| item.cancelled > 0) {
-        let of_item = |part: &&PricePart| part.of == Of::Tickets(item.ticket_type);
-        let rate = booking.price_parts.iter().find(of_item).and_then(|part| part.tax_rate);
+        let rate = booking.part_of(item).and_then(|part| part.tax_rate);
         *by_rate.entry(rate).or_default() += booking.price_of(item, item.cancelled);
     }
     by_rate

@@ -265,7 +265,7 @@ fn give_back_of(
     settled.steps.push(step);
     if way.by_hand || payment.provider.as_str() == MANUAL {
         refund = Refund { status: RefundStatus::Done, by_hand: true, ..refund };
-        let moves = [(Account::RefundsPayable, part), (Account::ManualCash, -part)];
+        let moves = done_moves(Account::ManualCash, part);
         settled.entries.extend(transaction(fresh.transaction(), payment, &moves, now));
         let step = settled.booking(booking).told(FactKind::RefundDone(refund.id, refund.amount), now);
         settled.steps.push(step);
@@ -275,8 +275,8 @@ fn give_back_of(
     settled.refunds.push(refund);
 }
 
-fn done_moves(payment: &Payment, minor: i64) -> [(Account, i64); 2] {
-    [(Account::RefundsPayable, minor), (cash(payment), -minor)]
+const fn done_moves(from: Account, minor: i64) -> [(Account, i64); 2] {
+    [(Account::RefundsPayable, minor), (from, -minor)]
 }
 
 impl Refund {
@@ -343,7 +343,7 @@ pub fn apply_refund_report(
             (done, FactKind::RefundDone(refund, found.amount))
         }
         RefundOutcome::Done => {
-            settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(payment, minor), now));
+            settled.entries.extend(transaction(fresh.transaction(), payment, &done_moves(cash(payment), minor), now));
             (found.at(RefundStatus::Done, now), FactKind::RefundDone(refund, found.amount))
         }
     };

@@ -60,7 +60,8 @@ pub(super) async fn after(connection: &impl ConnectionTrait, changes: &LaneChang
         block_disputed(connection, change, decided_at(changes, change.booking)).await?;
     }
     for ticket in &changes.blocked_tickets {
-        block_ticket(connection, ticket, decided_at(changes, ticket.booking)).await?;
+        let blocked = (ticket::Column::Blocked, blocked_code(ticket.status));
+        set_of_ticket(connection, ticket, blocked, decided_at(changes, ticket.booking)).await?;
     }
     for ticket in &changes.cancelled_tickets {
         cancel_ticket(connection, ticket, decided_at(changes, ticket.booking)).await?;
@@ -93,16 +94,6 @@ async fn block_disputed(
     changed.exec(connection).await.map(drop).map_err(orm)
 }
 
-/// A ticket is blocked, or unblocked.
-async fn block_ticket(connection: &impl ConnectionTrait, changed: &Ticket, at: i64) -> Result<(), StoreError> {
-    let update = ticket::Entity::update_many()
-        .col_expr(ticket::Column::Blocked, Expr::value(blocked_code(changed.status)))
-        .col_expr(ticket::Column::ChangedAt, Expr::value(at))
-        .filter(ticket::Column::Id.eq(changed.id.uuid()));
-    let done = update.exec(connection).await.map_err(orm)?;
-    check_changed("tickets", 1, done.rows_affected)
-}
-
 /// A ticket is cancelled: revoked, and with it a unit of its item. That an item has no more of them than units is a constraint.
 async fn cancel_ticket(connection: &impl ConnectionTrait, cancelled: &Ticket, at: i64) -> Result<(), StoreError> {
     let one_more = Expr::col(booking_item::Column::Cancelled).add(1);
@@ -113,11 +104,22 @@ async fn cancel_ticket(connection: &impl ConnectionTrait, cancelled: &Ticket, at
     let done = item.exec(connection).await.map_err(orm)?;
     check_changed("items of bookings", 1, done.rows_affected)?;
     // It may be revoked already, with its booking: in this very commit.
-    let revoked = ticket::Entity::update_many()
-        .col_expr(ticket::Column::Status, Expr::value(ticket_status_code(TicketStatus::Revoked)))
+    let revoked = ticket_status_code(TicketStatus::Revoked);
+    set_of_ticket(connection, cancelled, (ticket::Column::Status, revoked), at).await
+}
+
+/// One thing of a ticket is another, and devices at the door hear of it.
+async fn set_of_ticket(
+    connection: &impl ConnectionTrait,
+    changed: &Ticket,
+    (column, value): (ticket::Column, i16),
+    at: i64,
+) -> Result<(), StoreError> {
+    let update = ticket::Entity::update_many()
+        .col_expr(column, Expr::value(value))
         .col_expr(ticket::Column::ChangedAt, Expr::value(at))
-        .filter(ticket::Column::Id.eq(cancelled.id.uuid()));
-    let done = revoked.exec(connection).await.map_err(orm)?;
+        .filter(ticket::Column::Id.eq(changed.id.uuid()));
+    let done = update.exec(connection).await.map_err(orm)?;
     check_changed("tickets", 1, done.rows_affected)
 }
 

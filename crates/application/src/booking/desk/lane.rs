@@ -830,10 +830,12 @@ impl LaneWork {
             changes.bookings.extend(booking.map(|booking| BookingChange { booking, release_before }));
         }
         changes.new_tickets.append(&mut self.new_tickets);
-        let cancelled = std::mem::take(&mut self.cancelled);
-        changes.cancelled_tickets.extend(cancelled.iter().filter_map(|ticket| self.tickets.get(ticket)).cloned());
-        let blocked = std::mem::take(&mut self.blocked);
-        changes.blocked_tickets.extend(blocked.iter().filter_map(|ticket| self.tickets.get(ticket)).cloned());
+        // A ticket may be among both, and among those that are issued anew besides.
+        for (ids, to) in
+            [(&mut self.cancelled, &mut changes.cancelled_tickets), (&mut self.blocked, &mut changes.blocked_tickets)]
+        {
+            to.extend(std::mem::take(ids).iter().filter_map(|ticket| self.tickets.get(ticket)).cloned());
+        }
         let disputed = std::mem::take(&mut self.disputed).into_iter();
         changes.disputed.extend(disputed.map(|(booking, is_disputed)| DisputedTickets { booking, is_disputed }));
         for ticket in std::mem::take(&mut self.reissued) {

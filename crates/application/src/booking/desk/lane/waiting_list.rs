@@ -298,11 +298,7 @@ impl LaneWork {
         origin: &Origin,
         rules: &Rules<'_>,
     ) -> Result<Result<Outcome, AppError>, Step> {
-        let entry = match self.entry_with_booking(id)? {
-            Ok(entry) => entry,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(self.withdraw(entry, origin, rules).map(|entry| Outcome::WaitingListEntry(Box::new(entry))))
+        self.decide_entry(id, |work, entry| work.withdraw(entry, origin, rules))
     }
 
     /// Decides what becomes of an entry whose buyer has no account any more: who waits is closed, and an offer that
@@ -313,11 +309,23 @@ impl LaneWork {
         origin: &Origin,
         rules: &Rules<'_>,
     ) -> Result<Result<Outcome, AppError>, Step> {
-        let entry = match self.entry_with_booking(id)? {
-            Ok(entry) => entry,
-            Err(error) => return Ok(Err(error)),
+        self.decide_entry(id, |work, entry| work.leave(entry, origin, rules))
+    }
+
+    /// Decides on an entry, once the booking of its offer is known.
+    fn decide_entry(
+        &mut self,
+        id: WaitingListEntryId,
+        decide: impl FnOnce(&mut Self, WaitingListEntry) -> Result<WaitingListEntry, AppError>,
+    ) -> Result<Result<Outcome, AppError>, Step> {
+        let Some(entry) = self.waiting_list.entries.get(&id).cloned() else {
+            return Ok(Err(AppError::NotFound("waiting-list entry")));
         };
-        Ok(self.leave(entry, origin, rules).map(|entry| Outcome::WaitingListEntry(Box::new(entry))))
+        // He was made an offer by this very transaction, and the next one finds its booking.
+        if entry.booking().is_some_and(|booking| !self.bookings.contains_key(&booking)) {
+            return Err(Step::Defer);
+        }
+        Ok(decide(self, entry).map(|entry| Outcome::WaitingListEntry(Box::new(entry))))
     }
 
     fn leave(
@@ -344,18 +352,6 @@ impl LaneWork {
         }
         self.transition(booking, origin, rules, |sale, booking, now| cancel(sale, booking, Canceller::Buyer, now))?;
         Ok(entry)
-    }
-
-    /// The entry, with the booking of its offer known.
-    fn entry_with_booking(&self, id: WaitingListEntryId) -> Result<Result<WaitingListEntry, AppError>, Step> {
-        let Some(entry) = self.waiting_list.entries.get(&id).cloned() else {
-            return Ok(Err(AppError::NotFound("waiting-list entry")));
-        };
-        // He was made an offer by this very transaction, and the next one finds its booking.
-        if entry.booking().is_some_and(|booking| !self.bookings.contains_key(&booking)) {
-            return Err(Step::Defer);
-        }
-        Ok(Ok(entry))
     }
 
     fn withdraw(
