@@ -29,12 +29,19 @@ pub(super) struct Leftover {
     pub(super) deferred: Vec<LaneBatch>,
     /// Lanes that another process holds.
     pub(super) busy: Vec<LaneBatch>,
+    /// Answers that hold, for those who wait for them.
+    pub(super) answers: Answers,
 }
+
+/// What commands are answered.
+#[derive(Default)]
+pub(super) struct Answers(Vec<(Submission, Reply)>);
 
 impl Leftover {
     fn and(mut self, other: Self) -> Self {
         self.deferred.extend(other.deferred);
         self.busy.extend(other.busy);
+        self.answers.0.extend(other.answers.0);
         self
     }
 }
@@ -334,7 +341,8 @@ impl Inner {
         if changes.outbox.is_empty() && changes.answers.is_empty() {
             // Everything was refused, and nobody needs to wait for the end of a transaction that wrote nothing. It is
             // ended in order all the same, so that the lane is free when it is given back.
-            let left = self.answer(decided, &wrote, &marks);
+            let mut left = self.settle(decided, &wrote, &marks);
+            self.tell(std::mem::take(&mut left.answers));
             if let Err(error) = transaction.commit().await {
                 tracing::debug!(cause = %crate::error::chain(&error), "A transaction that wrote nothing broke off");
             }
@@ -361,7 +369,7 @@ impl Inner {
             }
         };
         self.settings.metrics.committed(commands, began.elapsed());
-        if committed { self.answer(decided, &wrote, &marks) } else { refuse_decided(decided, &AppError::busy()) }
+        if committed { self.settle(decided, &wrote, &marks) } else { refuse_decided(decided, &AppError::busy()) }
     }
 
     /// When the next hold lapses on lanes that ran out, which bounds how long their marks are believed.
@@ -379,8 +387,8 @@ impl Inner {
         Ok(marks)
     }
 
-    /// The transaction is durable: remember the sales, drop or set marks, and tell everybody.
-    fn answer(
+    /// The transaction is durable: remember the sales, drop or set marks, and keep what everybody is to be told.
+    fn settle(
         &self,
         decided: Vec<Decided>,
         wrote: &[bool],
@@ -392,11 +400,7 @@ impl Inner {
             if let Some(next_release) = marks.get(&work.key) {
                 self.sold_out.mark(work.key, work.left(), work.sale.only_type().map(|known| known.id), *next_release);
             }
-            for (submission, reply) in answered {
-                self.settings.metrics.decided(&submission.command, &reply);
-                // Who has gone away meanwhile finds his booking in his list.
-                let _ = submission.reply.send(reply);
-            }
+            left.answers.0.extend(answered);
             if work.has_more_to_offer() {
                 deferred.insert(0, Submission::own(Command::MakeOffers, self.settings.patience));
             }
@@ -405,6 +409,15 @@ impl Inner {
             }
         }
         left
+    }
+
+    /// Tells everybody who waits.
+    pub(super) fn tell(&self, answers: Answers) {
+        for (submission, reply) in answers.0 {
+            self.settings.metrics.decided(&submission.command, &reply);
+            // Who has gone away meanwhile finds his booking in his list.
+            let _ = submission.reply.send(reply);
+        }
     }
 
     fn remember(&self, work: &LaneWork, wrote: bool) {

@@ -212,7 +212,7 @@ impl Inner {
     async fn run(self: Arc<Self>, batches: Vec<LaneBatch>, wait: LaneWait, tasks: &TaskTracker) {
         let keys: Vec<LaneKey> = batches.iter().map(|batch| batch.key).collect();
         let carried_out = std::panic::AssertUnwindSafe(self.clone().carry_out(batches, wait)).catch_unwind().await;
-        let Leftover { deferred, busy } = carried_out.unwrap_or_else(|_| {
+        let Leftover { deferred, busy, answers } = carried_out.unwrap_or_else(|_| {
             tracing::error!("A transaction of the desk panicked");
             Leftover::default()
         });
@@ -227,6 +227,8 @@ impl Inner {
             tasks.spawn(self.clone().wait_for(batch, tasks.clone()));
         }
         self.queue.give_back(back);
+        // Not here: whom it wakes would take the processor from the next batch, whose transaction is begun meanwhile.
+        tasks.spawn(async move { self.tell(answers) });
     }
 
     /// Waits in the database's queue for a lane that another process holds, alone, beside the committers.
