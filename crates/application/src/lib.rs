@@ -24,5 +24,6 @@ pub mod origin;
 pub mod page;
 pub mod payment;
 pub mod privacy;
+mod recent;
 pub mod store;
 pub mod verify;

@@ -15,8 +15,8 @@ use api_rest::{AppState, Check, Component, Count, Figure, Health, Services};
 use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{
-    Availability, BookingPorts, Bookings, Desk, LeaveWaitingLists, MailBuyers, ServeWaiting, SweepLapsed, TellBuyers,
-    WindDownCancelled,
+    Availability, BookingPorts, Bookings, Desk, LeaveWaitingLists, MailBuyers, Parties, ServeWaiting, SweepLapsed,
+    TellBuyers, WindDownCancelled,
 };
 use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
@@ -188,9 +188,11 @@ impl Application {
             desk: desk.clone(),
         };
         let catalog = Arc::new(Catalog::new(ports, settings.booking.catalog()));
+        let parties = Parties::new(database.clone());
         let ports = BookingPorts {
             desk: desk.clone(),
             reads: database.clone(),
+            parties: parties.clone(),
             waiting_lists: database.clone(),
             ids: Arc::clone(&ground.ids),
             catalog: Arc::clone(&catalog),
@@ -199,6 +201,7 @@ impl Application {
         let ports = PaymentPorts {
             desk: desk.clone(),
             bookings: database.clone(),
+            parties: parties.clone(),
             store: database.clone(),
             jobs: database.clone(),
             catalog: Arc::clone(&catalog),
@@ -211,7 +214,7 @@ impl Application {
         let ports = InvoicingPorts {
             store: database.clone(),
             reads: database.clone(),
-            bookings: database.clone(),
+            parties: parties.clone(),
             catalog: Arc::clone(&catalog),
             printer: printer.clone(),
             clock: Arc::clone(&ground.clock),
@@ -221,6 +224,7 @@ impl Application {
         let ports = TicketPorts {
             desk: desk.clone(),
             bookings: database.clone(),
+            parties: parties.clone(),
             events: database.clone(),
             store: database.clone(),
             catalog: catalog.clone(),

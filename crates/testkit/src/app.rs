@@ -20,7 +20,8 @@ use api_rest::{AppState, Component, Figure, Health, Peer, RestSettings, Services
 use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Tickets};
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
 use application::booking::{
-    Availability, BookingPorts, Bookings, Desk, DeskSettings, LeaveWaitingLists, MailBuyers, NoticeReads, TellBuyers,
+    Availability, BookingPorts, Bookings, Desk, DeskSettings, LeaveWaitingLists, MailBuyers, NoticeReads, Parties,
+    TellBuyers,
 };
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
@@ -171,9 +172,11 @@ impl TestApp {
             desk: desk.clone(),
         };
         let catalog = Arc::new(Catalog::new(catalog_ports, CatalogSettings::default()));
+        let parties = Parties::new(port.clone());
         let booking_ports = BookingPorts {
             desk: desk.clone(),
             reads: port.clone(),
+            parties: parties.clone(),
             waiting_lists: port.clone(),
             ids: ids.clone(),
             catalog: catalog.clone(),
@@ -182,6 +185,7 @@ impl TestApp {
         let payment_ports = PaymentPorts {
             desk: desk.clone(),
             bookings: port.clone(),
+            parties: parties.clone(),
             store: port.clone(),
             jobs: port.clone(),
             catalog: catalog.clone(),
@@ -194,7 +198,7 @@ impl TestApp {
         let invoicing_ports = InvoicingPorts {
             store: port.clone(),
             reads: port.clone(),
-            bookings: port.clone(),
+            parties: parties.clone(),
             catalog: catalog.clone(),
             printer: printer.clone(),
             clock: Arc::new(clock.clone()),
@@ -203,6 +207,7 @@ impl TestApp {
         let ticket_ports = TicketPorts {
             desk: desk.clone(),
             bookings: port.clone(),
+            parties: parties.clone(),
             events: port.clone(),
             store: port.clone(),
             catalog: catalog.clone(),

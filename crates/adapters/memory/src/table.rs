@@ -25,13 +25,14 @@ struct Shard {
 }
 
 impl Shard {
-    fn get(&mut self, key: u128) -> Option<u64> {
+    fn get(&self, key: u128) -> Option<u64> {
         self.young.get(&key).or_else(|| self.old.get(&key)).copied()
     }
 
-    fn set(&mut self, key: u128, until: u64, young_max: usize, now: u64) {
+    /// Takes a key in that is not among the young.
+    fn take_in(&mut self, key: u128, until: u64, young_max: usize, now: u64) {
         self.old.remove(&key);
-        if self.young.len() >= young_max && !self.young.contains_key(&key) {
+        if self.young.len() >= young_max {
             self.young.retain(|_, until| *until > now);
             if self.young.len() > young_max / 2 {
                 self.old = std::mem::take(&mut self.young);
@@ -69,8 +70,10 @@ impl Table {
     /// Brings that forward.
     pub(crate) fn bring_forward(&self, key: u128, by: u64) {
         let mut shard = self.shard(key);
-        if let Some(until) = shard.get(key) {
-            shard.set(key, until.saturating_sub(by), self.young_max, self.time.nanos());
+        if let Some(until) = shard.young.get_mut(&key) {
+            *until = until.saturating_sub(by);
+        } else if let Some(until) = shard.old.get(&key).copied() {
+            shard.take_in(key, until.saturating_sub(by), self.young_max, self.time.nanos());
         }
     }
 
@@ -105,7 +108,13 @@ impl StateStore for Written {
     {
         let table = &self.0;
         let mut shard = table.shard(*key);
-        let before = shard.get(*key);
+        // Nearly all who ask are young: one look finds the place that is written to.
+        if let Some(until) = shard.young.get_mut(key) {
+            let (answer, after) = decide(Some(Nanos::new(*until)))?;
+            *until = after.as_u64();
+            return Ok(answer);
+        }
+        let before = shard.old.get(key).copied();
         let decided = decide(before.map(Nanos::new));
         let until = match &decided {
             Ok((_, until)) => Some(until.as_u64()),
@@ -113,7 +122,7 @@ impl StateStore for Written {
             Err(_) => before,
         };
         if let Some(until) = until {
-            shard.set(*key, until, table.young_max, table.time.nanos());
+            shard.take_in(*key, until, table.young_max, table.time.nanos());
         }
         decided.map(|(answer, _)| answer)
     }

@@ -25,6 +25,7 @@ use crate::prices::{PricePartBody, price_parts};
 use crate::problem::Problem;
 use crate::rendered;
 use crate::state::AppState;
+use crate::time;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -72,14 +73,17 @@ pub(crate) struct BookingBody {
     currency: String,
     /// Until when it holds its tickets; null where it does not hold any for a time.
     #[schema(required)]
+    #[serde(serialize_with = "time::written_optional")]
     expires_at: Option<DateTime<Utc>>,
     /// Where it was sold.
     channel: ChannelBody,
     /// Whose it is.
     buyer: BuyerBody,
     /// When it was made.
+    #[serde(serialize_with = "time::written")]
     created_at: DateTime<Utc>,
     /// When its status or its hold changed last.
+    #[serde(serialize_with = "time::written")]
     updated_at: DateTime<Utc>,
 }
 

@@ -64,6 +64,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing;
+use tower::ServiceBuilder;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -178,14 +179,12 @@ fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState, guarded
         witness: Some(state.keep_witness()),
         guarded,
     });
-    let mut routes = routes
+    let routes = routes
         .fallback(|| async { Problem::no_route() })
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .layer(compression());
-    if let Some(cors) = cors(&settings.cors_origins) {
-        routes = routes.layer(cors);
-    }
-    routes.layer(surround).with_state(state)
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
+    // As one layer, since a router boxes every route for each.
+    let around = ServiceBuilder::new().layer(surround).option_layer(cors(&settings.cors_origins)).layer(compression());
+    routes.layer(around).with_state(state)
 }
 
 /// Only what is large enough to gain, and never a stream of events, which must not wait for a full block.

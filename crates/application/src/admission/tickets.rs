@@ -15,7 +15,7 @@ use super::printing::{Paper, TicketPrinter, TicketSheet};
 use crate::access::{Agent, Operation, Subject};
 use crate::admission::AdmissionStore;
 use crate::audit::Signer;
-use crate::booking::{BookingParties, BookingReads, Command, Desk, Outcome};
+use crate::booking::{BookingParties, BookingReads, Command, Desk, Outcome, Parties};
 use crate::catalog::{Catalog, CatalogReads};
 use crate::clock::{Clock, Ids};
 use crate::error::AppError;
@@ -41,6 +41,8 @@ pub struct TicketPorts {
     pub desk: Desk,
     /// Bookings.
     pub bookings: Arc<dyn BookingReads>,
+    /// Whom they concern.
+    pub parties: Parties,
     /// Events.
     pub events: Arc<dyn CatalogReads>,
     /// Tickets and keys.
@@ -214,7 +216,7 @@ impl Tickets {
     /// The ticket, for who may change it. It is read again under the lock of its lane.
     async fn permitted(&self, agent: &Agent, operation: Operation, id: TicketId) -> Result<Ticket, AppError> {
         let ticket = self.ports.store.ticket(id).await?.ok_or(AppError::NotFound("ticket"))?;
-        let parties = self.ports.bookings.parties(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
+        let parties = self.ports.parties.of(ticket.booking).await?.ok_or(AppError::NotFound("ticket"))?;
         self.require(agent, operation, &parties, "ticket").await?;
         Ok(ticket)
     }

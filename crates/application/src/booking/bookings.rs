@@ -10,7 +10,7 @@ use domain::booking::{
 use domain::{BookingId, EventId, Limit, Problems, Text};
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
-use crate::booking::{BookingFilter, BookingParties, BookingReads, Command, Desk, Outcome, WaitingListReads};
+use crate::booking::{BookingFilter, BookingParties, BookingReads, Command, Desk, Outcome, Parties, WaitingListReads};
 use crate::catalog::{Catalog, EventRef};
 use crate::clock::Ids;
 use crate::error::AppError;
@@ -31,6 +31,8 @@ pub struct BookingPorts {
     pub desk: Desk,
     /// Reads.
     pub reads: Arc<dyn BookingReads>,
+    /// Whom bookings concern.
+    pub parties: Parties,
     /// Reads of waiting lists.
     pub waiting_lists: Arc<dyn WaitingListReads>,
     /// Ids.
@@ -100,8 +102,9 @@ impl Bookings {
         }
         // Only what is held counts as held: not what was refused, was held before, or is sold at once.
         let holds = |answer: &Answer<Booking>| !answer.replayed && answer.value.status == BookingStatus::Pending;
-        if !answer.as_ref().is_ok_and(holds) {
-            guards.give_back_units(&units).await;
+        match &answer {
+            Ok(held) if holds(held) => self.ports.parties.remember(&held.value),
+            _ => guards.give_back_units(&units).await,
         }
         answer
     }
@@ -264,7 +267,7 @@ impl Bookings {
 
     /// Whom the booking concerns, for who may do this to it. The booking itself is read under the lock of its lane.
     async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<BookingParties, AppError> {
-        let parties = self.ports.reads.parties(id).await?.ok_or(AppError::NotFound("booking"))?;
+        let parties = self.ports.parties.of(id).await?.ok_or(AppError::NotFound("booking"))?;
         self.require(agent, operation, &parties).await?;
         Ok(parties)
     }

@@ -5,14 +5,15 @@
 
 use domain::Timestamp;
 use domain::booking::{
-    BookingStatus, Buyer, CloseReason, Decided, Discount, EntryState, FactKind, PromoCode, Sale, WaitingListEntry,
+    Booking, BookingStatus, Buyer, CloseReason, Decided, Discount, EntryState, FactKind, PromoCode, Sale,
+    WaitingListEntry,
 };
 use domain::catalog::{Event, EventStatus};
 use domain::pricing::Rate;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::clock::Ids;
+use crate::clock::{Ids, rfc3339};
 use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
 use crate::origin::{Actor, Origin};
 
@@ -31,7 +32,7 @@ struct BookingData<'a> {
     total: i64,
     currency: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +72,7 @@ struct BookingState {
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +100,7 @@ pub(super) fn of_booking(
         status: status.as_str(),
         units: whole.then(|| booking.kept_units()),
         total: whole.then_some(booking.total.minor),
-        expires_at: booking.hold.filter(|_| whole && status == BookingStatus::Pending).map(|hold| hold.expires_at),
+        expires_at: whole.then(|| expires_at(booking)).flatten(),
         ticket_id: fact.kind.ticket().filter(|_| whole).map(domain::TicketId::uuid),
         payment_id: fact.kind.payment().filter(|_| whole).map(domain::PaymentId::uuid),
         refund_id: fact.kind.refund().filter(|_| whole).map(domain::RefundId::uuid),
@@ -117,6 +118,12 @@ pub(super) fn of_booking(
     let personal = if actor == origin.actor { scribe.personal(note) } else { None };
     let audit = AuditRow { actor, personal, ..line };
     (outbox, audit)
+}
+
+/// Until when a booking holds its units.
+fn expires_at(booking: &Booking) -> Option<String> {
+    let hold = booking.hold.filter(|_| booking.status == BookingStatus::Pending)?;
+    Some(rfc3339(hold.expires_at))
 }
 
 fn booking_data(decided: &Decided) -> BookingData<'_> {
@@ -141,7 +148,7 @@ fn booking_data(decided: &Decided) -> BookingData<'_> {
         items: booking.items.iter().map(item).collect(),
         total: booking.total.minor,
         currency: booking.total.currency.code(),
-        expires_at: booking.hold.filter(|_| booking.status == BookingStatus::Pending).map(|hold| hold.expires_at),
+        expires_at: expires_at(booking),
         ticket_id: fact.kind.ticket().map(domain::TicketId::uuid),
         payment_id: fact.kind.payment().map(domain::PaymentId::uuid),
         refund_id: fact.kind.refund().map(domain::RefundId::uuid),

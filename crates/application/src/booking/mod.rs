@@ -6,6 +6,7 @@ mod desk;
 mod journal;
 mod leave_waiting_lists;
 mod notices;
+mod parties;
 mod ports;
 mod prices;
 mod promo_codes;
@@ -23,6 +24,7 @@ pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use leave_waiting_lists::LeaveWaitingLists;
 pub(crate) use leave_waiting_lists::leaving;
 pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
+pub use parties::Parties;
 pub use ports::{
     AttendeeChange, BookingChange, BookingFilter, BookingParties, BookingReads, CommitError, DisputedTickets, Holding,
     InvoiceDue, LaneChanges, LaneKey, LaneMark, LaneStore, LaneTransaction, LaneWait, LockedLane, LockedLanes,

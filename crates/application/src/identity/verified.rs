@@ -1,18 +1,16 @@
 //! The access tokens whose signature was verified lately: verifying one costs some 40 µs, finding it here well under
 //! one, and a buyer in a rush sends the same token with every request.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::SigningKeyId;
 use sha2::{Digest, Sha256};
 
 use crate::origin::Principal;
+use crate::recent::Recent;
 
 /// How many tokens are kept, at about 150 bytes each.
-pub(super) const VERIFIED_MAX: usize = 100_000;
-const SHARDS: usize = 16;
+const VERIFIED_MAX: usize = 100_000;
 
 /// What is known of a verified token. Issuer, audience and length of life were checked; the times, and that its key still counts, are
 /// checked anew.
@@ -31,10 +29,6 @@ pub(super) struct TokenDigest([u8; 32]);
 impl TokenDigest {
     pub(super) fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
-    }
-
-    fn shard(self) -> usize {
-        usize::from(self.0[31]) % SHARDS
     }
 }
 
@@ -58,52 +52,25 @@ impl Hasher for FirstBytes {
     }
 }
 
-type Generation = HashMap<TokenDigest, Verified, BuildHasherDefault<FirstBytes>>;
-
-/// Two generations: what is used moves to the young one; when that is full it becomes the old one, and the old one is
-/// dropped. So it is bounded, and drops what was not used for longest, without a list of uses.
-#[derive(Default)]
-struct Shard {
-    young: Generation,
-    old: Generation,
-}
-
-impl Shard {
-    fn get(&mut self, token: TokenDigest) -> Option<Verified> {
-        if let Some(verified) = self.young.get(&token) {
-            return Some(*verified);
-        }
-        let verified = self.old.remove(&token)?;
-        self.insert(token, verified);
-        Some(verified)
-    }
-
-    fn insert(&mut self, token: TokenDigest, verified: Verified) {
-        if self.young.len() >= VERIFIED_MAX / SHARDS / 2 {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(token, verified);
-    }
-}
-
 /// The cache. Only tokens that were verified get in, so that nobody fills it with rubbish.
-#[derive(Default)]
-pub(super) struct VerifiedTokens([Mutex<Shard>; SHARDS]);
+pub(super) struct VerifiedTokens(Recent<TokenDigest, Verified, BuildHasherDefault<FirstBytes>>);
+
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self(Recent::new(VERIFIED_MAX))
+    }
+}
 
 impl VerifiedTokens {
     /// What is known of the token, if it holds at `now` (seconds since 1970).
     pub(super) fn get(&self, token: TokenDigest, now: i64) -> Option<Verified> {
-        let verified = self.shard(token).get(token)?;
+        let verified = self.0.get(token)?;
         (verified.not_before <= now && now < verified.expires_at).then_some(verified)
     }
 
     /// Keeps what was verified.
     pub(super) fn insert(&self, token: TokenDigest, verified: Verified) {
-        self.shard(token).insert(token, verified);
-    }
-
-    fn shard(&self, token: TokenDigest) -> MutexGuard<'_, Shard> {
-        self.0[token.shard()].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.insert(token, verified);
     }
 }
 
@@ -133,21 +100,5 @@ mod tests {
         assert_eq!(tokens.get(token, 199), Some(verified(1)));
         assert_eq!(tokens.get(token, 200), None);
         assert_eq!(tokens.get(TokenDigest::of("b"), 150), None);
-    }
-
-    #[test]
-    fn it_is_bounded_and_keeps_what_is_used() {
-        let tokens = VerifiedTokens::default();
-        let used = TokenDigest::of("used");
-        tokens.insert(used, verified(0));
-        for number in 0..3 * VERIFIED_MAX {
-            tokens.insert(TokenDigest::of(&number.to_string()), verified(1));
-            if number % 1000 == 0 {
-                assert_eq!(tokens.get(used, 150), Some(verified(0)));
-            }
-        }
-        let kept: usize =
-            tokens.0.iter().map(|shard| shard.lock().unwrap()).map(|shard| shard.young.len() + shard.old.len()).sum();
-        assert!(kept <= VERIFIED_MAX, "{kept} are kept");
     }
 }

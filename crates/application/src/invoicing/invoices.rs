@@ -8,7 +8,7 @@ use domain::{BookingId, InvoiceId, Language, Limit, OrganizerId, SellerId};
 use super::ports::{InvoiceFilter, InvoiceReads};
 use super::printing::{InvoicePrinter, InvoiceSheet};
 use crate::access::{Agent, Operation, Subject};
-use crate::booking::BookingReads;
+use crate::booking::Parties;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Ids};
 use crate::error::AppError;
@@ -25,7 +25,7 @@ pub struct InvoicingPorts {
     /// Documents.
     pub reads: Arc<dyn InvoiceReads>,
     /// Bookings.
-    pub bookings: Arc<dyn BookingReads>,
+    pub parties: Parties,
     /// Who may do what.
     pub catalog: Arc<Catalog>,
     /// Prints.
@@ -109,7 +109,7 @@ impl Invoicing {
     /// # Errors
     /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its buyer and its organizer.
     pub async fn of_booking(&self, agent: &Agent, booking: BookingId) -> Result<Vec<Invoice>, AppError> {
-        let parties = self.ports.bookings.parties(booking).await?.ok_or(AppError::NotFound("booking"))?;
+        let parties = self.ports.parties.of(booking).await?.ok_or(AppError::NotFound("booking"))?;
         self.require(agent, Operation::SeeInvoices, &Subject::booking(&parties), "booking").await?;
         Ok(self.ports.reads.invoices_of(booking).await?)
     }
@@ -136,7 +136,7 @@ impl Invoicing {
     /// [`AppError::NotFound`] or [`AppError::Forbidden`] for others than its buyer and its organizer.
     pub async fn invoice(&self, agent: &Agent, id: InvoiceId) -> Result<WrittenInvoice, AppError> {
         let invoice = self.ports.reads.invoice(id).await?.ok_or(AppError::NotFound("invoice"))?;
-        let parties = self.ports.bookings.parties(invoice.booking).await?.ok_or(AppError::NotFound("invoice"))?;
+        let parties = self.ports.parties.of(invoice.booking).await?.ok_or(AppError::NotFound("invoice"))?;
         self.require(agent, Operation::SeeInvoices, &Subject::booking(&parties), "invoice").await?;
         let seller = self.ports.reads.seller(invoice.seller).await?.ok_or(AppError::Internal)?.terms;
         Ok(WrittenInvoice { invoice, seller })

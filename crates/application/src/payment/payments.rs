@@ -10,7 +10,7 @@ use domain::payment::{
 use domain::{BookingId, Limit, OrganizerId, PaymentId, Problems, RefundId, Text};
 
 use crate::access::{Agent, Operation, Subject};
-use crate::booking::{BookingParties, BookingReads, Command, Desk, Outcome};
+use crate::booking::{BookingParties, BookingReads, Command, Desk, Outcome, Parties};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Ids};
 use crate::error::AppError;
@@ -22,9 +22,12 @@ use crate::payment::{
     CaseTerms, Charge, ChargeStatus, Charged, PaymentProvider, PaymentStore, ProviderError, ProviderEventKey,
     RefundState,
 };
+use crate::recent::Recent;
 
 /// After so long something that is not decided is a case for people.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
+/// How many decided payments are remembered, at some 400 bytes each.
+const DECIDED_MAX: usize = 10_000;
 /// The most characters of a method.
 const METHOD_MAX: usize = 64;
 /// The most characters of a provider's word and of its id for something.
@@ -66,6 +69,8 @@ pub struct PaymentPorts {
     pub desk: Desk,
     /// Bookings.
     pub bookings: Arc<dyn BookingReads>,
+    /// Whom they concern.
+    pub parties: Parties,
     /// Payments and refunds.
     pub store: Arc<dyn PaymentStore>,
     /// Where messages wait whose payment is not known.
@@ -84,6 +89,9 @@ pub struct PaymentPorts {
 pub struct Payments {
     pub(super) ports: PaymentPorts,
     in_flight: InFlight,
+    /// Payments that were decided here. A provider tells of each once more by a message, which is no news then; what is
+    /// none to an old copy is none at all, so that nothing needs to be read for it.
+    decided: Recent<PaymentId, Payment>,
 }
 
 /// A payment that was started.
@@ -134,7 +142,7 @@ impl Payments {
     /// Over these ports.
     #[must_use]
     pub fn new(ports: PaymentPorts) -> Self {
-        Self { ports, in_flight: InFlight::default() }
+        Self { ports, in_flight: InFlight::default(), decided: Recent::new(DECIDED_MAX) }
     }
 
     /// Asks the buyer's money of a provider. The payment is written down first; whatever becomes of the call, it is known,
@@ -220,7 +228,10 @@ impl Payments {
         let (booking, report) = (payment.booking, Box::new(report));
         let command = Command::ApplyReport { booking, payment: payment.id, report, event };
         match self.ports.desk.submit(payment.event, command, origin, None).await?.value {
-            Outcome::Payment(payment, _) => Ok(*payment),
+            Outcome::Payment(payment, _) => {
+                self.decided.insert(payment.id, Payment::clone(&payment));
+                Ok(*payment)
+            }
             _ => Err(AppError::Internal),
         }
     }
@@ -332,14 +343,18 @@ impl Payments {
     }
 
     async fn permitted(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<BookingParties, AppError> {
-        let parties = self.ports.bookings.parties(id).await?.ok_or(AppError::NotFound("booking"))?;
+        let parties = self.ports.parties.of(id).await?.ok_or(AppError::NotFound("booking"))?;
         let subject = Subject::booking(&parties);
         self.ports.catalog.access().require(agent, operation, &subject, "booking").await?;
         Ok(parties)
     }
 
+    /// A payment at this provider, perhaps an old copy of it: whatever is decided on it is decided anew in its lane.
     pub(super) async fn known_payment(&self, id: PaymentId, provider: &str) -> Result<Option<Payment>, AppError> {
-        let found = self.ports.store.payment(id).await?;
+        let found = match self.decided.get(id) {
+            None => self.ports.store.payment(id).await?,
+            decided => decided,
+        };
         Ok(found.filter(|payment| payment.provider.as_str() == provider))
     }
 
