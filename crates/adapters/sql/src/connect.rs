@@ -214,6 +214,8 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
     let lock = settings.exclusive.then(|| SqliteLock::acquire(&file)).transpose()?;
     // A larger log is carried over to the file less often, and a page that changed many times only once.
     let writer = options.clone().pragma("cache_size", "-32000").pragma("wal_autocheckpoint", "8000");
+    // The desk's scripts come in many sizes and mixtures (`lane::sqlite`), and to plan one costs more than to run it.
+    let writer = writer.statement_cache_capacity(300);
     let writer = pool(writer, 1, settings.connect_timeout).await?;
     let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
     let reads = pool(readers, settings.connections_max, settings.connect_timeout).await?;
@@ -262,6 +264,20 @@ async fn migrate_postgres(options: &PgConnectOptions) -> Result<(), StoreError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without the first, each statement with a `LIMIT` is planned anew each time it runs (ADR 0047). Cargo gives both to
+    /// the compiler of SQLite by `.cargo/config.toml`, which it finds from the folder that it is started in.
+    #[tokio::test]
+    async fn sqlite_is_compiled_to_plan_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let database = Database::connect(&DatabaseSettings::new(url)).await.unwrap();
+        let Engine::Sqlite { writer, .. } = database.engine() else { panic!("this is about SQLite") };
+        let options: Vec<(String,)> = sqlx::query_as("PRAGMA compile_options").fetch_all(writer).await.unwrap();
+        for expected in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0"] {
+            assert!(options.iter().any(|(option,)| option == expected), "{expected} is missing from {options:?}");
+        }
+    }
 
     /// SQLite ends a transaction by itself when the disk fails, here as after `SQLITE_IOERR`.
     #[tokio::test]

@@ -10,7 +10,7 @@ use domain::identity::{
     Account, EmailChange, MailedPurpose, MailedToken, PasswordHash, RefreshToken, Session, TokenHash, User,
 };
 use domain::{ApiKeyId, EmailAddress, Limit, SessionId, Timestamp, UserId};
-use sea_orm::sea_query::{OnConflict, Query};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
     QueryFilter, QueryOrder, QuerySelect,
@@ -60,7 +60,8 @@ impl IdentityRepository for SqlUnit {
     }
 
     async fn lock_admins(&mut self) -> Result<Vec<UserId>, StoreError> {
-        let admins = user::Entity::find().filter(user::Column::Role.eq("admin"));
+        // In the words of the index.
+        let admins = user::Entity::find().filter(Expr::cust("role = 'admin'"));
         let admins = admins.filter(user::Column::DeletedAt.is_null()).order_by_asc(user::Column::Id);
         let rows = admins.lock(CHANGES_ROW).all(&self.0).await.map_err(orm)?;
         Ok(rows.into_iter().map(|row| UserId::new(row.id)).collect())
