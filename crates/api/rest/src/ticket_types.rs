@@ -8,6 +8,7 @@ use domain::booking::{Sale, SaleChange};
 use domain::catalog::{
     NewOpenPrice, NewPriceTier, NewTicketType, PriceTier, TicketType, TicketTypeEdit, TicketTypeStatus,
 };
+use domain::pricing::Rate;
 use domain::{EventId, PoolId, TicketTypeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -53,6 +54,9 @@ pub(crate) struct TicketTypeBody {
     /// Between what buyers name the price themselves (`unitPrice`); null where they do not.
     #[schema(required)]
     open_price: Option<OpenPriceBody>,
+    /// The tax on it in millionths; null: that of the event (`pricing.taxRate`).
+    #[schema(required, minimum = 0, maximum = 1_000_000, example = 80_000)]
+    tax_rate: Option<u32>,
     /// How many there are; null is unlimited.
     #[schema(required, minimum = 0, example = 400)]
     capacity: Option<u32>,
@@ -190,6 +194,7 @@ impl TicketTypeBody {
             current_price: sale.unit_price(ticket_type, 1, now),
             price_tiers: prices.tiers.iter().map(Into::into).collect(),
             open_price: prices.open.map(|open| OpenPriceBody { minimum: open.minimum, maximum: open.maximum }),
+            tax_rate: prices.tax_rate.map(Rate::millionths),
             capacity: sale.pool(ticket_type.own_pool).and_then(|pool| pool.capacity),
             available: sale.available(ticket_type),
             min_per_booking: ticket_type.min_per_booking,
@@ -225,6 +230,9 @@ pub(crate) struct NewTicketTypeBody {
     price_tiers: Vec<NewPriceTierBody>,
     /// Buyers name the price themselves, between these; not with `priceTiers`.
     open_price: Option<NewOpenPriceBody>,
+    /// The tax on it in millionths, where it is another than that of the event (`pricing.taxRate`).
+    #[schema(minimum = 0, maximum = 1_000_000, example = 80_000)]
+    tax_rate: Option<i64>,
     /// How many there are; null or left out: unlimited.
     #[schema(minimum = 0, maximum = 100_000_000, example = 400)]
     capacity: Option<i64>,
@@ -269,6 +277,7 @@ impl From<NewTicketTypeBody> for NewTicketType {
             price: body.price,
             price_tiers: body.price_tiers.into_iter().map(Into::into).collect(),
             open_price: body.open_price.map(Into::into),
+            tax_rate: body.tax_rate,
             capacity: body.capacity,
             pool_ids: body.pool_ids.into_iter().map(PoolId::new).collect(),
             min_per_booking: body.min_per_booking,
@@ -382,6 +391,10 @@ pub(crate) struct EditTicketTypeBody {
     #[serde(default, deserialize_with = "patch::clearable")]
     #[schema(value_type = Option<NewOpenPriceBody>)]
     open_price: Option<Option<NewOpenPriceBody>>,
+    /// The tax on it in millionths; null: that of the event. Bookings keep theirs.
+    #[serde(default, deserialize_with = "patch::clearable")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000, example = 80_000)]
+    tax_rate: Option<Option<i64>>,
     /// How many there are, not below what is held and sold; null is unlimited.
     #[serde(default, deserialize_with = "patch::clearable")]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000, example = 500)]
@@ -431,6 +444,7 @@ impl From<EditTicketTypeBody> for TicketTypeEdit {
             price: body.price,
             price_tiers: body.price_tiers.map(|tiers| tiers.into_iter().map(Into::into).collect()),
             open_price: body.open_price.map(|open| open.map(Into::into)),
+            tax_rate: body.tax_rate,
             capacity: body.capacity,
             pool_ids: body.pool_ids.map(|pools| pools.into_iter().map(PoolId::new).collect()),
             min_per_booking: body.min_per_booking,

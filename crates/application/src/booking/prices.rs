@@ -59,6 +59,8 @@ pub(super) struct TypePricesV1 {
     price_tiers: Vec<PriceTierV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open_price: Option<OpenPriceV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_rate: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,7 +117,7 @@ pub fn type_prices_text(prices: &Prices) -> Option<String> {
 pub fn read_type_prices(text: Option<&str>) -> Result<Prices, UnreadablePricing> {
     let Some(text) = text else { return Ok(Prices::default()) };
     let kept: TypePricesV1 = serde_json::from_str(text).map_err(|_| UnreadablePricing)?;
-    Ok(kept.into())
+    Prices::try_from(kept)
 }
 
 impl From<&Prices> for TypePricesV1 {
@@ -127,12 +129,15 @@ impl From<&Prices> for TypePricesV1 {
             until_sold: tier.until_sold,
         };
         let open = |open: OpenPrice| OpenPriceV1 { minimum: open.minimum, maximum: open.maximum };
-        Self { price_tiers: prices.tiers.iter().map(tier).collect(), open_price: prices.open.map(open) }
+        let tax_rate = prices.tax_rate.map(Rate::millionths);
+        Self { price_tiers: prices.tiers.iter().map(tier).collect(), open_price: prices.open.map(open), tax_rate }
     }
 }
 
-impl From<TypePricesV1> for Prices {
-    fn from(kept: TypePricesV1) -> Self {
+impl TryFrom<TypePricesV1> for Prices {
+    type Error = UnreadablePricing;
+
+    fn try_from(kept: TypePricesV1) -> Result<Self, UnreadablePricing> {
         let tier = |tier: PriceTierV1| PriceTier {
             name: tier.name.map(Text::trusted),
             price: tier.price,
@@ -140,7 +145,8 @@ impl From<TypePricesV1> for Prices {
             until_sold: tier.until_sold,
         };
         let open = |open: OpenPriceV1| OpenPrice { minimum: open.minimum, maximum: open.maximum };
-        Self { tiers: kept.price_tiers.into_iter().map(tier).collect(), open: kept.open_price.map(open) }
+        let tiers = kept.price_tiers.into_iter().map(tier).collect();
+        Ok(Self { tiers, open: kept.open_price.map(open), tax_rate: rate(kept.tax_rate)? })
     }
 }
 
@@ -274,11 +280,13 @@ mod tests {
         let instant = Timestamp::from_timestamp(1_800_000_000, 123_456_000);
         let tiers = vec![tier(Some("Ranny ptaszek \"🐦\""), instant, None), tier(None, None, Some(7))];
         let open = Some(OpenPrice { minimum: 0, maximum: 1_000 });
-        for prices in [Prices::default(), Prices { tiers, open: None }, Prices { tiers: vec![], open }] {
+        let none = Prices::default;
+        let tax_rate = Rate::of_millionths(80_000);
+        for prices in [none(), Prices { tiers, ..none() }, Prices { open, ..none() }, Prices { tax_rate, ..none() }] {
             assert_eq!(read_type_prices(type_prices_text(&prices).as_deref()), Ok(prices));
         }
         assert_eq!(type_prices_text(&Prices::default()), None);
-        for text in ["", "null", r#"{"priceTiers":[{}]}"#] {
+        for text in ["", "null", r#"{"priceTiers":[{}]}"#, r#"{"taxRate":1000001}"#] {
             assert_eq!(read_type_prices(Some(text)), Err(UnreadablePricing), "{text}");
         }
     }

@@ -360,7 +360,7 @@ fn read_type(event: EventId, kept: TicketTypeV1) -> Result<TicketType, AppError>
         event,
         name: Text::trusted(kept.name),
         price: kept.price,
-        prices: kept.prices.into(),
+        prices: kept.prices.try_into().map_err(|_| unreadable("the prices of a ticket type"))?,
         own_pool: PoolId::new(kept.own_pool_id),
         shared_pools: kept.pool_ids.into_iter().map(PoolId::new).collect(),
         min_per_booking: kept.min_per_booking,

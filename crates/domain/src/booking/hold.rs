@@ -7,7 +7,7 @@ use crate::booking::{
     PromoCode, PromoFound, PromoUse, PromoWord, Reference, Refusal, Sale, StockMove, unknown_promo_code,
 };
 use crate::catalog::TicketType;
-use crate::pricing::{Line, PricePart, Pricing, Sum, sum};
+use crate::pricing::{Line, PricePart, Pricing, Rate, Sum, sum};
 use crate::{BookingId, EmailAddress, Money, Problems, Text, TicketTypeId, Timestamp};
 use chrono::TimeDelta;
 
@@ -217,6 +217,7 @@ fn priced(
     let units = resolve(sale, units)?;
     let mut items = Vec::with_capacity(units.len());
     let mut needs_code = Vec::new();
+    let mut tax_rates = Vec::with_capacity(units.len());
     for Units { ticket_type, quantity, unit_price } in units {
         if let Some(known) = sale.ticket_type(ticket_type).filter(|_| !promo.asked) {
             // Before anything is said of it: who has no code does not hear its name.
@@ -227,6 +228,7 @@ fn priced(
         needs_code.extend(found.code_required.then_some(found));
         let unit_price = unit_price.unwrap_or_else(|| sale.unit_price(found, quantity, now));
         items.push(item(found, quantity, unit_price));
+        tax_rates.push(found.prices.tax_rate);
     }
     let too_large = || Problems::one("items", "out_of_range", "the total is too large");
     let zero = Money::zero(sale.event.currency);
@@ -238,8 +240,9 @@ fn priced(
     for ticket_type in needs_code {
         PromoCode::check_access(discounts.as_ref().map(|(found, _)| found.code), ticket_type)?;
     }
+    let has_rates = tax_rates.iter().any(Option::is_some);
     let (total, price_parts) = match (sale.event.pricing(), &discounts) {
-        (None, None) => {
+        (None, None) if !has_rates => {
             let add = |total: Money, item: &BookingItem| {
                 Money { minor: item.unit_price, ..zero }
                     .checked_mul(item.quantity)
@@ -248,10 +251,12 @@ fn priced(
             (items.iter().try_fold(zero, add).map_err(|_| too_large())?, Vec::new())
         }
         (pricing, discounts) => {
-            let none = Pricing::default();
+            // As unless an event says otherwise, prices contain the tax that a type has.
+            let none = Pricing { tax_included: true, ..Pricing::default() };
             let off = discounts.as_ref().map_or(&[][..], |(_, discounts)| discounts);
             let off = off.iter().copied().chain(std::iter::repeat(0));
-            let lines: Vec<Line> = items.iter().zip(off).map(|(item, discount)| line(item, discount)).collect();
+            let lines = items.iter().zip(tax_rates).zip(off);
+            let lines: Vec<Line> = lines.map(|((item, rate), discount)| line(item, rate, discount)).collect();
             let Sum { parts, total } = sum(pricing.unwrap_or(&none), &lines).map_err(|_| too_large())?;
             (Money { minor: total, ..zero }, parts)
         }
@@ -267,13 +272,14 @@ fn priced(
     Ok(Quote { items, total, price_parts, promo })
 }
 
-fn line(item: &BookingItem, discount: i64) -> Line {
+fn line(item: &BookingItem, tax_rate: Option<Rate>, discount: i64) -> Line {
     Line {
         ticket_type: item.ticket_type,
         name: item.name.clone(),
         quantity: item.quantity,
         unit_price: item.unit_price,
         discount,
+        tax_rate,
     }
 }
 

@@ -185,7 +185,16 @@ fn with_ticket_type(
         Pool { id: own_pool, event: sale.event.id, name, capacity, held: 0, sold: 0, shared: false },
     );
     next.ticket_types.push(parsed);
-    Ok(next)
+    Ok(with_parts(next))
+}
+
+/// Where tickets have a tax of their own, whoever loads bookings of the event looks for what their prices are made of, from
+/// then on.
+fn with_parts(mut sale: Sale) -> Sale {
+    if sale.ticket_types.iter().any(|known| known.prices.tax_rate.is_some()) {
+        sale.event.terms.pricing.get_or_insert_default();
+    }
+    sale
 }
 
 fn edit_ticket_type(sale: &Sale, id: TicketTypeId, edit: &TicketTypeEdit) -> Result<Sale, Refusal> {
@@ -202,7 +211,7 @@ fn edit_ticket_type(sale: &Sale, id: TicketTypeId, edit: &TicketTypeEdit) -> Res
     let resized = own.resized(capacity.unwrap_or(own.capacity))?;
     replace_pool(&mut next, Pool { name: after.name.clone(), ..resized });
     next.ticket_types[at] = after;
-    Ok(next)
+    Ok(with_parts(next))
 }
 
 fn check_pools(sale: &Sale, ticket_type: &TicketType, prefix: &str) -> Result<(), Problems> {

@@ -1,5 +1,7 @@
-//! Prices of a ticket type besides its regular one: tiers that hold before it, and a price that the buyer names.
+//! Prices of a ticket type besides its regular one: tiers that hold before it, and a price that the buyer names; and its
+//! tax.
 
+use crate::pricing::Rate;
 use crate::{Problems, Text, Timestamp};
 
 /// All of them; none, where every unit costs the regular price.
@@ -9,6 +11,8 @@ pub struct Prices {
     pub tiers: Vec<PriceTier>,
     /// Where the buyer names the price.
     pub open: Option<OpenPrice>,
+    /// The tax on them; none: that of the event.
+    pub tax_rate: Option<Rate>,
 }
 
 /// A price that holds before the regular one does: until an instant, until so many units are taken, or until the first of

@@ -2,6 +2,7 @@
 
 use crate::catalog::prices::check_price;
 use crate::catalog::{CatalogRefusal, Event, NewOpenPrice, NewPriceTier, OpenPrice, PriceTier, Prices};
+use crate::pricing::Rate;
 use crate::{EventId, PoolId, Problems, Text, TicketTypeId, Timestamp};
 
 /// A ticket type as it is kept.
@@ -78,6 +79,8 @@ pub struct NewTicketType {
     pub price_tiers: Vec<NewPriceTier>,
     /// Where the buyer names the price.
     pub open_price: Option<NewOpenPrice>,
+    /// Its tax in millionths; none: that of the event.
+    pub tax_rate: Option<i64>,
     /// Capacity of its own pool; none is unlimited.
     pub capacity: Option<i64>,
     /// Shared pools of the event.
@@ -109,6 +112,8 @@ pub struct TicketTypeEdit {
     pub price_tiers: Option<Vec<NewPriceTier>>,
     /// Where the buyer names the price.
     pub open_price: Option<Option<NewOpenPrice>>,
+    /// Its tax in millionths; bookings keep theirs.
+    pub tax_rate: Option<Option<i64>>,
     /// Capacity of its own pool.
     pub capacity: Option<Option<i64>>,
     /// Shared pools; only while nothing of the type is held or sold.
@@ -158,12 +163,13 @@ impl TicketType {
         let tiers = problems.take(PriceTier::parse_all(prefix, &new.price_tiers));
         let open = new.open_price.map(|open| OpenPrice::parse(prefix, open, new.price)).transpose();
         let open = problems.take(open);
+        let tax_rate = problems.take(rate(prefix, new.tax_rate));
         let min = problems.take(units(prefix, "minPerBooking", new.min_per_booking.unwrap_or(1)));
         // A minimum above the default maximum raises it: nobody should have to repeat himself.
         let default_max = new.min_per_booking.unwrap_or(1).max(10);
         let max = problems.take(units(prefix, "maxPerBooking", new.max_per_booking.unwrap_or(default_max)));
         let max_per_buyer = problems.take(optional_units(prefix, "maxPerBuyer", new.max_per_buyer));
-        let (Some(tiers), Some(open)) = (tiers, open) else { return Err(problems) };
+        let (Some(tiers), Some(open), Some(tax_rate)) = (tiers, open, tax_rate) else { return Err(problems) };
         let (Some(name), Some(price), Some(min_per_booking), Some(max_per_booking), Some(max_per_buyer)) =
             (name, price, min, max, max_per_buyer)
         else {
@@ -174,7 +180,7 @@ impl TicketType {
             event,
             name,
             price,
-            prices: Prices { tiers, open },
+            prices: Prices { tiers, open, tax_rate },
             own_pool,
             shared_pools: sorted(&new.pool_ids),
             min_per_booking,
@@ -210,6 +216,9 @@ impl TicketType {
         if let Some(open) = edit.open_price {
             let open = open.map(|open| OpenPrice::parse("", open, next.price)).transpose();
             problems.set(&mut next.prices.open, open);
+        }
+        if let Some(tax_rate) = edit.tax_rate {
+            problems.set(&mut next.prices.tax_rate, rate("", tax_rate));
         }
         if let Some(min) = edit.min_per_booking {
             problems.set(&mut next.min_per_booking, units("", "minPerBooking", min));
@@ -302,6 +311,10 @@ fn units(prefix: &str, field: &str, count: i64) -> Result<u32, Problems> {
             Problems::one(format!("{prefix}{field}"), "out_of_range", message)
         },
     )
+}
+
+fn rate(prefix: &str, millionths: Option<i64>) -> Result<Option<Rate>, Problems> {
+    millionths.map(|millionths| Rate::parse(&format!("{prefix}taxRate"), millionths)).transpose()
 }
 
 fn optional_units(prefix: &str, field: &str, count: Option<i64>) -> Result<Option<u32>, Problems> {

@@ -29,12 +29,14 @@ fn price(digits: u32) -> impl Strategy<Value = i64> {
 }
 
 fn lines(digits: u32) -> impl Strategy<Value = Vec<Line>> {
-    let line = (price(digits), 1_u32..40, 0_i64..=100).prop_map(|(unit_price, quantity, percent)| Line {
+    let parts = (price(digits), 1_u32..40, 0_i64..=100, prop::option::weighted(0.3, rate()));
+    let line = parts.prop_map(|(unit_price, quantity, percent, tax_rate)| Line {
         ticket_type: TicketTypeId::new(Uuid::nil()),
         name: Text::trusted("Standing".into()),
         quantity,
         unit_price,
         discount: if percent > 40 { 0 } else { unit_price * i64::from(quantity) * percent / 40 },
+        tax_rate,
     });
     vec(line, 1..12)
 }

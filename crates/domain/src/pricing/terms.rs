@@ -6,7 +6,7 @@ use crate::{Problems, Text};
 /// What is asked for besides the prices of the tickets, and how taxes are reckoned.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Pricing {
-    /// The tax on tickets, and on fees that say nothing else; none: no tax is shown.
+    /// The tax on tickets whose type says nothing else, and on such fees; none: no tax is shown.
     pub tax_rate: Option<Rate>,
     /// Whether prices and fees contain their tax; otherwise it comes on top.
     pub tax_included: bool,

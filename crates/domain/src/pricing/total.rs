@@ -18,6 +18,8 @@ pub struct Line {
     pub unit_price: i64,
     /// What is taken off the line as a whole: at least 0 and at most its price.
     pub discount: i64,
+    /// The tax on it; none: the one on tickets ([`Pricing::tax_rate`]).
+    pub tax_rate: Option<Rate>,
 }
 
 /// One part of a sum: a line of tickets, or a fee. All amounts are in minor units.
@@ -110,7 +112,7 @@ pub fn sum(pricing: &Pricing, lines: &[Line]) -> Result<Sum, SumError> {
             quantity: line.quantity,
             unit_price: line.unit_price,
             discount: line.discount,
-            tax_rate: pricing.tax_rate,
+            tax_rate: line.tax_rate.or(pricing.tax_rate),
             paid_by: Payer::Buyer,
         }
         .part(pricing.tax_included)?;
@@ -250,7 +252,8 @@ mod tests {
 
     fn line(quantity: u32, unit_price: i64, discount: i64) -> Line {
         let ticket_type = TicketTypeId::new(Uuid::nil());
-        Line { ticket_type, name: Text::trusted("Standing".into()), quantity, unit_price, discount }
+        let name = Text::trusted("Standing".into());
+        Line { ticket_type, name, quantity, unit_price, discount, tax_rate: None }
     }
 
     fn pricing(tax_rate: i64, tax_included: bool, rounding: Rounding) -> Pricing {

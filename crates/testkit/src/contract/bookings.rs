@@ -58,7 +58,7 @@ pub async fn parts_of_prices_are_kept(db: TestDatabase) {
         let booking = booking(&sale, buyer(), quantity, Some(at(900)));
         let item = &booking.items[0];
         let (ticket_type, name, unit_price) = (item.ticket_type, item.name.clone(), item.unit_price);
-        let line = Line { ticket_type, name, quantity, unit_price, discount: 1 };
+        let line = Line { ticket_type, name, quantity, unit_price, discount: 1, tax_rate: None };
         let Sum { parts, total } = sum(terms.as_ref().unwrap(), &[line]).unwrap();
         let promo = Some(PromoUse { id: code.id, code: code.code.clone(), discount: 1 });
         Booking { price_parts: parts, promo, total: Money { minor: total, ..booking.total }, ..booking }

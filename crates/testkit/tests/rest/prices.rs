@@ -13,6 +13,7 @@ on_both_engines!(
     another_total_is_refused_with_the_new_one,
     parts_stay_as_they_were_at_the_hold,
     taxes_on_top_are_rounded_by_group,
+    ticket_types_have_taxes_of_their_own,
     early_birds_pay_less,
     who_finds_nothing_left_hears_that_and_no_price,
     a_price_by_time_ends_with_it,
@@ -235,6 +236,45 @@ async fn on_sale_with(world: &World, ticket_type: Value) -> (String, Value) {
     let path = format!("/api/v1/events/{}", text(&made["id"]));
     world.organizer.act(&format!("{path}/publish")).await.expect(200);
     (path, made["ticketTypes"][0].clone())
+}
+
+async fn ticket_types_have_taxes_of_their_own(engine: Engine) {
+    let world = world(engine).await;
+    let reduced = json!({ "name": "Book", "price": 1_080, "capacity": 100, "taxRate": 80_000 });
+    let (event, made) = on_sale_with(&world, reduced).await;
+    assert_eq!(made["taxRate"], 80_000);
+    let seen = world.app.anybody().get(&event).await.expect(200);
+    assert_eq!((&seen["pricing"], &seen["ticketTypes"][0]["taxRate"]), (&Value::Null, &json!(80_000)));
+    let types = format!("{event}/ticket-types");
+    let concert = json!({ "name": "Concert", "price": 1_230, "capacity": 100 });
+    let concert = world.organizer.post(&types, &concert).await.expect(201);
+    assert_eq!(concert["taxRate"], Value::Null);
+    world.organizer.patch(&event, &json!({ "pricing": { "taxRate": 230_000 } })).await.expect(200);
+
+    let item = |of: &Value, quantity: u32| json!({ "ticketTypeId": of["id"], "quantity": quantity });
+    let wish = json!({ "items": [item(&made, 2), item(&concert, 1)] });
+    let quote = world.app.anybody().post(&format!("{event}/quote"), &wish).await.expect(200);
+    let taxes = json!([
+        { "taxRate": 80_000, "net": 2_000, "tax": 160, "gross": 2_160 },
+        { "taxRate": 230_000, "net": 1_000, "tax": 230, "gross": 1_230 },
+    ]);
+    assert_eq!((&quote["total"], &quote["taxes"]), (&json!(3_390), &taxes));
+    let booking = world.buyer.post(&format!("{event}/bookings"), &wish).await.expect(201);
+    assert_eq!(booking["priceParts"], quote["priceParts"]);
+
+    // It changes for who books from then on.
+    let path = format!("{types}/{}", text(&made["id"]));
+    let changed = world.organizer.patch(&path, &json!({ "taxRate": null })).await.expect(200);
+    assert_eq!(changed["taxRate"], Value::Null);
+    let quote = world.app.anybody().post(&format!("{event}/quote"), &wish).await.expect(200);
+    assert_eq!(quote["taxes"], json!([{ "taxRate": 230_000, "net": 2_756, "tax": 634, "gross": 3_390 }]));
+    let path = format!("/api/v1/bookings/{}", text(&booking["id"]));
+    let confirmed = world.organizer.act(&format!("{path}/confirm")).await.expect(200);
+    assert_eq!(confirmed["priceParts"], booking["priceParts"]);
+    let wrong =
+        world.organizer.patch(&format!("{types}/{}", text(&made["id"])), &json!({ "taxRate": 1_000_001 })).await;
+    assert_eq!(wrong.problem(422, "validation_failed")["errors"][0]["field"], "taxRate");
+    world.app.stop().await;
 }
 
 async fn who_finds_nothing_left_hears_that_and_no_price(engine: Engine) {

@@ -18,7 +18,7 @@ async fn a_sale(engine: Engine) {
     assert_eq!(fields_of(&draft), fields);
     let fields = "available capacity codeRequired currentPrice hidden id maxPerBooking maxPerBuyer minPerBooking name \
     openPrice poolIds price priceTiers \
-                  salesEndAt salesStartAt status";
+                  salesEndAt salesStartAt status taxRate";
     assert_eq!(fields_of(&draft["ticketTypes"][0]), fields);
 
     let path = format!("/api/v1/events/{event}");

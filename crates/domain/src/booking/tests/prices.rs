@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::PromoCodeId;
 use crate::booking::{
-    BookingStatus, Canceller, PromoCode, PromoEdit, PromoFound, PromoWord, Verdict, cancel, expire, quote,
+    BookingStatus, Canceller, PromoCode, PromoEdit, PromoFound, PromoWord, SaleChange, Verdict, cancel, change_sale,
+    expire, quote,
 };
-use crate::catalog::{NewOpenPrice, NewPriceTier};
+use crate::catalog::{NewOpenPrice, NewPriceTier, TicketTypeEdit};
+use crate::pricing::{NewPricing, PricePart, Pricing, Rate};
 
 /// 100 for the first `most`, until second 1,000; then 200 until second 2,000; 300 at last.
 fn early_bird(most: i64) -> NewTicketType {
@@ -38,6 +40,52 @@ fn a_line_costs_what_its_last_unit_does_and_the_quote_says_so() {
     held(&mut sale, &request(2, &[(1, 5)]), at(0)).unwrap();
     assert_eq!(held(&mut sale, &seen, at(0)).unwrap_err(), Refusal::PriceChanged { total: 200 });
     assert_eq!((sale.ended_tiers(at(999)), sale.ended_tiers(at(1_000)), sale.ended_tiers(at(2_000))), (0, 1, 2));
+}
+
+#[test]
+fn a_ticket_type_has_a_tax_of_its_own() {
+    let taxed = |price, tax_rate| NewTicketType { tax_rate, ..ticket_type(price, None) };
+    let rates = |sale: &Sale, types: &[(u128, u32)]| {
+        let quoted = quote(sale, &request(1, types).units, None, None, at(0)).unwrap();
+        let of = |part: &PricePart| (part.tax_rate.map(Rate::millionths), part.net, part.tax);
+        (quoted.total.minor, quoted.price_parts.iter().map(of).collect::<Vec<_>>())
+    };
+    let mut sale = on_sale(&[taxed(1_080, Some(80_000)), taxed(1_230, None), taxed(500, Some(0))]);
+    assert!(sale.event.terms.pricing.is_some(), "whoever loads its bookings looks for their parts");
+    assert_eq!(sale.event.pricing(), None, "and nothing is to be told of the event");
+    let (reduced, nothing) = ((Some(80_000), 2_000, 160), (Some(0), 500, 0));
+    let parts = vec![reduced, (None, 1_230, 0), nothing];
+    assert_eq!(rates(&sale, &[(1, 2), (2, 1), (3, 1)]), (3_890, parts), "prices contain it, as by default");
+    assert_eq!(rates(&sale, &[(2, 1)]), (1_230, vec![]), "without any tax the items are all of it");
+
+    let pricing = NewPricing { tax_rate: Some(230_000), tax_included: true, ..NewPricing::default() };
+    sale.event.terms.pricing = Some(Pricing::parse(&pricing).unwrap().into());
+    let parts = vec![reduced, (Some(230_000), 1_000, 230), nothing];
+    assert_eq!(rates(&sale, &[(1, 2), (2, 1), (3, 1)]), (3_890, parts), "the others have that of the event");
+    let on_top = NewPricing { tax_included: false, ..pricing };
+    sale.event.terms.pricing = Some(Pricing::parse(&on_top).unwrap().into());
+    assert_eq!(rates(&sale, &[(1, 1)]), (1_166, vec![(Some(80_000), 1_080, 86)]));
+}
+
+#[test]
+fn a_tax_of_a_type_is_changed_for_what_is_booked_from_then_on() {
+    let sale = on_sale(&[ticket_type(1_230, None)]);
+    assert_eq!(sale.event.terms.pricing, None);
+    let edit = |tax_rate| SaleChange::EditTicketType {
+        id: type_id(1),
+        edit: TicketTypeEdit { tax_rate: Some(tax_rate), ..TicketTypeEdit::default() },
+    };
+    let taxed = change_sale(&sale, &edit(Some(230_000)), None, at(0)).unwrap();
+    assert!(taxed.event.terms.pricing.is_some());
+    let quoted = |sale: &Sale| quote(sale, &request(1, &[(1, 1)]).units, None, None, at(0)).unwrap();
+    assert_eq!((quoted(&taxed).total.minor, quoted(&taxed).price_parts[0].tax), (1_230, 230));
+    let plain = change_sale(&taxed, &edit(None), None, at(0)).unwrap();
+    assert!(plain.event.terms.pricing.is_some(), "what was booked meanwhile has parts");
+    assert_eq!(quoted(&plain).price_parts, []);
+    for wrong in [-1, 1_000_001, i64::MAX] {
+        let Err(Refusal::Invalid(problems)) = change_sale(&sale, &edit(Some(wrong)), None, at(0)) else { panic!() };
+        assert_eq!((problems.as_slice()[0].field.as_str(), problems.as_slice()[0].code), ("taxRate", "out_of_range"));
+    }
 }
 
 #[test]
