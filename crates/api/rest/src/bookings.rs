@@ -23,6 +23,7 @@ use crate::openapi::{EventName, IdempotencyKeyHeader, IfNoneMatchHeader};
 use crate::page::{self, Cursor, List, Page};
 use crate::prices::{PricePartBody, price_parts};
 use crate::problem::Problem;
+use crate::reads;
 use crate::rendered;
 use crate::state::AppState;
 use crate::time;
@@ -508,6 +509,7 @@ async fn get_booking(
 ) -> Result<Response, Problem> {
     let Ids([id]) = ids;
     let booking = state.bookings().booking(&acting.agent, BookingId::new(id)).await?;
+    reads::note_booking(&state, &acting, booking.id).await?;
     let etag = rendered::tag(format!("\"{}\"", booking.sequence));
     let caching = HeaderValue::from_static("private, no-cache");
     Ok(rendered::answer(&request, &etag, caching, || rendered::write(&BookingBody::from(booking))))

@@ -49,6 +49,7 @@ pub mod problem;
 mod promo_codes;
 mod qr_image;
 mod rate_limit;
+mod reads;
 mod rendered;
 mod second_factor;
 mod state;

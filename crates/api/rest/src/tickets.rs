@@ -23,6 +23,7 @@ use crate::extract::client::Client;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::problem::Problem;
 use crate::qr_image;
+use crate::reads;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -161,7 +162,9 @@ impl From<IssuedTicket> for TicketBody {
 )]
 async fn list_tickets(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
     let Ids([booking]) = ids;
-    let tickets = state.tickets().tickets(&acting.agent, BookingId::new(booking)).await?;
+    let booking = BookingId::new(booking);
+    let tickets = state.tickets().tickets(&acting.agent, booking).await?;
+    reads::note_tickets(&state, &acting, booking).await?;
     let tickets: Vec<TicketBody> = tickets.into_iter().map(Into::into).collect();
     Ok((NOT_KEPT, Answer(tickets)).into_response())
 }
@@ -201,7 +204,9 @@ async fn show_qr_image(State(state): State<AppState>, acting: Acting, ids: Ids<1
 
 /// The code in the alphanumeric mode of QR, which its characters fit, so that its squares are as large as can be.
 async fn qr_code(state: &AppState, acting: &Acting, Ids([ticket]): Ids<1>) -> Result<QrCode, Problem> {
-    let issued = state.tickets().ticket(&acting.agent, TicketId::new(ticket)).await?;
+    let ticket = TicketId::new(ticket);
+    let issued = state.tickets().ticket(&acting.agent, ticket).await?;
+    reads::note_ticket(state, acting, ticket).await?;
     let Some(code) = issued.code else { return Err(no_code(&issued.ticket).into()) };
     Ok(QrCode::with_error_correction_level(code.expose(), EcLevel::M).map_err(|error| {
         tracing::error!(%error, "A code does not fit a QR code");
@@ -259,7 +264,9 @@ async fn print_ticket(
     Params(query): Params<PrintQuery>,
 ) -> Result<Response, Problem> {
     let (Ids([ticket]), paper) = (ids, query.paper.into());
-    let printed = state.tickets().printed(&acting.agent, TicketId::new(ticket), client.language, paper).await?;
+    let ticket = TicketId::new(ticket);
+    let printed = state.tickets().printed(&acting.agent, ticket, client.language, paper).await?;
+    reads::note_ticket(&state, &acting, ticket).await?;
     Ok(PAPER.answer(printed))
 }
 
@@ -285,6 +292,7 @@ async fn apple_pass(
     let Ids([ticket]) = ids;
     let ticket = TicketId::new(ticket);
     let pass = state.passes().pass(&acting.agent, ticket, Wallet::Apple, client.language).await?;
+    reads::note_ticket(&state, &acting, ticket).await?;
     Ok(APPLE_PASS.answer(pass))
 }
 
@@ -317,6 +325,7 @@ async fn google_pass(
     let Ids([ticket]) = ids;
     let ticket = TicketId::new(ticket);
     let link = state.passes().pass(&acting.agent, ticket, Wallet::Google, client.language).await?;
+    reads::note_ticket(&state, &acting, ticket).await?;
     let url = String::from_utf8(link).map_err(|_| AppError::Internal)?;
     Ok((NOT_KEPT, [(VARY, "accept-language")], Answer(WalletLinkBody { url })).into_response())
 }

@@ -111,6 +111,17 @@ impl Tickets {
         self.one(ticket, &booking).await
     }
 
+    /// Whom a ticket concerns, for what is noted of a reader who was let in; nobody, if there is none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn parties(&self, id: TicketId) -> Result<Option<BookingParties>, AppError> {
+        match self.ports.store.ticket(id).await? {
+            Some(ticket) => Ok(self.ports.parties.of(ticket.booking).await?),
+            None => Ok(None),
+        }
+    }
+
     /// One ticket on paper, as a PDF, which bears its code.
     ///
     /// # Errors

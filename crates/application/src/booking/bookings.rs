@@ -260,6 +260,14 @@ impl Bookings {
         Ok(Page::of(self.ports.reads.bookings_in(event, filter, before, probe(limit)).await?, limit))
     }
 
+    /// Whom a booking concerns, for what is noted of a reader who was let in; nobody, if there is none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn parties(&self, id: BookingId) -> Result<Option<BookingParties>, AppError> {
+        Ok(self.ports.parties.of(id).await?)
+    }
+
     /// Whether it is an offer of what costs nothing; neither changes in the life of a booking.
     async fn is_free_offer(&self, id: BookingId) -> Result<bool, AppError> {
         Ok(self.ports.reads.booking(id).await?.is_some_and(|booking| booking.is_free_offer()))

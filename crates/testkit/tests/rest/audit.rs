@@ -116,8 +116,20 @@ async fn lines_are_exported(engine: Engine) {
 async fn reads_and_refusals_are_noted(engine: Engine) {
     let (world, path, event) = sold(engine).await;
     let (owner, app) = (&world.organizer, &world.app);
-    for _ in 0..3 {
+    let bookings = owner.get(&format!("/api/v1/events/{event}/bookings")).await.expect(200);
+    let booking = bookings["items"][0]["id"].as_str().unwrap();
+    let tickets = format!("/api/v1/bookings/{booking}/tickets");
+    let ticket = world.buyer.get(&tickets).await.expect(200)[0]["id"].as_str().unwrap().to_owned();
+    for caller in [owner, &world.buyer] {
+        caller.get(&format!("/api/v1/bookings/{booking}")).await.expect(200);
+        caller.get(&tickets).await.expect(200);
+        caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}/qr.svg"), &[], None).await;
+        caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}/ticket.pdf"), &[], None).await;
+    }
+    for _ in 0..2 {
         owner.get(&format!("/api/v1/events/{event}/bookings")).await.expect(200);
+    }
+    for _ in 0..3 {
         world.stranger.get(&path).await.problem(404, "not_found");
         world.buyer.get("/api/v1/users").await.problem(403, "forbidden");
     }
@@ -129,6 +141,15 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     assert_eq!(lines.len(), 1, "the same of the same is one line");
     assert_eq!((&lines[0]["after"], &lines[0]["objectId"]), (&json!({ "times": 3 }), &json!(event)));
     assert_eq!(lines[0]["actorId"], json!(owner.user()));
+    for (action, object, times) in
+        [("booking.read", booking, 1), ("tickets.read", booking, 1), ("ticket.read", ticket.as_str(), 2)]
+    {
+        let (lines, _) = page(owner, &format!("{path}?action={action}")).await;
+        assert_eq!(lines.len(), 1, "{action}: who reads his own is not noted");
+        let line = &lines[0];
+        let expected = (&json!({ "times": times }), &json!(object), &json!(owner.user()));
+        assert_eq!((&line["after"], &line["objectId"], &line["actorId"]), expected);
+    }
     let (platform, _) = page(&world.admin, "/api/v1/audit?limit=100").await;
     let noted = |action: &str| platform.iter().filter(|line| line["action"] == action).count();
     assert_eq!((noted("login.failed"), noted("access.refused"), noted("access.hidden")), (1, 1, 1));
