@@ -2,6 +2,7 @@
 
 use chrono::SecondsFormat;
 use domain::Timestamp;
+use serde::Serializer;
 use uuid::Uuid;
 
 /// The only source of «now».
@@ -31,4 +32,39 @@ pub trait Ids: Send + Sync {
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// For `serialize_with`, where instants are written for every booking; elsewhere chrono does it.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn written<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+/// As [`written`], where there may be none.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn written_optional<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => written(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_as_chrono_writes_them() {
+        #[derive(serde::Serialize)]
+        struct Ours(#[serde(serialize_with = "written_optional")] Option<Timestamp>);
+        assert_eq!(serde_json::to_string(&Ours(None)).unwrap(), "null");
+        for micros in [0, 1, 999, 1_000, 123_000, 999_999, 1_764_000_000_000_000, 253_402_300_800_000_000, -1] {
+            let at = Timestamp::from_timestamp_micros(micros).unwrap();
+            assert_eq!(serde_json::to_string(&Ours(Some(at))).unwrap(), serde_json::to_string(&at).unwrap());
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use application::audit::Note;
 use application::booking::{BookingFilter, HoldTickets};
+use application::clock::{written, written_optional};
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
@@ -26,7 +27,6 @@ use crate::problem::Problem;
 use crate::reads;
 use crate::rendered;
 use crate::state::AppState;
-use crate::time;
 
 /// The routes under `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -74,17 +74,17 @@ pub(crate) struct BookingBody {
     currency: String,
     /// Until when it holds its tickets; null where it does not hold any for a time.
     #[schema(required)]
-    #[serde(serialize_with = "time::written_optional")]
+    #[serde(serialize_with = "written_optional")]
     expires_at: Option<DateTime<Utc>>,
     /// Where it was sold.
     channel: ChannelBody,
     /// Whose it is.
     buyer: BuyerBody,
     /// When it was made.
-    #[serde(serialize_with = "time::written")]
+    #[serde(serialize_with = "written")]
     created_at: DateTime<Utc>,
     /// When its status or its hold changed last.
-    #[serde(serialize_with = "time::written")]
+    #[serde(serialize_with = "written")]
     updated_at: DateTime<Utc>,
 }
 

@@ -1,9 +1,8 @@
-//! Instants: RFC 3339, cut to the microseconds that stores keep.
+//! Instants in requests: RFC 3339, cut to the microseconds that stores keep.
 
-use application::clock::rfc3339;
 use chrono::DateTime;
 use domain::Timestamp;
-use serde::{Deserialize, Deserializer, Serializer, de};
+use serde::{Deserialize, Deserializer, de};
 
 /// A field that must be there.
 pub(crate) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
@@ -28,19 +27,6 @@ pub(crate) fn settable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     required(deserializer).map(Some)
 }
 
-/// Writes an instant in the answers that are given most often; the others leave it to chrono, which is slower.
-pub(crate) fn written<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*time))
-}
-
-/// The same, where there may be none.
-pub(crate) fn written_optional<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => written(time, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
 fn parse(text: &str) -> Option<Timestamp> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
     // By way of the microseconds: a leap second becomes the second after it, which stores can keep.
@@ -49,6 +35,8 @@ fn parse(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use application::clock::rfc3339;
+
     use super::*;
 
     #[test]
@@ -59,16 +47,6 @@ mod tests {
         assert_eq!(of("2016-12-31T23:59:60Z").as_deref(), Some("2017-01-01T00:00:00Z"));
         for bad in ["", "2026-11-21", "2026-11-21T18:00:00", "2026-13-01T00:00:00Z", "tomorrow", "1764000000"] {
             assert_eq!(of(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn times_are_written_as_chrono_writes_them() {
-        #[derive(serde::Serialize)]
-        struct Ours(#[serde(serialize_with = "written")] Timestamp);
-        for micros in [0, 1, 999, 1_000, 123_000, 999_999, 1_764_000_000_000_000, 253_402_300_800_000_000, -1] {
-            let time = DateTime::from_timestamp_micros(micros).unwrap();
-            assert_eq!(serde_json::to_string(&Ours(time)).unwrap(), serde_json::to_string(&time).unwrap());
         }
     }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::prices::{PricePartV1, PricingV1, TypePricesV1};
+use crate::clock::{written, written_optional};
 use crate::error::AppError;
 
 const VERSION: u8 = 1;
@@ -50,11 +51,16 @@ struct BookingV1 {
     promo: Option<PromoV1>,
     currency: String,
     status: String,
+    #[serde(serialize_with = "written_optional")]
     expires_at: Option<Timestamp>,
+    #[serde(serialize_with = "written_optional")]
     release_at: Option<Timestamp>,
+    #[serde(serialize_with = "written_optional")]
     ends_at: Option<Timestamp>,
     sequence: u32,
+    #[serde(serialize_with = "written")]
     created_at: Timestamp,
+    #[serde(serialize_with = "written")]
     updated_at: Timestamp,
 }
 
