@@ -59,6 +59,7 @@ pub trait UnitOfWork:
     + crate::jobs::JobQueue
     + crate::booking::NoticeRepository
     + crate::admission::PassIssuerRepository
+    + crate::admission::TicketKeyRepository
     + crate::invoicing::InvoiceRepository
     + crate::privacy::GuestRepository
     + Send

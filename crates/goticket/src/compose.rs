@@ -227,6 +227,7 @@ impl Application {
             parties: parties.clone(),
             events: database.clone(),
             store: database.clone(),
+            units: database.clone(),
             catalog: catalog.clone(),
             signer: Arc::new(Ed25519Signer),
             sealer: Arc::clone(&sealer),

@@ -210,6 +210,7 @@ impl TestApp {
             parties: parties.clone(),
             events: port.clone(),
             store: port.clone(),
+            units: port.clone(),
             catalog: catalog.clone(),
             signer: Arc::new(Ed25519Signer),
             sealer: sealer(),

@@ -1,18 +1,19 @@
 //! Tickets outside of the desk, and the keys of their codes.
 
-use application::admission::{AdmissionStore, DoorCursor, DoorNews, GateCount, StoredTicketKey};
+use application::admission::{AdmissionStore, DoorCursor, DoorNews, GateCount, StoredTicketKey, TicketKeyRepository};
 use application::store::StoreError;
 use async_trait::async_trait;
 use domain::admission::{CheckIn, CheckInList, Ticket};
 use domain::{BookingId, CheckInId, EventId, TicketId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use crate::connect::Database;
 use crate::entity::{ticket, ticket_key};
 use crate::error::orm;
 use crate::lane::{check_in_lists, check_ins};
 use crate::mapping;
+use crate::unit_of_work::SqlUnit;
 
 #[async_trait]
 impl AdmissionStore for Database {
@@ -54,13 +55,24 @@ impl AdmissionStore for Database {
     }
 
     async fn insert_ticket_key(&self, key: &StoredTicketKey) -> Result<bool, StoreError> {
-        let number = [ticket_key::Column::EventId, ticket_key::Column::Number];
-        let taken = OnConflict::columns(number).do_nothing().to_owned();
-        let row = mapping::ticket_key_row(key).into_active_model();
-        let insert = ticket_key::Entity::insert(row).on_conflict(taken);
         let transaction = self.begin_unit().await?;
-        let inserted = insert.exec_without_returning(&transaction).await.map_err(orm)?;
+        let inserted = insert_key(&transaction, key).await?;
         transaction.commit().await?;
-        Ok(inserted == 1)
+        Ok(inserted)
     }
+}
+
+#[async_trait]
+impl TicketKeyRepository for SqlUnit {
+    async fn add_ticket_key(&mut self, key: &StoredTicketKey) -> Result<bool, StoreError> {
+        insert_key(&self.0, key).await
+    }
+}
+
+async fn insert_key(connection: &impl ConnectionTrait, key: &StoredTicketKey) -> Result<bool, StoreError> {
+    let number = [ticket_key::Column::EventId, ticket_key::Column::Number];
+    let taken = OnConflict::columns(number).do_nothing().to_owned();
+    let row = mapping::ticket_key_row(key).into_active_model();
+    let insert = ticket_key::Entity::insert(row).on_conflict(taken);
+    Ok(insert.exec_without_returning(connection).await.map_err(orm)? == 1)
 }

@@ -53,6 +53,7 @@ mod reads;
 mod rendered;
 mod second_factor;
 mod state;
+mod ticket_keys;
 mod ticket_types;
 mod tickets;
 mod time;
@@ -132,6 +133,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .merge(invoices::routes())
         .merge(promo_codes::routes())
         .merge(tickets::routes())
+        .merge(ticket_keys::routes())
         .merge(check_in_lists::routes())
         .merge(door::routes())
         .merge(door_live::routes())

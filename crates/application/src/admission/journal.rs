@@ -6,6 +6,7 @@ use domain::catalog::Event;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::admission::StoredTicketKey;
 use crate::clock::Ids;
 use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
 use crate::origin::Origin;
@@ -74,6 +75,28 @@ struct ListState<'a> {
     until: Option<Timestamp>,
     ticket_type_ids: Vec<Uuid>,
     archived: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyData {
+    ticket_key_id: Uuid,
+    event_id: Uuid,
+    organizer_id: Uuid,
+    number: u16,
+}
+
+/// The message and the audit line of a new key for the codes of an event.
+pub(super) fn of_key(event: &Event, key: &StoredTicketKey, origin: &Origin, ids: &dyn Ids) -> (OutboxRow, AuditRow) {
+    let (id, organizer) = (key.id.uuid(), event.organizer);
+    let (event_id, organizer_id) = (event.id.uuid(), organizer.uuid());
+    // A struct of ids and a number, whose serialisation cannot fail.
+    let data = KeyData { ticket_key_id: id, event_id, organizer_id, number: key.number };
+    let data = serde_json::to_string(&data).unwrap_or_default();
+    let scribe = Scribe { ids, origin, at: key.created_at };
+    let action = "ticket_key.rotated";
+    let deed = Deed { organizer: Some(organizer), action, object_kind: "ticket_key", object: id };
+    (scribe.message(id, 1, "goticket.ticket_key.rotated.v1", data.clone()), scribe.line(deed, None, Some(data)))
 }
 
 /// The message and the audit line of a check-in list that is new (none before) or was changed.

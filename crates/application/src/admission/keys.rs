@@ -9,11 +9,19 @@ use domain::admission::{CodeClaims, CodeText, Ticket, Validity};
 use domain::{EventId, SigningKeyId, Timestamp};
 use secrecy::{ExposeSecret, SecretSlice};
 
+use super::journal::of_key;
 use super::tickets::{TicketPorts, Tickets};
+use crate::access::{Agent, Operation};
 use crate::error::AppError;
+use crate::origin::Origin;
 
 /// What a sealed key is for, so that nothing else opens as one.
 pub const KEY_PURPOSE: &str = "ticket signing key";
+
+/// The most keys of an event: each is known to every device at its door.
+const KEYS_PER_EVENT_MAX: usize = 50;
+/// How often a number is tried that somebody else takes at the same time.
+const TRIES_MAX: usize = 5;
 
 /// A key as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +66,49 @@ impl EventKeys {
 }
 
 impl Tickets {
+    /// The keys of an event, by their numbers; none before a code was read.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`].
+    pub async fn ticket_keys(&self, agent: &Agent, event: EventId) -> Result<Vec<StoredTicketKey>, AppError> {
+        self.ports.catalog.require(agent, Operation::ReadDoorBundle, event).await?;
+        Ok(self.ports.store.ticket_keys(event).await?)
+    }
+
+    /// Makes a new key for an event, by which codes are signed from then on, at other replicas within seconds. Codes that are
+    /// out stay good: only what a code says, and not its key, is judged at the door. Done twice, it makes two keys.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`]; [`AppError::InvalidState`] where the event has its fill of keys.
+    pub async fn rotate_ticket_key(
+        &self,
+        agent: &Agent,
+        event: EventId,
+        origin: &Origin,
+    ) -> Result<StoredTicketKey, AppError> {
+        self.ports.catalog.require(agent, Operation::ChangeEvents, event).await?;
+        let seen = self.ports.events.sale(event).await?.ok_or(AppError::NotFound("event"))?;
+        for _ in 0..TRIES_MAX {
+            let known = self.ports.store.ticket_keys(event).await?;
+            if known.len() >= KEYS_PER_EVENT_MAX {
+                return Err(AppError::InvalidState(format!("an event has at most {KEYS_PER_EVENT_MAX} keys")));
+            }
+            let key = self.make_key(event, known.last().map_or(1, |last| last.number + 1))?;
+            let mut uow = self.ports.units.begin().await?;
+            if !uow.add_ticket_key(&key).await? {
+                // Somebody else has made the key of this number meanwhile.
+                continue;
+            }
+            let (message, line) = of_key(&seen.sale.event, &key, origin, self.ports.ids.as_ref());
+            uow.append_outbox(&[message]).await?;
+            uow.append_audit(&[line]).await?;
+            uow.commit().await?;
+            self.keys.invalidate(&event).await;
+            return Ok(key);
+        }
+        Err(AppError::busy())
+    }
+
     /// The keys of the event, of which there is one at least.
     pub(super) async fn keys(&self, event: EventId) -> Result<Arc<EventKeys>, AppError> {
         let read = async {

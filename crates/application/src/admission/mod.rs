@@ -28,7 +28,7 @@ pub use passes::{
     AppleIssuerRequest, GoogleIssuerRequest, IssuerAccount, PASS_KEY_PURPOSE, Pass, PassIssuer, PassIssuerReads,
     PassIssuerRepository, PassMaker, PassPorts, Passes, ReadIssuer, Wallet,
 };
-pub use ports::AdmissionStore;
+pub use ports::{AdmissionStore, TicketKeyRepository};
 pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};
 pub(crate) use snapshot::{read_scan, scan};
 pub use tickets::{IssuedTicket, TicketPorts, Tickets, no_code};

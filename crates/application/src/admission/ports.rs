@@ -42,3 +42,10 @@ pub trait AdmissionStore: Send + Sync {
     /// [`StoreError::Conflict`] where there is no such event any more.
     async fn insert_ticket_key(&self, key: &StoredTicketKey) -> Result<bool, StoreError>;
 }
+
+/// The keys of codes within a transaction.
+#[async_trait]
+pub trait TicketKeyRepository {
+    /// As [`AdmissionStore::insert_ticket_key`].
+    async fn add_ticket_key(&mut self, key: &StoredTicketKey) -> Result<bool, StoreError>;
+}

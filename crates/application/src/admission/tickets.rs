@@ -22,6 +22,7 @@ use crate::error::AppError;
 use crate::idempotency::InFlight;
 use crate::identity::Sealer;
 use crate::origin::Origin;
+use crate::store::Store;
 
 /// How long the keys of an event are remembered: within it, every replica signs by a new one.
 const KEYS_REMEMBERED: Duration = Duration::from_secs(5);
@@ -47,6 +48,8 @@ pub struct TicketPorts {
     pub events: Arc<dyn CatalogReads>,
     /// Tickets and keys.
     pub store: Arc<dyn AdmissionStore>,
+    /// Transactions.
+    pub units: Arc<dyn Store>,
     /// Who may do what.
     pub catalog: Arc<Catalog>,
     /// Signs codes.

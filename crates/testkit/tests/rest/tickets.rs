@@ -16,7 +16,7 @@ use goticket_testkit::world::{World, world};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::text;
+use crate::{doors, text};
 
 /// Its path, of a booking of so many units of an event at this price.
 async fn booked(world: &World, price: i64, body: &Value) -> (String, String) {
@@ -177,6 +177,58 @@ async fn another_issue_on_sqlite() {
 #[tokio::test]
 async fn another_issue_on_postgres() {
     another_issue(Engine::Postgres).await;
+}
+
+/// The codes of a key that signs no more stay good, and what is read from then on is signed by the new one.
+async fn a_new_key_signs_and_older_ones_are_believed(engine: Engine) {
+    let world = world(engine).await;
+    let (event, booking, before) = doors(&world, 2).await;
+    let keys = format!("{event}/ticket-keys");
+    let first = world.organizer.get(&keys).await.expect(200);
+    assert_eq!(first.as_array().unwrap().len(), 1);
+    let made = world.organizer.act(&keys).await.expect(201);
+    assert_eq!(made["number"], 2);
+    assert_eq!(world.organizer.get(&keys).await.expect(200), json!([first[0], made]));
+    assert_ne!(first[0]["key"], made["key"]);
+
+    let anew = tickets(&world.buyer, &booking).await;
+    let code = |of: &[Value], at: usize| text(&of[at]["code"]).to_owned();
+    assert_ne!(code(&anew, 0), code(&before, 0));
+    let (now, then) = (verified(&world.app, &code(&anew, 0)).await, verified(&world.app, &code(&before, 0)).await);
+    assert_eq!((now.ticket, now.issue, now.key, then.key), (then.ticket, then.issue, 2, 1));
+    let show = async |code: String| {
+        let said = world.organizer.post(&format!("{event}/check-ins"), &json!({ "code": code })).await.expect(200);
+        text(&said["result"]).to_owned()
+    };
+    assert_eq!(show(code(&before, 0)).await, "admitted", "it was printed before");
+    assert_eq!(show(code(&anew, 0)).await, "already_used", "it is the same ticket");
+    assert_eq!(show(code(&anew, 1)).await, "admitted");
+    let bundle = world.organizer.get(&format!("{event}/check-ins/bundle")).await.expect(200);
+    assert_eq!(bundle["keys"].as_array().unwrap().len(), 2, "devices without a network believe both");
+
+    // Everybody at once: each gets a key of his own, or is asked to come again.
+    let answers = join_all((0..8).map(|_| world.organizer.act(&keys))).await;
+    let made: Vec<u64> =
+        answers.into_iter().filter(|one| one.status == 201).map(|one| one.body["number"].as_u64().unwrap()).collect();
+    let listed = world.organizer.get(&keys).await.expect(200);
+    let numbers: Vec<u64> = listed.as_array().unwrap().iter().map(|key| key["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=2 + made.len() as u64).collect::<Vec<_>>(), "{made:?}");
+    for _ in numbers.len()..50 {
+        world.organizer.act(&keys).await.expect(201);
+    }
+    world.organizer.act(&keys).await.problem(409, "invalid_state");
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_replaced_on_sqlite() {
+    a_new_key_signs_and_older_ones_are_believed(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_replaced_on_postgres() {
+    a_new_key_signs_and_older_ones_are_believed(Engine::Postgres).await;
 }
 
 /// Many who read the first codes of an event at once make one key.
