@@ -391,7 +391,7 @@ mod tests {
         let event = event(&new()).unwrap();
         let taxed = NewPricing { tax_rate: Some(230_000), ..NewPricing::default() };
         let edit = |pricing| EventEdit { pricing: Some(pricing), ..EventEdit::default() };
-        for nothing in [None, Some(NewPricing::default())] {
+        for nothing in [None, Some(NewPricing { tax_included: true, ..NewPricing::default() })] {
             let same = event.edited(&edit(nothing.clone()), now()).unwrap();
             assert_eq!((same.version, &same.terms.pricing), (1, &None));
             let with = event.edited(&edit(Some(taxed.clone())), now()).unwrap();

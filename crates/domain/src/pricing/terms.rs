@@ -120,7 +120,13 @@ impl Pricing {
         let fees = fees.collect();
         let (tax_included, rounding) = (new.tax_included, new.rounding);
         problems.into_result()?;
-        Ok(Self { tax_rate: tax_rate.flatten(), tax_included, rounding, fees })
+        let parsed = Self { tax_rate: tax_rate.flatten(), tax_included, rounding, fees };
+        if parsed.is_none() && (!tax_included || rounding != Rounding::Line) {
+            // Terms without anything that they are about are kept as none, and would be forgotten.
+            let message = "say at which rate tickets are taxed whose type has none of its own: 0, where they are not";
+            return Err(Problems::one("pricing.taxRate", "required", message));
+        }
+        Ok(parsed)
     }
 
     /// Whether tickets cost what their price says, and nothing is to be told besides.
@@ -228,6 +234,19 @@ mod tests {
         for amount in [0, -1, Pricing::FEE_MAX + 1, i64::MIN, i64::MAX] {
             assert_eq!(wrong(fee(Some(amount), Some(Per::Booking), None)), (field("amount"), "out_of_range"));
         }
+    }
+
+    #[test]
+    fn terms_that_are_about_nothing_are_not_forgotten() {
+        let parse = |tax_rate, tax_included, rounding| {
+            let new = NewPricing { tax_rate, tax_included, rounding, fees: vec![] };
+            Pricing::parse(&new).map_err(|problems| (problems.as_slice()[0].field.clone(), problems.as_slice()[0].code))
+        };
+        let required = Err(("pricing.taxRate".to_owned(), "required"));
+        assert_eq!(parse(None, false, Rounding::Line), required);
+        assert_eq!(parse(None, true, Rounding::TaxGroup), required);
+        assert!(parse(None, true, Rounding::Line).unwrap().is_none());
+        assert!(!parse(Some(0), false, Rounding::TaxGroup).unwrap().is_none());
     }
 
     #[test]
