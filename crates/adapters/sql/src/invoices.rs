@@ -193,8 +193,12 @@ async fn sellers(connection: &impl ConnectionTrait, organizers: &[Uuid]) -> Resu
 
 /// The documents of these bookings, oldest first.
 async fn documents_of(connection: &impl ConnectionTrait, bookings: &[Uuid]) -> Result<Vec<Invoice>, StoreError> {
-    let rows = invoice::Entity::find().filter(among(connection, invoice::Column::BookingId, bookings));
-    let rows = rows.order_by_asc(invoice::Column::Id).all(connection).await.map_err(orm)?;
+    let of = || invoice::Entity::find().filter(among(connection, invoice::Column::BookingId, bookings));
+    // In the words of the two indexes, neither of which holds all.
+    let mut rows = of().filter(invoice::Column::CorrectsId.is_null()).all(connection).await.map_err(orm)?;
+    let corrections = of().filter(invoice::Column::CorrectsId.is_not_null());
+    rows.append(&mut corrections.all(connection).await.map_err(orm)?);
+    rows.sort_unstable_by_key(|row| row.id);
     with_lines(connection, rows).await
 }
 

@@ -449,7 +449,9 @@ impl Inner {
         }
         tracing::warn!(commands = count, "The database refused a batch; trying its halves: {error}");
         let second = split(&mut batches, count / 2);
-        let first = self.clone().carry_out(batches, LaneWait::Queue).await;
+        let mut first = self.clone().carry_out(batches, LaneWait::Queue).await;
+        // What is durable does not wait for what comes of the others.
+        self.tell(std::mem::take(&mut first.answers));
         first.and(self.carry_out(second, LaneWait::Queue).await)
     }
 
