@@ -23,6 +23,7 @@ use crate::extract::client::Client;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
+use crate::reads;
 use crate::state::AppState;
 use crate::time;
 
@@ -460,7 +461,9 @@ async fn list_invoices_of_booking(
     ids: Ids<1>,
 ) -> Result<Response, Problem> {
     let Ids([booking]) = ids;
-    let found = state.invoicing().of_booking(&acting.agent, BookingId::new(booking)).await?;
+    let booking = BookingId::new(booking);
+    let found = state.invoicing().of_booking(&acting.agent, booking).await?;
+    reads::note_invoices(&state, &acting, booking).await?;
     let found: Vec<InvoiceBody> = found.into_iter().map(Into::into).collect();
     Ok((NOT_KEPT, Answer(found)).into_response())
 }
@@ -478,6 +481,7 @@ async fn list_invoices_of_booking(
 async fn get_invoice(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
     let Ids([invoice]) = ids;
     let found = state.invoicing().invoice(&acting.agent, InvoiceId::new(invoice)).await?;
+    reads::note_invoice(&state, &acting, &found.invoice).await?;
     Ok((NOT_KEPT, Answer(InvoiceBody::from(found))).into_response())
 }
 
@@ -499,6 +503,9 @@ async fn print_invoice(
     ids: Ids<1>,
 ) -> Result<Response, Problem> {
     let Ids([invoice]) = ids;
-    let printed = state.invoicing().printed(&acting.agent, InvoiceId::new(invoice), client.language).await?;
+    let id = InvoiceId::new(invoice);
+    let printed = state.invoicing().printed(&acting.agent, id, client.language).await?;
+    let read = state.invoicing().invoice(&acting.agent, id).await?;
+    reads::note_invoice(&state, &acting, &read.invoice).await?;
     Ok(PAPER.answer(printed))
 }

@@ -5,6 +5,7 @@ use application::booking::BookingParties;
 use application::error::AppError;
 use application::origin::Actor;
 use domain::booking::Buyer;
+use domain::invoicing::Invoice;
 use domain::{BookingId, TicketId};
 use uuid::Uuid;
 
@@ -22,6 +23,20 @@ pub(crate) async fn note_booking(state: &AppState, acting: &Acting, id: BookingI
 pub(crate) async fn note_tickets(state: &AppState, acting: &Acting, id: BookingId) -> Result<(), AppError> {
     let parties = state.bookings().parties(id).await?;
     note(state, acting, parties.as_ref(), ("tickets.read", "booking", id.uuid()));
+    Ok(())
+}
+
+/// Notes that the invoices of a booking were read.
+pub(crate) async fn note_invoices(state: &AppState, acting: &Acting, id: BookingId) -> Result<(), AppError> {
+    let parties = state.bookings().parties(id).await?;
+    note(state, acting, parties.as_ref(), ("invoices.read", "booking", id.uuid()));
+    Ok(())
+}
+
+/// Notes that an invoice or a credit note was read.
+pub(crate) async fn note_invoice(state: &AppState, acting: &Acting, invoice: &Invoice) -> Result<(), AppError> {
+    let parties = state.bookings().parties(invoice.booking).await?;
+    note(state, acting, parties.as_ref(), ("invoice.read", "invoice", invoice.id.uuid()));
     Ok(())
 }
 

@@ -45,7 +45,7 @@ impl From<StoredTicketKey> for TicketKeyBody {
 
 /// Signs the codes of an event by a new key
 ///
-/// From now on, at other replicas within seconds. Codes that are out stay good until their tickets are issued anew; devices
+/// From now on, and by all replicas within seconds. Codes that are out stay good until their tickets are issued anew; devices
 /// at the door get the new key with their next bundle. An event has at most 50.
 #[utoipa::path(
     post, path = "/events/{eventId}/ticket-keys", operation_id = "rotateTicketKey", tag = "Tickets",

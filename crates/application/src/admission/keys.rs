@@ -75,7 +75,7 @@ impl Tickets {
         Ok(self.ports.store.ticket_keys(event).await?)
     }
 
-    /// Makes a new key for an event, by which codes are signed from then on, at other replicas within seconds. Codes that are
+    /// Makes a new key for an event, by which codes are signed from then on, and by all replicas within seconds. Codes that are
     /// out stay good: only what a code says, and not its key, is judged at the door. Done twice, it makes two keys.
     ///
     /// # Errors

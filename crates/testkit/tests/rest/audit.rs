@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use goticket_testkit::app::Caller;
+use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, world};
 use serde_json::{Value, json};
@@ -123,6 +124,7 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     for caller in [owner, &world.buyer] {
         caller.get(&format!("/api/v1/bookings/{booking}")).await.expect(200);
         caller.get(&tickets).await.expect(200);
+        caller.get(&format!("/api/v1/bookings/{booking}/invoices")).await.expect(200);
         caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}/qr.svg"), &[], None).await;
         caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}/ticket.pdf"), &[], None).await;
     }
@@ -141,9 +143,12 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     assert_eq!(lines.len(), 1, "the same of the same is one line");
     assert_eq!((&lines[0]["after"], &lines[0]["objectId"]), (&json!({ "times": 3 }), &json!(event)));
     assert_eq!(lines[0]["actorId"], json!(owner.user()));
-    for (action, object, times) in
-        [("booking.read", booking, 1), ("tickets.read", booking, 1), ("ticket.read", ticket.as_str(), 2)]
-    {
+    for (action, object, times) in [
+        ("booking.read", booking, 1),
+        ("tickets.read", booking, 1),
+        ("invoices.read", booking, 1),
+        ("ticket.read", ticket.as_str(), 2),
+    ] {
         let (lines, _) = page(owner, &format!("{path}?action={action}")).await;
         assert_eq!(lines.len(), 1, "{action}: who reads his own is not noted");
         let line = &lines[0];
@@ -156,6 +161,7 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     assert_eq!(noted("users.listed"), 1);
     let text = format!("{platform:?}");
     assert!(!text.contains("wrong password") && !text.contains("buyer@example.com"), "{text}");
+    assert_sound(&app.database).await;
 }
 
 async fn the_log_of_the_platform_is_shown_to_admins(engine: Engine) {
