@@ -235,16 +235,20 @@ stripe_running() { [[ -f $stripe/port && -n $(stripe_processes) ]]; }
 
 stripe_url() { echo "http://127.0.0.1:$(<"$stripe/port")"; }
 
+# From 1.21 on Go fetches by itself what is newer still.
+go_is_new() { [[ $(go env GOVERSION) =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 21)); }
+
 stripe_install() {
     mkdir -p "$stripe"
     [[ -x $stripe/stripe-mock && $(cat "$stripe/installed" 2>/dev/null) == "$stripe_version" ]] && return
     if ! command -v go >/dev/null; then
-        command -v apt-get >/dev/null || die "Go is missing: please install it (any version from 1.22 on)"
+        command -v apt-get >/dev/null || die "Go is missing: please install it (any version from 1.21 on)"
         say "installing Go"
         local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
         as_admin "${apt[@]}" update >&2
         as_admin "${apt[@]}" install -y --no-install-recommends golang-go >&2
     fi
+    go_is_new || die "this Go is too old, as that of Debian 12 is: please install Go (any version from 1.21 on)"
     GOBIN=$stripe go install "github.com/stripe/stripe-mock@$stripe_version" >&2 || die "Go could not install stripe-mock"
     echo "$stripe_version" >"$stripe/installed"
 }
