@@ -189,18 +189,20 @@ impl TestDatabase {
         }
     }
 
-    /// Ends every connection to it, as a restart of the server would. Does nothing on SQLite, which has no server.
+    /// Ends every connection to it, as a restart of the server would, and says how many there were. Does nothing on SQLite,
+    /// which has no server.
     ///
     /// # Panics
     /// When the server does not answer.
-    pub async fn cut_connections(&self) {
-        let Place::Database { name } = &self.place else { return };
+    pub async fn cut_connections(&self) -> u64 {
+        let Place::Database { name } = &self.place else { return 0 };
         let mut admin = admin().await;
         sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
             .bind(name)
             .execute(&mut admin)
             .await
-            .expect("connections can be ended");
+            .expect("connections can be ended")
+            .rows_affected()
     }
 }
 
