@@ -90,13 +90,13 @@ impl TestDatabase {
         Self { engine, database, settings, place }
     }
 
-    /// Makes one on PostgreSQL whose protections against overselling are left out as `control` says: for tests that prove
-    /// that they would see it.
+    /// Makes one whose protections against overselling are left out as `control` says: for tests that prove that they
+    /// would see it.
     ///
     /// # Panics
     /// Like [`TestDatabase::create`].
-    pub async fn create_weakened(control: adapter_sql::NegativeControl) -> Self {
-        let mut test = Self::create(Engine::Postgres).await;
+    pub async fn create_weakened(engine: Engine, control: adapter_sql::NegativeControl) -> Self {
+        let mut test = Self::create(engine).await;
         test.settings.negative_control = control;
         test.database = test.open().await;
         test.database.weaken(control).await.expect("the constraint can be dropped");

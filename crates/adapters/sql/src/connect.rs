@@ -63,7 +63,12 @@ pub(crate) enum Engine {
     /// The desk's own connections, and how to make one for the migrations.
     Postgres { lanes: PostgresLanes, options: Box<PgConnectOptions> },
     /// The one writer, which units of work and the desk share, and the same as SeaORM has it for the migrations.
-    Sqlite { writer: SqlitePool, orm: DatabaseConnection },
+    Sqlite {
+        writer: SqlitePool,
+        orm: DatabaseConnection,
+        #[cfg(feature = "negative-control")]
+        control: crate::NegativeControl,
+    },
 }
 
 impl fmt::Debug for Database {
@@ -113,7 +118,8 @@ impl Database {
         crate::migration::fingerprint()
     }
 
-    /// Drops the last line of defence of the pools, where the settings say so.
+    /// Drops the last line of defence of the pools, where the settings say so. On SQLite each connection leaves it out by
+    /// itself.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -125,6 +131,12 @@ impl Database {
             self.reads().execute_unprepared(drop).await.map_err(orm)?;
         }
         Ok(())
+    }
+
+    /// Whether a lane of SQLite is locked only once it is written.
+    #[cfg(feature = "negative-control")]
+    pub(crate) fn locks_lanes_to_write(&self) -> bool {
+        matches!(self.engine(), Engine::Sqlite { control, .. } if control.skip_lane_lock)
     }
 
     /// Ends all connections, once those that work are done.
@@ -216,12 +228,23 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
     let writer = options.clone().pragma("cache_size", "-32000").pragma("wal_autocheckpoint", "8000");
     // The desk's scripts come in many sizes and mixtures (`lane::sqlite`), and to plan one costs more than to run it.
     let writer = writer.statement_cache_capacity(300);
+    #[cfg(feature = "negative-control")]
+    let writer = match settings.negative_control.drop_pool_checks {
+        true => writer.pragma("ignore_check_constraints", "on"),
+        false => writer,
+    };
     let writer = pool(writer, 1, settings.connect_timeout).await?;
     let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
     let reads = pool(readers, settings.connections_max, settings.connect_timeout).await?;
     let orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
     let reads = Reads::Sqlite(reads.clone(), SqlxSqliteConnector::from_sqlx_sqlite_pool(reads));
-    Ok(Inner { reads, engine: Engine::Sqlite { writer, orm }, _lock: lock })
+    let engine = Engine::Sqlite {
+        writer,
+        orm,
+        #[cfg(feature = "negative-control")]
+        control: settings.negative_control,
+    };
+    Ok(Inner { reads, engine, _lock: lock })
 }
 
 fn make_folder(file: &Path) -> Result<(), ConnectError> {

@@ -33,9 +33,9 @@ pub struct DatabaseSettings {
 #[cfg(feature = "negative-control")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NegativeControl {
-    /// Lanes are read without a lock. Without effect on SQLite, whose transactions have the only writer's lock.
+    /// Lanes are read without a lock. On SQLite the lock of the only writer is taken behind all reading, just to write.
     pub skip_lane_lock: bool,
-    /// After the migrations, the constraint `pools_stock` is dropped. Without effect on SQLite, which cannot drop one.
+    /// After the migrations, the constraint `pools_stock` is dropped. SQLite, which cannot drop one, checks none at all.
     pub drop_pool_checks: bool,
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails by it fails well, in its helpers too")]
 
+mod controls;
 mod payments;
 mod prices;
 mod promo_codes;

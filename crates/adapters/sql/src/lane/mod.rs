@@ -42,14 +42,21 @@ use uuid::Uuid;
 
 use crate::connect::{Database, Engine};
 use crate::error::bad_row;
+#[cfg(feature = "negative-control")]
+use crate::error::orm;
 use crate::mapping::{instant, integer, micros};
 use crate::transaction::SqlTransaction;
 
 #[async_trait]
 impl LaneStore for Database {
     async fn begin_lanes(&self, lanes: &[LaneKey], wait: LaneWait) -> Result<LockedLanes, StoreError> {
-        let (connection, locked, busy) = self.open_lanes(lanes, wait).await?;
-        Ok(LockedLanes { transaction: Box::new(OpenLanes(connection)), locked, busy })
+        let (transaction, locked, busy) = self.open_lanes(lanes, wait).await?;
+        let open = OpenLanes {
+            transaction,
+            #[cfg(feature = "negative-control")]
+            locks_to_write: self.locks_lanes_to_write(),
+        };
+        Ok(LockedLanes { transaction: Box::new(open), locked, busy })
     }
 
     async fn was_committed(&self, lane: LaneKey, proof: OutboxId) -> Result<bool, StoreError> {
@@ -67,6 +74,10 @@ impl Database {
         let keys: Vec<Uuid> = lanes.iter().map(|lane| lane.uuid()).collect();
         match self.engine() {
             Engine::Postgres { lanes, .. } => lanes.begin(&keys, wait).await,
+            #[cfg(feature = "negative-control")]
+            Engine::Sqlite { writer, .. } if self.locks_lanes_to_write() => {
+                sqlite::begin_without_lock(writer, &keys).await
+            }
             Engine::Sqlite { writer, .. } => sqlite::begin(writer, &keys).await,
         }
     }
@@ -93,25 +104,30 @@ fn kept_answer((caller, word, fingerprint, snapshot, kept_at): AnswerRow) -> Res
 }
 
 /// A transaction of the desk.
-struct OpenLanes(SqlTransaction);
+struct OpenLanes {
+    transaction: SqlTransaction,
+    /// Whether it has only read so far, without the lock of SQLite's only writer.
+    #[cfg(feature = "negative-control")]
+    locks_to_write: bool,
+}
 
 #[async_trait]
 impl LaneTransaction for OpenLanes {
     async fn sales(&mut self, lanes: &[LaneKey]) -> Result<Vec<Sale>, StoreError> {
         let keys: Vec<Uuid> = lanes.iter().map(|lane| lane.uuid()).collect();
-        sales(&self.0, &keys).await
+        sales(&self.transaction, &keys).await
     }
 
     async fn bookings(&mut self, ids: &[BookingId]) -> Result<Vec<Booking>, StoreError> {
-        load::bookings(&self.0, ids).await
+        load::bookings(&self.transaction, ids).await
     }
 
     async fn price_parts(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, Vec<PricePart>>, StoreError> {
-        load::price_parts(&self.0, of).await
+        load::price_parts(&self.transaction, of).await
     }
 
     async fn promo_uses(&mut self, of: &[BookingId]) -> Result<HashMap<BookingId, PromoUse>, StoreError> {
-        promo::uses(&self.0, of).await
+        promo::uses(&self.transaction, of).await
     }
 
     async fn promo_codes(
@@ -119,11 +135,11 @@ impl LaneTransaction for OpenLanes {
         named: &[(LaneKey, PromoWord)],
         ids: &[PromoCodeId],
     ) -> Result<Vec<PromoCode>, StoreError> {
-        promo::codes(&self.0, named, ids).await
+        promo::codes(&self.transaction, named, ids).await
     }
 
     async fn count_promo_codes(&mut self, lane: LaneKey) -> Result<u64, StoreError> {
-        promo::count(&self.0, lane).await
+        promo::count(&self.transaction, lane).await
     }
 
     async fn promo_uses_of(
@@ -131,51 +147,51 @@ impl LaneTransaction for OpenLanes {
         of: &[(PromoCodeId, LaneKey, Buyer)],
         now: Timestamp,
     ) -> Result<Vec<(PromoCodeId, Buyer, u32)>, StoreError> {
-        promo::of_buyers(&self.0, of, now).await
+        promo::of_buyers(&self.transaction, of, now).await
     }
 
     async fn tickets(&mut self, ids: &[TicketId]) -> Result<Vec<Ticket>, StoreError> {
-        load::tickets(&self.0, ids).await
+        load::tickets(&self.transaction, ids).await
     }
 
     async fn check_ins(&mut self, ids: &[CheckInId], of: &[TicketId]) -> Result<Vec<CheckIn>, StoreError> {
-        check_ins(&self.0, ids, of).await
+        check_ins(&self.transaction, ids, of).await
     }
 
     async fn check_in_lists(&mut self, lane: LaneKey) -> Result<Vec<CheckInList>, StoreError> {
-        check_in_lists(&self.0, lane).await
+        check_in_lists(&self.transaction, lane).await
     }
 
     async fn payments(&mut self, of: &[BookingId]) -> Result<Vec<Payment>, StoreError> {
-        payments(&self.0, of).await
+        payments(&self.transaction, of).await
     }
 
     async fn refunds(&mut self, of: &[BookingId]) -> Result<Vec<Refund>, StoreError> {
-        refunds(&self.0, of).await
+        refunds(&self.transaction, of).await
     }
 
     async fn provider_events(&mut self, among: &[ProviderEventKey]) -> Result<Vec<ProviderEventKey>, StoreError> {
-        load::provider_events(&self.0, among).await
+        load::provider_events(&self.transaction, among).await
     }
 
     async fn lapsed(&mut self, lane: LaneKey, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {
-        load::lapsed(&self.0, lane, now, limit).await
+        load::lapsed(&self.transaction, lane, now, limit).await
     }
 
     async fn next_release(&mut self, lane: LaneKey, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        load::next_release(&self.0, lane, now).await
+        load::next_release(&self.transaction, lane, now).await
     }
 
     async fn holdings(&mut self, of: &[(LaneKey, Buyer)], now: Timestamp) -> Result<Vec<Holding>, StoreError> {
-        load::holdings(&self.0, of, now).await
+        load::holdings(&self.transaction, of, now).await
     }
 
     async fn waiting_list_entries(&mut self, ids: &[WaitingListEntryId]) -> Result<Vec<WaitingListEntry>, StoreError> {
-        waiting_list::entries(&self.0, ids).await
+        waiting_list::entries(&self.transaction, ids).await
     }
 
     async fn last_waiting_list_number(&mut self, lane: LaneKey) -> Result<u64, StoreError> {
-        waiting_list::last_number(&self.0, lane).await
+        waiting_list::last_number(&self.transaction, lane).await
     }
 
     async fn open_waiting_list_entries(
@@ -183,22 +199,22 @@ impl LaneTransaction for OpenLanes {
         lane: LaneKey,
         buyers: &[UserId],
     ) -> Result<Vec<(UserId, TicketTypeId)>, StoreError> {
-        waiting_list::open_entries(&self.0, lane, buyers).await
+        waiting_list::open_entries(&self.transaction, lane, buyers).await
     }
 
     async fn who_waits(&mut self, _: LaneKey, asked: &[WhoWaitsFor], limit: u32) -> Result<Vec<WhoWaits>, StoreError> {
-        waiting_list::who_waits(&self.0, asked, limit).await
+        waiting_list::who_waits(&self.transaction, asked, limit).await
     }
 
     async fn is_booked(&mut self, lane: LaneKey) -> Result<bool, StoreError> {
-        load::is_booked(&self.0, lane).await
+        load::is_booked(&self.transaction, lane).await
     }
 
     async fn kept_answers(&mut self, keys: &[IdempotencyKey]) -> Result<Vec<KeptAnswer>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = match &mut self.0 {
+        let rows = match &mut self.transaction {
             SqlTransaction::Postgres(slot) => postgres::kept_answers(slot.get_mut(), keys).await?,
             SqlTransaction::Sqlite(slot) => sqlite::kept_answers(slot.get_mut(), keys).await?,
         };
@@ -206,16 +222,21 @@ impl LaneTransaction for OpenLanes {
     }
 
     async fn write(&mut self, changes: &LaneChanges) -> Result<(), StoreError> {
-        rare::before(&self.0, changes).await?;
-        match &mut self.0 {
+        #[cfg(feature = "negative-control")]
+        if std::mem::take(&mut self.locks_to_write) {
+            use sea_orm::ConnectionTrait;
+            self.transaction.execute_unprepared("COMMIT; BEGIN IMMEDIATE").await.map_err(orm)?;
+        }
+        rare::before(&self.transaction, changes).await?;
+        match &mut self.transaction {
             SqlTransaction::Postgres(slot) => postgres::write(slot.get_mut(), changes).await?,
             SqlTransaction::Sqlite(slot) => sqlite::write(slot.get_mut(), changes).await?,
         }
-        rare::after(&self.0, changes).await
+        rare::after(&self.transaction, changes).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), CommitError> {
-        self.0.commit_or_tell().await
+        self.transaction.commit_or_tell().await
     }
 }
 
