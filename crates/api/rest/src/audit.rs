@@ -89,22 +89,23 @@ pub(crate) struct AuditLineBody {
     /// Which object.
     object_id: Uuid,
     /// Its state before; null where it is new, or did not change.
-    #[schema(required, value_type = Option<Object>)]
+    #[schema(example = json!({"status": "pending"}), required, value_type = Option<Object>)]
     before: Option<Value>,
     /// Its state after; null where it is gone, or did not change.
-    #[schema(required, value_type = Option<Object>)]
+    #[schema(example = json!({"status": "confirmed"}), required, value_type = Option<Object>)]
     after: Option<Value>,
     /// What of the line is personal, like the `address` of the request; null where there is nothing, or it was erased.
-    #[schema(required, value_type = Option<Object>)]
+    #[schema(example = json!({"address": "203.0.113.7"}), required, value_type = Option<Object>)]
     personal: Option<Value>,
     /// Whether something personal was erased.
     personal_erased: bool,
     /// `X-Correlation-Id` of the request.
+    #[schema(example = "01990e4c-7a50-7c11-8f2e-2b1f6c3d9a10")]
     correlation_id: String,
     /// Whether the line is sealed into the hash chain, which takes a second at most.
     sealed: bool,
     /// The block of the chain that it is sealed in.
-    #[schema(required)]
+    #[schema(example = 1207, required)]
     block: Option<u64>,
 }
 
@@ -162,6 +163,7 @@ pub(crate) struct AuditQuery {
     /// By this account or API key.
     actor: Option<Uuid>,
     /// Of this action, like `booking.confirmed`; one that ends in a dot means all that begin so.
+    #[param(example = "booking.confirmed")]
     action: Option<String>,
     /// About this object.
     object: Option<Uuid>,
@@ -344,7 +346,7 @@ fn jsonl(lines: &[AuditLineBody]) -> Result<String, Problem> {
     Ok(text)
 }
 
-const COLUMNS: &str = "id,at,actorKind,actorId,action,objectKind,objectId,before,after,personal,personalErased,\
+pub(crate) const COLUMNS: &str = "id,at,actorKind,actorId,action,objectKind,objectId,before,after,personal,personalErased,\
 correlationId,sealed,block\r\n";
 
 fn csv(lines: &[AuditLineBody]) -> String {

@@ -110,9 +110,10 @@ impl LoginBody {
 #[schema(as = Tokens)]
 pub(crate) struct TokensBody {
     /// To be sent as `Authorization: Bearer …`.
+    #[schema(example = "eyJhbGciOiJFZERTQSJ9.…")]
     access_token: String,
     /// To be changed for a new pair, once.
-    #[schema(min_length = 43, max_length = 43)]
+    #[schema(example = "3q2-7wAAAAC…", min_length = 43, max_length = 43)]
     refresh_token: String,
     /// Always `Bearer`.
     #[schema(pattern = "^Bearer$", example = "Bearer")]
@@ -230,21 +231,21 @@ pub(crate) struct JwksBody {
 #[schema(as = Jwk)]
 pub(crate) struct JwkBody {
     /// Key type.
-    #[schema(pattern = "^OKP$")]
+    #[schema(example = "OKP", pattern = "^OKP$")]
     kty: &'static str,
     /// Curve.
-    #[schema(pattern = "^Ed25519$")]
+    #[schema(example = "Ed25519", pattern = "^Ed25519$")]
     crv: &'static str,
     /// What it is for: signatures.
-    #[schema(pattern = "^sig$")]
+    #[schema(example = "sig", pattern = "^sig$")]
     r#use: &'static str,
     /// Algorithm.
-    #[schema(pattern = "^EdDSA$")]
+    #[schema(example = "EdDSA", pattern = "^EdDSA$")]
     alg: &'static str,
     /// Its id, the `kid` of tokens.
     kid: Uuid,
     /// The key, base64url.
-    #[schema(min_length = 43, max_length = 43)]
+    #[schema(example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", min_length = 43, max_length = 43)]
     x: String,
 }
 

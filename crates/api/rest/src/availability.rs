@@ -124,7 +124,7 @@ async fn get_availability(
     get, path = "/events/{eventId}/availability/stream", operation_id = "watchAvailability", tag = "Booking",
     params(
         ("eventId" = EventName, Path, description = "The id of the event, or its slug."),
-        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the caller got."),
+        ("Last-Event-ID" = Option<String>, Header, example = "42", description = "The `id` of the last event that the caller got."),
     ),
     responses((
         status = 200, description = "The stream; it ends when the instance stops, and that of a draft with the credentials.",

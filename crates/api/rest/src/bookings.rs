@@ -129,7 +129,7 @@ pub(crate) struct BuyerBody {
     user_id: Option<Uuid>,
     /// The address of the guest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = Email)]
+    #[schema(example = "guest@example.com", nullable = false, format = Email)]
     email: Option<String>,
 }
 
@@ -291,7 +291,7 @@ pub(crate) struct HoldItemBody {
     quantity: i64,
     /// What the buyer wants to pay for one, in minor units, where the ticket type has an `openPrice`; its `price` is meant if
     /// it is left out.
-    #[schema(minimum = 0, maximum = 100_000_000_000_i64)]
+    #[schema(example = 2500, minimum = 0, maximum = 100_000_000_000_i64)]
     unit_price: Option<i64>,
 }
 
@@ -431,10 +431,10 @@ pub(crate) struct EventBookingsQuery {
     #[param(inline)]
     status: Option<BookingStatusBody>,
     /// The booking of this reference, as a person may type it.
-    #[param(max_length = 64)]
+    #[param(max_length = 64, example = "BZHP3M9I")]
     reference: Option<String>,
     /// Bookings whose buyer has this address.
-    #[param(max_length = 254)]
+    #[param(max_length = 254, example = "ada@example.com")]
     email: Option<String>,
     /// The most rows of the page.
     #[param(minimum = 1, maximum = 100, default = 20)]

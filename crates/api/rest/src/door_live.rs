@@ -117,7 +117,7 @@ fn write(counts: &Arc<DoorCounts>) -> Bytes {
     get, path = "/events/{eventId}/check-ins/live", operation_id = "watchDoor", tag = "Tickets",
     params(
         ("eventId" = Uuid, Path, description = "The event."),
-        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that the caller got."),
+        ("Last-Event-ID" = Option<String>, Header, example = "42", description = "The `id` of the last event that the caller got."),
     ),
     responses((
         status = 200, description = "The stream; it ends when the instance stops, and within seconds with the right to let in.",

@@ -48,8 +48,10 @@ pub(crate) struct DoorBundleBody {
     /// Whether the event is cancelled: nobody is let in.
     cancelled: bool,
     /// From when tickets let in, in seconds since 1970.
+    #[schema(example = 1790000000)]
     valid_from: u64,
     /// Until when: not from then on.
+    #[schema(example = 1790086400)]
     valid_until: u64,
     /// The public keys of the event.
     keys: Vec<DoorKeyBody>,
@@ -60,6 +62,7 @@ pub(crate) struct DoorBundleBody {
     /// The tickets of which some codes let in no more: all of them, or those behind the cursor.
     tickets: TicketColumns,
     /// The gates of the entries, which name them by their place, from 1.
+    #[schema(example = json!(["North", "South"]))]
     gates: Vec<String>,
     /// How tickets stand on lists: all of them, or those behind the cursor.
     entries: Vec<EntryColumns>,
@@ -98,9 +101,11 @@ pub(crate) struct DoorTypeBody {
 #[schema(as = DoorTickets)]
 pub(crate) struct TicketColumns {
     /// 16 bytes each: the ids.
+    #[schema(example = "AZkOTHpQfBGPLisfbD2aEA")]
     ids: String,
     /// 4 bytes each: the only issue that lets in; 0 where none does any more, and 4294967295 where none does for the time
     /// being, because the ticket is blocked.
+    #[schema(example = "AAAAAQ")]
     issues: String,
 }
 
@@ -113,12 +118,16 @@ pub(crate) struct EntryColumns {
     /// The list.
     list_id: Uuid,
     /// 16 bytes each: the tickets.
+    #[schema(example = "AZkOTHpQfBGPLisfbD2aEA")]
     ids: String,
     /// 4 bytes each: when it let in last, in seconds since 1970.
+    #[schema(example = "atTt8A")]
     times: String,
     /// 2 bytes each: where; 0 where nobody said so.
+    #[schema(example = "AAE")]
     gates: String,
     /// 1 byte each: 0 where no entry counts any more, 1 where it has let in, 2 where who had entered is out again.
+    #[schema(example = "AQ")]
     states: String,
 }
 

@@ -59,7 +59,7 @@ pub(crate) struct EventBody {
     #[schema(example = "Autumn Gala")]
     name: String,
     /// What it is about.
-    #[schema(required)]
+    #[schema(example = "Two sets and an interval.", required)]
     description: Option<String>,
     /// Where it is.
     #[schema(required, example = "Klub Stodoła, Warszawa")]
@@ -90,7 +90,7 @@ pub(crate) struct EventBody {
     /// Where it stands.
     status: EventStatusBody,
     /// Counts the changes of its settings, not sales; for `If-Match`.
-    #[schema(minimum = 1)]
+    #[schema(example = 3, minimum = 1)]
     version: u64,
     /// What is sold.
     ticket_types: Vec<TicketTypeBody>,
@@ -182,7 +182,7 @@ pub(crate) struct CreateEventBody {
     #[schema(min_length = 1, max_length = 200, example = "Autumn Gala")]
     name: String,
     /// What it is about.
-    #[schema(min_length = 1, max_length = 10_000)]
+    #[schema(example = "Two sets and an interval.", min_length = 1, max_length = 10_000)]
     description: Option<String>,
     /// Where it is.
     #[schema(min_length = 1, max_length = 200, example = "Klub Stodoła, Warszawa")]
@@ -294,7 +294,7 @@ async fn create_event(
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
     /// Words that the name contains, without regard to case.
-    #[param(max_length = 100)]
+    #[param(max_length = 100, example = "gala")]
     q: Option<String>,
     /// Events that end after this instant; now by default.
     #[serde(default, deserialize_with = "time::settable")]
@@ -445,7 +445,7 @@ pub(crate) struct EditEventBody {
     name: Option<String>,
     /// What it is about.
     #[serde(default, deserialize_with = "patch::clearable")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 10_000)]
+    #[schema(example = "Two sets and an interval.", value_type = Option<String>, min_length = 1, max_length = 10_000)]
     description: Option<Option<String>>,
     /// Where it is.
     #[serde(default, deserialize_with = "patch::clearable")]

@@ -52,7 +52,7 @@ pub(crate) struct AccountExportBody {
     #[schema(pattern = "^[a-z]{2}$", example = "en")]
     language: &'static str,
     /// The address that it wishes for and that has not been agreed to yet.
-    #[schema(required, format = Email)]
+    #[schema(example = "new@example.com", required, format = Email)]
     wished_email: Option<String>,
     /// Where it is signed in; the last used hundred.
     sessions: Vec<SessionBody>,

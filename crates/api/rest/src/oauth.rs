@@ -122,16 +122,16 @@ async fn start_sign_in(
 #[into_params(parameter_in = Query)]
 pub(crate) struct CallbackParams {
     /// The code of the provider.
-    #[param(nullable = false, max_length = 4096)]
+    #[param(nullable = false, max_length = 4096, example = "4/0AVG7fiQ")]
     code: Option<String>,
     /// What the browser was sent there with.
-    #[param(nullable = false, max_length = 200)]
+    #[param(nullable = false, max_length = 200, example = "mC3jO1w0")]
     state: Option<String>,
     /// Why there is no code.
-    #[param(nullable = false, max_length = 200)]
+    #[param(nullable = false, max_length = 200, example = "access_denied")]
     error: Option<String>,
     /// Who answers (RFC 9207).
-    #[param(nullable = false, max_length = 500)]
+    #[param(nullable = false, max_length = 500, example = "https://accounts.example.com")]
     iss: Option<String>,
 }
 

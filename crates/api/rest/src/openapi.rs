@@ -3,6 +3,8 @@
 //! An operation names the codes of its problems in the extension `x-problems`; what follows from its shape (a body, a
 //! parameter, a login) is added without being named. Here each code becomes a documented answer with its example.
 
+mod examples;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -78,6 +80,7 @@ impl PartialSchema for EventName {
         let text = || ObjectBuilder::new().schema_type(Type::String);
         let id = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
         let slug = text().min_length(Some(2)).max_length(Some(80)).pattern(Some("^[a-z0-9]+(-[a-z0-9]+)*$"));
+        let slug = slug.examples(["autumn-gala-k3v9w7q"]);
         Schema::AnyOf(AnyOfBuilder::new().item(id).item(slug).description(Some("An id or a slug.")).build()).into()
     }
 }
@@ -165,6 +168,7 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     for code in shared() {
         components.responses.insert(component_name(code), response(&[code]).into());
     }
+    examples::fill(&mut document);
     document
 }
 

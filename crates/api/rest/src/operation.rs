@@ -238,7 +238,7 @@ impl ComponentBody {
 #[schema(as = Probe)]
 pub(crate) struct ProbeBody {
     /// `live` or `ready`.
-    #[schema(pattern = "^(live|ready)$")]
+    #[schema(example = "ready", pattern = "^(live|ready)$")]
     status: &'static str,
 }
 

@@ -74,13 +74,21 @@ impl From<PassIssuer> for PassIssuerBody {
 #[schema(as = SetAppleIssuer)]
 pub(crate) struct AppleIssuerBody {
     /// The certificate of the pass type, in PEM.
-    #[schema(min_length = 1, max_length = 10_000)]
+    #[schema(
+        example = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----",
+        min_length = 1,
+        max_length = 10_000
+    )]
     certificate: String,
     /// The certificate of Apple's that has signed it (Worldwide Developer Relations), in PEM.
-    #[schema(min_length = 1, max_length = 10_000)]
+    #[schema(
+        example = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----",
+        min_length = 1,
+        max_length = 10_000
+    )]
     intermediate_certificate: String,
     /// The RSA key of the certificate, in PEM, without a password.
-    #[schema(value_type = String, min_length = 1, max_length = 10_000)]
+    #[schema(example = "-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----", value_type = String, min_length = 1, max_length = 10_000)]
     private_key: SecretString,
 }
 
@@ -96,7 +104,7 @@ pub(crate) struct GoogleIssuerBody {
     #[schema(format = Email, max_length = 254, example = "tickets@example.iam.gserviceaccount.com")]
     service_account_email: String,
     /// Its RSA key, in PEM (`private_key` of its key file).
-    #[schema(value_type = String, min_length = 1, max_length = 10_000)]
+    #[schema(example = "-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----", value_type = String, min_length = 1, max_length = 10_000)]
     private_key: SecretString,
 }
 

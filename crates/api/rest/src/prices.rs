@@ -75,7 +75,7 @@ pub(crate) struct FeeBody {
     rate: Option<u32>,
     /// Its tax, where that is not the one of the tickets; in millionths.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000)]
+    #[schema(example = 230_000, nullable = false, minimum = 0, maximum = 1_000_000)]
     tax_rate: Option<u32>,
     /// Who bears it.
     paid_by: PayerBody,
@@ -175,10 +175,10 @@ pub(crate) struct NewFeeBody {
     /// With an amount: what it is asked for.
     per: Option<FeePerBody>,
     /// Instead of an amount: the share of what the tickets cost, discounts taken off; in millionths.
-    #[schema(minimum = 0, maximum = 1_000_000)]
+    #[schema(example = 25_000, minimum = 0, maximum = 1_000_000)]
     rate: Option<i64>,
     /// Its tax, where that is not the one of the tickets; in millionths.
-    #[schema(minimum = 0, maximum = 1_000_000)]
+    #[schema(example = 230_000, minimum = 0, maximum = 1_000_000)]
     tax_rate: Option<i64>,
     /// Who bears it; the buyer unless it is said otherwise.
     paid_by: Option<PayerBody>,

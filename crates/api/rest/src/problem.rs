@@ -337,7 +337,7 @@ pub(crate) struct Left {
     /// Which.
     ticket_type_id: Uuid,
     /// How many; null where it has no limit.
-    #[schema(required)]
+    #[schema(example = 1, required)]
     available: Option<u32>,
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct PromoCodeBody {
     rate: Option<u32>,
     /// How much cheaper each ticket is, in minor units; never cheaper than nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 1)]
+    #[schema(example = 500, nullable = false, minimum = 1)]
     amount: Option<i64>,
     /// Of which ticket types; empty: of all.
     ticket_type_ids: Vec<Uuid>,
@@ -56,10 +56,10 @@ pub(crate) struct PromoCodeBody {
     #[schema(required, minimum = 1, example = 100)]
     max_uses: Option<u32>,
     /// The most bookings of one buyer with it; null is no limit.
-    #[schema(required, minimum = 1)]
+    #[schema(example = 1, required, minimum = 1)]
     max_per_buyer: Option<u32>,
     /// The most that it takes off in all, in minor units; null is no limit.
-    #[schema(required, minimum = 1)]
+    #[schema(example = 100_000, required, minimum = 1)]
     budget: Option<i64>,
     /// It is of use from then on; null: at once.
     #[schema(required)]
@@ -300,7 +300,7 @@ pub(crate) struct EditPromoCodeBody {
     rate: Option<Option<i64>>,
     /// How much cheaper each ticket is, in minor units; null where it is a rate from now on.
     #[serde(default, deserialize_with = "patch::clearable")]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64)]
+    #[schema(example = 500, value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64)]
     amount: Option<Option<i64>>,
     /// Of which ticket types; empty: of all.
     #[serde(default, deserialize_with = "patch::settable")]
@@ -316,11 +316,11 @@ pub(crate) struct EditPromoCodeBody {
     max_uses: Option<Option<i64>>,
     /// The most bookings of one buyer with it.
     #[serde(default, deserialize_with = "patch::clearable")]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000)]
+    #[schema(example = 1, value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000)]
     max_per_buyer: Option<Option<i64>>,
     /// The most that it takes off in all, in minor units, not below `spent`.
     #[serde(default, deserialize_with = "patch::clearable")]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64)]
+    #[schema(example = 100_000, value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64)]
     budget: Option<Option<i64>>,
     /// It is of use from then on.
     #[serde(default, deserialize_with = "time::clearable")]

@@ -166,6 +166,7 @@ pub(crate) struct SecondFactorBody {
     #[schema(required)]
     since: Option<DateTime<Utc>>,
     /// How many recovery codes are left.
+    #[schema(example = 8)]
     recovery_codes_left: u64,
     /// Whether my role cannot do without.
     required: bool,

@@ -64,13 +64,13 @@ pub(crate) struct TicketTypeBody {
     #[schema(required, minimum = 0, example = 123)]
     available: Option<u32>,
     /// The fewest of one booking.
-    #[schema(minimum = 1)]
+    #[schema(example = 1, minimum = 1)]
     min_per_booking: u32,
     /// The most of one booking.
     #[schema(minimum = 1, example = 10)]
     max_per_booking: u32,
     /// The most of one buyer over all his bookings; null is no limit.
-    #[schema(required, minimum = 1)]
+    #[schema(example = 8, required, minimum = 1)]
     max_per_buyer: Option<u32>,
     /// Sales begin; null: with the publication.
     #[schema(required)]
@@ -241,13 +241,13 @@ pub(crate) struct NewTicketTypeBody {
     #[schema(max_items = 10)]
     pool_ids: Vec<Uuid>,
     /// The fewest of one booking; 1 by default.
-    #[schema(minimum = 1, maximum = 1_000)]
+    #[schema(example = 1, minimum = 1, maximum = 1_000)]
     min_per_booking: Option<i64>,
     /// The most of one booking; 10 by default.
     #[schema(minimum = 1, maximum = 1_000, example = 10)]
     max_per_booking: Option<i64>,
     /// The most of one buyer over all his bookings; no limit by default.
-    #[schema(minimum = 1, maximum = 1_000)]
+    #[schema(example = 8, minimum = 1, maximum = 1_000)]
     max_per_buyer: Option<i64>,
     /// Sales begin; with the publication by default.
     #[serde(default, deserialize_with = "time::optional")]
@@ -405,7 +405,7 @@ pub(crate) struct EditTicketTypeBody {
     pool_ids: Option<Vec<Uuid>>,
     /// The fewest of one booking.
     #[serde(default, deserialize_with = "patch::settable")]
-    #[schema(nullable = false, minimum = 1, maximum = 1_000)]
+    #[schema(example = 1, nullable = false, minimum = 1, maximum = 1_000)]
     min_per_booking: Option<i64>,
     /// The most of one booking.
     #[serde(default, deserialize_with = "patch::settable")]
@@ -413,7 +413,7 @@ pub(crate) struct EditTicketTypeBody {
     max_per_booking: Option<i64>,
     /// The most of one buyer over all his bookings; null is no limit.
     #[serde(default, deserialize_with = "patch::clearable")]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000)]
+    #[schema(example = 8, value_type = Option<i64>, minimum = 1, maximum = 1_000)]
     max_per_buyer: Option<Option<i64>>,
     /// Sales begin; null: with the publication.
     #[serde(default, deserialize_with = "time::clearable")]

@@ -67,7 +67,13 @@ pub(crate) struct TicketBody {
     #[schema(minimum = 1, example = 1)]
     issue: u32,
     /// What lets in whoever shows it: signed by a key of the event, for a QR code; null where the ticket is revoked or blocked.
-    #[schema(required, pattern = "^GT1:[0-9A-Z $%*+./:-]{194}$", min_length = 198, max_length = 198)]
+    #[schema(
+        example = "GT1:6BFOXN*TS0BI…",
+        required,
+        pattern = "^GT1:[0-9A-Z $%*+./:-]{194}$",
+        min_length = 198,
+        max_length = 198
+    )]
     code: Option<String>,
     /// Who comes with it; null where nobody said so.
     #[schema(required)]

@@ -38,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[schema(as = WebSession)]
 pub(crate) struct WebSessionBody {
     /// To be sent as `X-CSRF-Token` with every request that changes something.
+    #[schema(example = "…")]
     csrf_token: String,
     /// For how many seconds the access token holds, after which `/auth/web/refresh` makes another one.
     #[schema(example = 900)]
