@@ -196,3 +196,37 @@ impl<T> Watchers<T> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Whom it is told of is up to `due`: who is not due is not read, and not told of.
+    #[test]
+    fn a_crowd_is_told_once_a_second_and_few_whenever_there_is_news() {
+        let settings = WatchSettings { crowd: 3, ..WatchSettings::default() };
+        assert_eq!(WatchSettings::default().crowd, 1_000);
+        let watchers = Watchers::new(settings);
+        let event = EventId::new(Uuid::from_u128(1));
+        let mut crowd: Vec<Watcher<()>> = (0..2).map(|_| watchers.watch(event, 1, ()).unwrap()).collect();
+        watchers.tell(event, 2, (), Duration::ZERO);
+        assert_eq!(watchers.due().get(&event), Some(&2), "two are no crowd");
+
+        crowd.push(watchers.watch(event, 2, ()).unwrap());
+        let told = Instant::now();
+        watchers.tell(event, 3, (), Duration::ZERO);
+        while watchers.due().is_empty() {
+            assert!(told.elapsed() < Duration::from_secs(10), "a crowd is told, too");
+            std::thread::yield_now();
+        }
+        assert!(told.elapsed() >= Duration::from_secs(1), "after {:?}", told.elapsed());
+
+        crowd.pop();
+        watchers.tell(event, 4, (), Duration::ZERO);
+        assert_eq!(watchers.due().get(&event), Some(&4), "it is none any more");
+        crowd.clear();
+        assert!(watchers.due().is_empty(), "nobody is told of what nobody watches");
+    }
+}
