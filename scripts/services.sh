@@ -96,15 +96,18 @@ pick_port() {
     die "found no free port"
 }
 
-# Durability stays as PostgreSQL ships it: what the drill measures must be what survives a power cut.
+# Durability stays as PostgreSQL ships it: what the drill measures must be what survives a power cut. Its buffers are a
+# quarter of the memory, as its manual advises (20.4.1); what is not used of them is not taken.
 configure() {
+    local buffers
+    buffers=$(awk '/^MemTotal/ { print int($2 / 4096) }' /proc/meminfo)
     as_owner tee -a "$home/data/postgresql.conf" >/dev/null <<CONF
 
 # GoTicket: tests and drill
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''   # a socket's path is limited to about 100 bytes, ours may be longer
 max_connections = 200
-shared_buffers = 512MB
+shared_buffers = ${buffers}MB
 max_wal_size = 4GB
 CONF
     as_owner tee "$home/data/pg_hba.conf" >/dev/null <<'HBA'

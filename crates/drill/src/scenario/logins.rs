@@ -104,7 +104,7 @@ impl Script for Storm {
 pub(crate) struct Guesses {
     accounts: Vec<Template>,
     addresses: Vec<Box<[u8]>>,
-    left: Counter,
+    sent: Counter,
     total: usize,
 }
 
@@ -115,8 +115,8 @@ impl Guesses {
         let known = owners.iter().map(|owner| owner.guess.clone());
         let others = (owners.len()..accounts).map(|number| login(&format!("listed-{number}@example.org"), WRONG));
         let addresses = (0..addresses).map(|number| forwarded_for(GUESSERS + number).into_bytes().into());
-        let left = Counter::default();
-        Self { accounts: known.chain(others).collect(), addresses: addresses.collect(), left, total }
+        let sent = Counter::default();
+        Self { accounts: known.chain(others).collect(), addresses: addresses.collect(), sent, total }
     }
 
     /// So many connections of them.
@@ -135,8 +135,8 @@ pub(crate) struct Guesser {
 
 impl Script for Guesser {
     fn next(&mut self, request: &mut Vec<u8>) -> bool {
-        let Guesses { accounts, addresses, left, total } = &*self.guesses;
-        if left.get() >= *total {
+        let Guesses { accounts, addresses, sent, total } = &*self.guesses;
+        if take(sent) >= *total {
             return false;
         }
         let account = &accounts[self.random.random_range(0..accounts.len())];
@@ -146,10 +146,6 @@ impl Script for Guesser {
     }
 
     fn answered(&mut self, reply: &Reply<'_>) -> Verdict {
-        // What is shed was not tried: whoever guesses sends it again.
-        if reply.status != 503 {
-            take(&self.guesses.left);
-        }
         let class = match reply.status {
             401 => Class::Accepted,
             429 => Class::Refused,

@@ -10,8 +10,17 @@ use tokio::time::sleep;
 
 /// Resident memory of a process in bytes.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    bytes_of(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+/// Memory of this machine in bytes.
+pub(crate) fn of_machine() -> Option<u64> {
+    bytes_of("/proc/meminfo", "MemTotal:")
+}
+
+fn bytes_of(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
 }

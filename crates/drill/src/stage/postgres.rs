@@ -14,11 +14,19 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use super::memory;
 use super::server::{free_port, signal};
 
 const INSTALLED: &str = "/usr/lib/postgresql";
-/// All at its default but what has to fit the test: durability stays full.
-const SETTINGS: &str = "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 200\nshared_buffers = '256MB'\nmax_wal_size = '4GB'\n";
+/// All at its default but what has to fit the test, and buffers of a quarter of the memory, as its manual advises:
+/// durability stays full.
+fn settings(port: u16) -> String {
+    let megabytes = memory::of_machine().unwrap_or(1 << 30) / 4 / (1 << 20);
+    format!(
+        "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nport = {port}\nmax_connections = 200\n\
+         shared_buffers = '{megabytes}MB'\nmax_wal_size = '4GB'\n"
+    )
+}
 
 /// A database that belongs to one run; dropped at its end.
 #[derive(Clone, Debug)]
@@ -101,7 +109,7 @@ impl Cluster {
             .tool("initdb")
             .args(["-U", "goticket", "-A", "trust", "-E", "UTF8", "--locale=C", "-D"])
             .arg(cluster.data()))?;
-        let settings = format!("{SETTINGS}port = {}\n", cluster.port);
+        let settings = settings(cluster.port);
         let file = cluster.data().join("postgresql.conf");
         let old = std::fs::read_to_string(&file)?;
         std::fs::write(&file, old + &settings)?;
