@@ -9,7 +9,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = ["SECURITY.md", "docs/security.md", "docs/compliance.md"]
+PAGES = ["SECURITY.md", "docs/security.md", "docs/compliance.md", "docs/edge-cases.md"]
 # Requirements of OWASP ASVS 5.0.0 at levels 1 and 2.
 ASVS_REQUIREMENTS = 253
 STATES = {"met", "partly", "not met", "not applicable", "operator"}

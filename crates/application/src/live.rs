@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn a_crowd_is_told_once_a_second_and_few_whenever_there_is_news() {
         let settings = WatchSettings { crowd: 3, ..WatchSettings::default() };
-        assert_eq!(WatchSettings::default().crowd, 1_000);
+        let usual = WatchSettings::default();
+        assert_eq!((usual.every, usual.crowd), (Duration::from_millis(250), 1_000), "at most four times a second");
         let watchers = Watchers::new(settings);
         let event = EventId::new(Uuid::from_u128(1));
         let mut crowd: Vec<Watcher<()>> = (0..2).map(|_| watchers.watch(event, 1, ()).unwrap()).collect();

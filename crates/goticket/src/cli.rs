@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// Fill an instance that is marked as a demo
     #[command(subcommand)]
     Demo(Demo),
-    /// Recompute every invariant of stock from the rows; exit code 1 if anything differs
+    /// Recompute every invariant of stock, money and tickets from the rows; exit code 1 if anything differs
     Verify,
     /// Compare the books of the payment provider with the payments and refunds here; reads alone; exit code 1 if they differ
     Reconcile(Reconcile),

@@ -212,6 +212,70 @@ fn without_a_mail_server_mails_are_files_that_the_log_tells_of() {
     assert!(!log.contains("anna@example.com"), "{log}");
 }
 
+/// A whole sale, with what goes wrong in it; of whom it was nothing may stand in the log, however much that says.
+#[test]
+fn the_log_of_a_whole_sale_names_nobody() {
+    let server =
+        Server::start(&[("GOTICKET_AUTH__SELF_SERVICE_ORGANIZERS", "true"), ("GOTICKET_TELEMETRY__LOG", "debug")]);
+    let mut secrets = Vec::new();
+    let mut told = |text: &str| {
+        secrets.push(text.to_owned());
+        text.to_owned()
+    };
+    let mut account = |name: &str, family: &str| {
+        let (email, password) =
+            (told(&format!("{name}.{family}@example.com")), told(&format!("horse battery of {name}")));
+        let made = json!({ "email": email, "password": password, "name": told(&format!("{name} {family}")) });
+        assert_eq!(server.post("/api/v1/auth/register", &made).status, 201);
+        let wrong = json!({ "email": email, "password": "not the password of it" });
+        assert_eq!(server.post("/api/v1/auth/login", &wrong).status, 401);
+        let tokens = server.post("/api/v1/auth/login", &json!({ "email": email, "password": password })).json();
+        (told(tokens["accessToken"].as_str().unwrap()), told(tokens["refreshToken"].as_str().unwrap()))
+    };
+    let (anna, _) = account("anna", "organizerska");
+    let (ben, refresh) = account("ben", "buyerski");
+    let ask = |token: &str, path: &str, body: Value| {
+        let answer = server.post_as(&format!("/api/v1{path}"), token, &body);
+        assert!((200..300).contains(&answer.status), "{path}: {answer:?}");
+        if answer.status == 204 { Value::Null } else { answer.json() }
+    };
+    let event =
+        json!({ "name": "Gala", "startAt": "2090-01-01T18:00:00Z", "endAt": "2090-01-01T22:00:00Z", "price": 2_500 });
+    let event = ask(&anna, "/events", event);
+    let path = format!("/events/{}", event["id"].as_str().unwrap());
+    ask(&anna, &format!("{path}/publish"), json!({}));
+    let guest = json!({ "name": told("Cleo Attendeeska"), "email": told("cleo@example.net") });
+    let booking = ask(&ben, &format!("{path}/bookings"), json!({ "quantity": 2, "attendees": [guest] }));
+    let booking = format!("/bookings/{}", booking["id"].as_str().unwrap());
+    ask(&ben, &format!("{booking}/payments"), json!({ "method": "card_ok" }));
+    let tickets = wait_for("the tickets", || {
+        let tickets = server.get_as(&format!("/api/v1{booking}/tickets"), &ben).json();
+        tickets.as_array().filter(|tickets| tickets.len() == 2).cloned()
+    });
+    let code = told(tickets[0]["code"].as_str().unwrap());
+    ask(&anna, &format!("{path}/check-ins"), json!({ "code": code }));
+    let to = json!({ "name": told("Dora Transfereska"), "email": told("dora@example.net") });
+    ask(&ben, &format!("/tickets/{}/transfer", tickets[1]["id"].as_str().unwrap()), to);
+    let organizer = event["organizerId"].as_str().unwrap();
+    let invited = json!({ "email": told("eva@example.net"), "role": "scanner" });
+    ask(&anna, &format!("/organizers/{organizer}/invitations"), invited);
+    ask(&anna, &format!("{booking}/refund"), json!({}));
+    for email in ["ben.buyerski@example.com", told("nobody@example.net").as_str()] {
+        assert_eq!(server.post("/api/v1/auth/password/forgot", &json!({ "email": email })).status, 202);
+    }
+    let renewed = server.post("/api/v1/auth/refresh", &json!({ "refreshToken": refresh })).json();
+    told(renewed["refreshToken"].as_str().unwrap());
+    // What cannot be read is not repeated in the log either.
+    let broken = format!("{{\"email\": \"{}\", \"password\"", told("fay@example.net"));
+    assert_eq!(server.post("/api/v1/auth/login", &Value::String(broken)).status, 400);
+    let dir = server.stop();
+    let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+    assert!(log.lines().count() > 25 && log.contains("DEBUG"), "{log}");
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{secret} stands in the log: {log}");
+    }
+}
+
 #[test]
 fn demo_tokens_hold_on_the_server_that_runs() {
     let server = Server::start(&[DEMO]);

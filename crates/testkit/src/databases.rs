@@ -73,34 +73,51 @@ impl TestDatabase {
     /// fail without one, or nobody would notice that they no longer run.
     pub async fn create(engine: Engine) -> Self {
         let (url, place) = match engine {
-            Engine::Sqlite => {
-                let folder = tempfile::tempdir().expect("a folder for the test");
-                (format!("sqlite://{}", folder.path().join("test.db").display()), Place::File(folder))
-            }
+            Engine::Sqlite => new_file(),
             Engine::Postgres => {
                 let name = copy_template().await;
                 (address(&name), Place::Database { name })
             }
         };
+        let test = Self::open_first(engine, url, place).await;
+        if engine == Engine::Sqlite {
+            test.database.migrate().await.expect("a new database can be migrated");
+        }
+        test
+    }
+
+    async fn open_first(engine: Engine, url: String, place: Place) -> Self {
         let settings = DatabaseSettings { connections_max: 8, ..DatabaseSettings::new(url) };
         let database = Database::connect(&settings).await.expect("a new database can be opened");
-        if engine == Engine::Sqlite {
-            database.migrate().await.expect("a new database can be migrated");
-        }
         Self { engine, database, settings, place }
     }
 
-    /// Makes one whose protections against overselling are left out as `control` says: for tests that prove that they
-    /// would see it.
+    /// Makes one that is opened with other settings.
     ///
     /// # Panics
     /// Like [`TestDatabase::create`].
-    pub async fn create_weakened(engine: Engine, control: adapter_sql::NegativeControl) -> Self {
+    pub async fn create_with(engine: Engine, change: impl FnOnce(&mut DatabaseSettings)) -> Self {
         let mut test = Self::create(engine).await;
-        test.settings.negative_control = control;
+        change(&mut test.settings);
         test.database = test.open().await;
-        test.database.weaken(control).await.expect("the constraint can be dropped");
         test
+    }
+
+    /// Makes one without a schema.
+    ///
+    /// # Panics
+    /// Like [`TestDatabase::create`].
+    pub async fn create_empty(engine: Engine) -> Self {
+        let (url, place) = match engine {
+            Engine::Sqlite => new_file(),
+            Engine::Postgres => {
+                let name = new_name();
+                let create = format!("CREATE DATABASE {name}");
+                admin().await.execute(AssertSqlSafe(create)).await.expect("a database for the test");
+                (address(&name), Place::Database { name })
+            }
+        };
+        Self::open_first(engine, url, place).await
     }
 
     /// The same database, with its handle behind a proxy and these settings but for the address. All that looks from
@@ -270,13 +287,22 @@ async fn admin() -> PgConnection {
     connect.await.expect("the tests' PostgreSQL answers in time").expect("the tests' PostgreSQL answers")
 }
 
+fn new_file() -> (String, Place) {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    (format!("sqlite://{}", folder.path().join("test.db").display()), Place::File(folder))
+}
+
+fn new_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("goticket_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A number that other programs are unlikely to lock by.
 const TEMPLATE_LOCK: i64 = 0x0060_71C4_E77E_0001;
 
 /// Copies the template into a new database, making the template first if the schema has no copy yet.
 async fn copy_template() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("goticket_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let name = new_name();
     let template = format!("goticket_template_{:016x}", Database::schema_fingerprint());
     let mut admin = admin().await;
     sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut admin).await.expect("the lock");

@@ -94,6 +94,13 @@ fn contexts_meet_at_their_faces_only() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// Cargo adds up the features of all that is built together: one ordinary dependency with the control, and what ships has it.
+#[test]
+fn what_ships_has_no_negative_control() {
+    let complaints = control_faults(&metadata());
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
 // The rules ---------------------------------------------------------------------------------------
 
 /// A crate of ours, and what it names.
@@ -171,6 +178,19 @@ fn dependency_faults(packages: &[Package]) -> Vec<String> {
         };
         check(&package.dependencies, false);
         check(&package.dev_dependencies, true);
+    }
+    faults
+}
+
+fn control_faults(metadata: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let mut features = dependency["features"].as_array().into_iter().flatten();
+            if dependency["kind"] != "dev" && features.any(|feature| feature == "negative-control") {
+                faults.push(format!("{} has the negative control of {}", package["name"], dependency["name"]));
+            }
+        }
     }
     faults
 }
@@ -577,6 +597,15 @@ fn faults_of_booking(text: &str) -> Vec<String> {
         source("booking/hold.rs", text),
     ];
     context_faults(&tree, &contexts(&tree))
+}
+
+#[test]
+fn a_control_outside_of_tests_is_found() {
+    let with = |kind: Value| {
+        let dependency = serde_json::json!({ "name": "sql", "kind": kind, "features": ["negative-control"] });
+        control_faults(&serde_json::json!({ "packages": [{ "name": "testkit", "dependencies": [dependency] }] })).len()
+    };
+    assert_eq!((with(Value::Null), with("build".into()), with("dev".into())), (1, 1, 0));
 }
 
 #[test]

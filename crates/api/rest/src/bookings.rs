@@ -509,7 +509,7 @@ async fn get_booking(
 ) -> Result<Response, Problem> {
     let Ids([id]) = ids;
     let booking = state.bookings().booking(&acting.agent, BookingId::new(id)).await?;
-    reads::note_booking(&state, &acting, booking.id).await?;
+    reads::note_booking(&state, &acting, booking.id, "booking.read").await?;
     let etag = rendered::tag(format!("\"{}\"", booking.sequence));
     let caching = HeaderValue::from_static("private, no-cache");
     Ok(rendered::answer(&request, &etag, caching, || rendered::write(&BookingBody::from(booking))))

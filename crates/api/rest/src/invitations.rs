@@ -1,5 +1,6 @@
 //! `/organizers/{organizerId}/invitations`: who is asked to act for an organizer; `/invitations/accept`.
 
+use application::audit::Note;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -166,7 +167,9 @@ async fn list_invitations(
     let limit = page::limit(query.limit)?;
     let after = query.cursor.map(|cursor| Cursor::decode(List::Invitations, &cursor)).transpose()?;
     let after = after.map(|cursor| InvitationId::new(cursor.id));
-    let found = state.catalog().invitations(&acting.agent, OrganizerId::new(organizer), after, limit).await?;
+    let of = OrganizerId::new(organizer);
+    let found = state.catalog().invitations(&acting.agent, of, after, limit).await?;
+    note(&state, &acting, of, ("invitations.listed", "organizer", organizer));
     Ok(Answer(Page::of(found, |it| Cursor::behind(List::Invitations, it.id.uuid()), InvitationBody::from)))
 }
 
@@ -190,8 +193,20 @@ async fn get_invitation(
     ids: Ids<2>,
 ) -> Result<Answer<InvitationBody>, Problem> {
     let Ids([organizer, id]) = ids;
-    let (organizer, id) = (OrganizerId::new(organizer), InvitationId::new(id));
-    Ok(Answer(state.catalog().invitation(&acting.agent, organizer, id).await?.into()))
+    let (organizer, invitation) = (OrganizerId::new(organizer), InvitationId::new(id));
+    let found = state.catalog().invitation(&acting.agent, organizer, invitation).await?;
+    note(&state, &acting, organizer, ("invitation.read", "invitation", id));
+    Ok(Answer(found.into()))
+}
+
+/// Notes that addresses of people who are invited were read.
+fn note(
+    state: &AppState,
+    acting: &Acting,
+    organizer: OrganizerId,
+    (action, object_kind, object): (&'static str, &'static str, Uuid),
+) {
+    state.witness().note(&acting.origin, Note { organizer: Some(organizer), action, object_kind, object });
 }
 
 /// Takes an invitation back

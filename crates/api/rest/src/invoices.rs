@@ -463,7 +463,7 @@ async fn list_invoices_of_booking(
     let Ids([booking]) = ids;
     let booking = BookingId::new(booking);
     let found = state.invoicing().of_booking(&acting.agent, booking).await?;
-    reads::note_invoices(&state, &acting, booking).await?;
+    reads::note_booking(&state, &acting, booking, "invoices.read").await?;
     let found: Vec<InvoiceBody> = found.into_iter().map(Into::into).collect();
     Ok((NOT_KEPT, Answer(found)).into_response())
 }

@@ -2,6 +2,7 @@
 
 use application::audit::Note;
 use application::catalog::{MemberCursor, SeenMember};
+use application::origin::Actor;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -169,7 +170,12 @@ fn member_cursor(cursor: Cursor) -> Result<MemberCursor, Problem> {
 )]
 async fn get_member(State(state): State<AppState>, acting: Acting, ids: Ids<2>) -> Result<Answer<MemberBody>, Problem> {
     let Ids([organizer, user]) = ids;
-    let seen = state.catalog().member(&acting.agent, OrganizerId::new(organizer), UserId::new(user)).await?;
+    let (of, member) = (OrganizerId::new(organizer), UserId::new(user));
+    let seen = state.catalog().member(&acting.agent, of, member).await?;
+    if acting.agent.actor() != Actor::User(member) {
+        let note = Note { organizer: Some(of), action: "member.read", object_kind: "user", object: user };
+        state.witness().note(&acting.origin, note);
+    }
     Ok(Answer(seen.into()))
 }
 

@@ -1,35 +1,27 @@
-//! What others than its buyer read of a booking is noted for the audit log: who will come stands in it.
+//! What others than its buyer read of a booking, or of his wish for one, is noted for the audit log: who will come stands in
+//! it.
 
 use application::audit::Note;
 use application::booking::BookingParties;
 use application::error::AppError;
 use application::origin::Actor;
-use domain::booking::Buyer;
+use domain::booking::{Buyer, WaitingListEntry};
 use domain::invoicing::Invoice;
-use domain::{BookingId, TicketId};
+use domain::{BookingId, OrganizerId, TicketId};
 use uuid::Uuid;
 
 use crate::extract::Acting;
 use crate::state::AppState;
 
-/// Notes that a booking was read.
-pub(crate) async fn note_booking(state: &AppState, acting: &Acting, id: BookingId) -> Result<(), AppError> {
+/// Notes that a booking, or all of something that belongs to it, was read: `action` says what.
+pub(crate) async fn note_booking(
+    state: &AppState,
+    acting: &Acting,
+    id: BookingId,
+    action: &'static str,
+) -> Result<(), AppError> {
     let parties = state.bookings().parties(id).await?;
-    note(state, acting, parties.as_ref(), ("booking.read", "booking", id.uuid()));
-    Ok(())
-}
-
-/// Notes that all tickets of a booking were read.
-pub(crate) async fn note_tickets(state: &AppState, acting: &Acting, id: BookingId) -> Result<(), AppError> {
-    let parties = state.bookings().parties(id).await?;
-    note(state, acting, parties.as_ref(), ("tickets.read", "booking", id.uuid()));
-    Ok(())
-}
-
-/// Notes that the invoices of a booking were read.
-pub(crate) async fn note_invoices(state: &AppState, acting: &Acting, id: BookingId) -> Result<(), AppError> {
-    let parties = state.bookings().parties(id).await?;
-    note(state, acting, parties.as_ref(), ("invoices.read", "booking", id.uuid()));
+    note(state, acting, parties.as_ref(), (action, "booking", id.uuid()));
     Ok(())
 }
 
@@ -47,16 +39,29 @@ pub(crate) async fn note_ticket(state: &AppState, acting: &Acting, id: TicketId)
     Ok(())
 }
 
-fn note(
+/// Notes that an entry of a waiting list was read.
+pub(crate) fn note_entry(state: &AppState, acting: &Acting, entry: &WaitingListEntry) {
+    let read = ("waiting_list.read", "waiting_list_entry", entry.id.uuid());
+    note_others(state, acting, entry.organizer, &Buyer::Account(entry.buyer), read);
+}
+
+fn note(state: &AppState, acting: &Acting, parties: Option<&BookingParties>, read: (&'static str, &'static str, Uuid)) {
+    if let Some(BookingParties { organizer, buyer, .. }) = parties {
+        note_others(state, acting, *organizer, buyer, read);
+    }
+}
+
+/// Notes it where it is not the reader's own.
+fn note_others(
     state: &AppState,
     acting: &Acting,
-    parties: Option<&BookingParties>,
+    organizer: OrganizerId,
+    buyer: &Buyer,
     (action, object_kind, object): (&'static str, &'static str, Uuid),
 ) {
-    let Some(BookingParties { organizer, buyer, .. }) = parties else { return };
     let is_own = matches!((acting.agent.actor(), buyer), (Actor::User(user), Buyer::Account(of)) if user == *of);
     if !is_own {
-        let note = Note { organizer: Some(*organizer), action, object_kind, object };
+        let note = Note { organizer: Some(organizer), action, object_kind, object };
         state.witness().note(&acting.origin, note);
     }
 }

@@ -170,7 +170,7 @@ async fn list_tickets(State(state): State<AppState>, acting: Acting, ids: Ids<1>
     let Ids([booking]) = ids;
     let booking = BookingId::new(booking);
     let tickets = state.tickets().tickets(&acting.agent, booking).await?;
-    reads::note_tickets(&state, &acting, booking).await?;
+    reads::note_booking(&state, &acting, booking, "tickets.read").await?;
     let tickets: Vec<TicketBody> = tickets.into_iter().map(Into::into).collect();
     Ok((NOT_KEPT, Answer(tickets)).into_response())
 }

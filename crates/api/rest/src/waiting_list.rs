@@ -18,6 +18,7 @@ use crate::extract::{Acting, Admitted, EventPath, Ids, Keyed, Params};
 use crate::openapi::{EventName, IdempotencyKeyHeader};
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
+use crate::reads;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -278,7 +279,9 @@ async fn get_waiting_list_entry(
     ids: Ids<1>,
 ) -> Result<Answer<WaitingListEntryBody>, Problem> {
     let Ids([id]) = ids;
-    Ok(Answer(state.bookings().waiting_list_entry(&acting.agent, WaitingListEntryId::new(id)).await?.into()))
+    let seen = state.bookings().waiting_list_entry(&acting.agent, WaitingListEntryId::new(id)).await?;
+    reads::note_entry(&state, &acting, &seen.entry);
+    Ok(Answer(seen.into()))
 }
 
 /// Waits no longer

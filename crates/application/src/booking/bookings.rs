@@ -212,10 +212,21 @@ impl Bookings {
     /// A longer hold, within its absolute end.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for everybody but the buyer, and the refusals of [`domain::booking::renew`].
+    /// [`AppError::NotFound`] for everybody but the buyer, and the refusals of [`domain::booking::renew`];
+    /// [`AppError::RateLimited`] for too many units held.
     pub async fn renew(&self, agent: &Agent, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
-        let booking = self.permitted(agent, Operation::RenewBooking, id).await?;
-        self.submit(&booking, Command::Renew(id), origin).await
+        let parties = self.permitted(agent, Operation::RenewBooking, id).await?;
+        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
+        let guards = self.ports.catalog.guards();
+        let held = match &booking.buyer {
+            Buyer::Account(user) => Some(guards.hold(*user, booking.event, booking.units(), origin.address).await?),
+            Buyer::Guest(_) => None,
+        };
+        let renewed = self.submit(&parties, Command::Renew(id), origin).await;
+        if let (Err(_), Some(held)) = (&renewed, &held) {
+            guards.give_back_units(held).await;
+        }
+        renewed
     }
 
     /// One booking: the caller's, or one of his organizer.

@@ -110,7 +110,22 @@ impl Guards {
         units: &UnitsRequest,
         address: Option<IpAddr>,
     ) -> Result<[Ask; 2], AppError> {
-        let (units, at) = (count(units), |who| LimitKey::at_event(event, who));
+        self.hold(user, event, count(units), address).await
+    }
+
+    /// The same for units that are held already, and are to be for longer: they count once more, or who renews over and over
+    /// could hold more and more.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub(crate) async fn hold(
+        &self,
+        user: UserId,
+        event: EventId,
+        units: u32,
+        address: Option<IpAddr>,
+    ) -> Result<[Ask; 2], AppError> {
+        let at = |who| LimitKey::at_event(event, who);
         let own = Ask { class: LimitClass::BuyerUnits, key: at(LimitKey::account(user)), units };
         let network = Ask { class: LimitClass::NetworkUnits, key: at(LimitKey::network(address)), units };
         let tries = Ask::one(LimitClass::Bookings, LimitKey::account(user));
@@ -122,7 +137,7 @@ impl Guards {
         Ok([own, network])
     }
 
-    /// Gives back what [`book`](Self::book) took.
+    /// Gives back what [`book`](Self::book) or [`hold`](Self::hold) took.
     pub(crate) async fn give_back_units(&self, units: &[Ask; 2]) {
         for ask in units {
             self.give_back(*ask).await;

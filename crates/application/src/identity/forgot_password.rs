@@ -84,6 +84,10 @@ impl Identity {
         // Whoever asked for another address with the old password may have been somebody else.
         uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
         uow.delete_email_change(after.id).await?;
+        if !before.email_verified {
+            // It was set up by whoever registered the address, who need not be the one who reads its mails.
+            uow.delete_second_factor(after.id).await?;
+        }
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
         let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::PasswordChanged, origin).await?;

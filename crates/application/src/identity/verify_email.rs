@@ -42,8 +42,14 @@ impl Identity {
     /// last one is worth nothing any more.
     ///
     /// # Errors
-    /// [`AppError::Unauthenticated`] if the account is gone.
+    /// [`AppError::Unauthenticated`] if the account is gone; [`AppError::RateLimited`] for too many mails to its address,
+    /// which may be somebody else's.
     pub async fn ask_for_verification(&self, principal: &Principal) -> Result<(), AppError> {
+        let account = self.ports.reads.account_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
+        if account.user.email_verified {
+            return Ok(());
+        }
+        self.ports.guards.mail(&account.user.email).await?;
         let mut uow = self.ports.store.begin().await?;
         let user = uow.lock_user(principal.user).await?.ok_or(AppError::Unauthenticated)?;
         if user.email_verified {

@@ -194,7 +194,11 @@ impl Running {
         running.application.work(&running.background, &running.end_jobs);
         running.measure(metrics.clone());
         let state = running.application.rest(settings);
-        let text = Arc::new(move || metrics.render());
+        let desk = running.application.desk.clone();
+        let text = Arc::new(move || {
+            desk.measure();
+            metrics.render()
+        });
         let ops_router = api_rest::ops_router(state.clone(), text);
         running.follow_certificate(tls.as_ref());
         running.listen(public, api_rest::router(state), (settings.http.limits(), tls), "http");

@@ -39,7 +39,12 @@ fn has_room(sale: &Sale, booking: &domain::booking::Booking) -> bool {
     sale.has_room(&moves)
 }
 
-async fn race(databases: Vec<Database>, event: EventId, buyers: usize, returners: usize) -> usize {
+/// So many who buy one each, and so many who give theirs back, in turn over these databases; says how many were bought and
+/// kept.
+///
+/// # Panics
+/// When a task does.
+pub async fn race(databases: Vec<Database>, event: EventId, buyers: usize, returners: usize) -> usize {
     let databases = Arc::new(databases);
     let mut tasks = Vec::new();
     for at in 0..buyers + returners {

@@ -13,6 +13,8 @@ use domain::booking::BookingStatus;
 use domain::catalog::NewTicketType;
 use domain::{PoolId, UserId};
 use futures::future::join_all;
+use goticket_testkit::contract::fixture::stored_concert;
+use goticket_testkit::contract::race::race;
 use goticket_testkit::databases::{Engine, TestDatabase};
 use goticket_testkit::hall::{Hall, hold, ticket_type};
 use goticket_testkit::on_both_engines;
@@ -21,6 +23,7 @@ use uuid::Uuid;
 use crate::sale::mix;
 
 on_both_engines!(
+    the_race_at_the_store_oversells_without_both,
     the_plain_race_oversells_without_both,
     the_mixed_race_oversells_without_both,
     a_buyer_gets_more_than_his_limit_without_the_lock,
@@ -41,6 +44,13 @@ fn buyer(n: u128) -> UserId {
     UserId::new(Uuid::from_u128(n))
 }
 
+/// A database without some protection.
+async fn database(engine: Engine, control: NegativeControl) -> TestDatabase {
+    let test = TestDatabase::create_with(engine, |settings| settings.negative_control = control).await;
+    test.database.weaken(control).await.expect("the constraint can be dropped");
+    test
+}
+
 /// An event in a database without some protection, and three desks on it. SQLite has one in what we ship; here its file has
 /// three, since a race needs somebody to lose against.
 async fn weakened(
@@ -49,7 +59,7 @@ async fn weakened(
     types: &[NewTicketType],
     shared: Option<i64>,
 ) -> (Hall, [Desk; 3]) {
-    let hall = Hall::open_in(TestDatabase::create_weakened(engine, control).await, types, shared).await;
+    let hall = Hall::open_in(database(engine, control).await, types, shared).await;
     let desks = [hall.desk.clone(), hall.another_desk().await, hall.another_desk().await];
     (hall, desks)
 }
@@ -57,6 +67,32 @@ async fn weakened(
 /// Whether `verify` finds nothing.
 async fn clean(hall: &Hall) -> bool {
     hall.test.database.verify().await.unwrap().differences.is_empty()
+}
+
+/// Twenty units and sixty buyers over three processes without a desk (`contract::race`); says how many were bought and whether
+/// `verify` is clean.
+async fn store_race(engine: Engine, control: NegativeControl) -> (usize, bool) {
+    let test = database(engine, control).await;
+    let event = stored_concert(&test, Some(20), None).await.event.id;
+    let bought = race(vec![test.database.clone(), test.open().await, test.open().await], event, 60, 0).await;
+    (bought, test.database.verify().await.unwrap().differences.is_empty())
+}
+
+async fn the_race_at_the_store_oversells_without_both(engine: Engine) {
+    let mut oversold = false;
+    for _ in 0..RUNS_MAX {
+        let (bought, clean) = store_race(engine, NEITHER).await;
+        assert!(bought <= 20 || !clean, "verify sees what was oversold");
+        oversold |= bought > 20;
+        if oversold {
+            break;
+        }
+    }
+    assert!(oversold, "the race proves nothing: it never oversold");
+    for _ in 0..RUNS_KEPT {
+        assert_eq!(store_race(engine, CONSTRAINTS_ALONE).await, (20, true), "the constraint has the last word");
+        assert_eq!(store_race(engine, LOCK_ALONE).await, (20, true), "the lock is enough");
+    }
 }
 
 /// Fifty units, thirty buyers at a time by three processes; says how many were promised and whether `verify` is clean.

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use application::booking::{Command, Desk, LaneStore, LaneWait, Outcome};
@@ -141,7 +142,7 @@ async fn the_same_key_fifty_times_makes_one_booking(#[case] engine: Engine) {
     let answers: Vec<Booking> = join_all((0..50).map(ask)).await.into_iter().map(Result::unwrap).collect();
     let ids: HashSet<_> = answers.iter().map(|booking| booking.id).collect();
     assert_eq!(ids.len(), 1);
-    assert!(answers.iter().all(|booking| booking.reference == answers[0].reference));
+    assert!(answers.iter().all(|booking| *booking == answers[0]), "50 equal answers");
     assert_eq!(hall.bookings().await.len(), 1);
 
     let other = IdempotencyKey { fingerprint: [2; 32], ..key.clone() };
@@ -265,6 +266,36 @@ async fn one_refused_row_fails_no_neighbour(#[case] engine: Engine) {
     let references: HashSet<_> = answers.into_iter().map(|answer| answer.unwrap().reference).collect();
     assert_eq!(references.len(), 40);
     assert!(!references.contains(&taken.reference));
+    hall.verify().await;
+}
+
+/// Those who keep coming must not keep a refused batch from being halved down to the one that is bad.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_row_is_found_though_others_keep_coming(#[case] engine: Engine) {
+    let hall = Hall::open(engine, &[ticket_type(100, None)]).await;
+    let taken = hall.hold(1).await.unwrap();
+    let found = AtomicBool::new(false);
+    let coming = join_all((0..40).map(|n| {
+        let (hall, found) = (&hall, &found);
+        async move {
+            while !found.load(Ordering::Relaxed) {
+                hold(&hall.desk, hall.event, hall.request(buyer(n), 1), None).await.unwrap();
+            }
+        }
+    }));
+    let bad = async {
+        for _ in 0..5 {
+            let mut request = hall.request(buyer(100), 1);
+            request.reference = taken.reference.clone();
+            let held = hold(&hall.desk, hall.event, request, None).await;
+            assert_ne!(held.expect("it gets another reference before its patience ends").reference, taken.reference);
+        }
+        found.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(coming, bad);
     hall.verify().await;
 }
 

@@ -1,12 +1,18 @@
 //! Every status and code of the contract that can occur, each with its exact answer, and the headers that go with reads
 //! and writes.
 
+use std::sync::Arc;
+
+use application::booking::{Desk, DeskSettings};
 use axum::http::Method;
 use chrono::TimeDelta;
+use domain::booking::{Buyer, Channel, HoldRequest, Reference, Units, UnitsRequest};
 use domain::identity::Role;
+use domain::{BookingId, EventId, TicketTypeId, UserId};
 use futures::StreamExt;
 use goticket_testkit::app::{Settings, TestApp};
 use goticket_testkit::databases::Engine;
+use goticket_testkit::hall::hold;
 use goticket_testkit::world::{gala, world, world_of};
 use serde_json::{Value, json};
 
@@ -387,6 +393,43 @@ async fn availability_is_told_as_it_changes() {
     while let Some(frame) = next().await {
         assert!(frame.starts_with(':'), "{frame}");
     }
+}
+
+/// The streams of one process tell of what another has sold on the same PostgreSQL.
+#[tokio::test]
+async fn what_another_process_sells_is_told_too() {
+    let mut settings = Settings::default();
+    settings.availability.every = std::time::Duration::from_millis(20);
+    let world = world_of(TestApp::start_with(Engine::Postgres, settings).await).await;
+    let event = world.on_sale(100, 5).await;
+    let shown = world.app.anybody().get(&format!("/api/v1/events/{event}")).await.expect(200);
+    let path = format!("/api/v1/events/{event}/availability/stream");
+    let mut frames = world.app.anybody().stream(Method::GET, &path, &[], None).await.into_body().into_data_stream();
+    let mut next = async || {
+        let next = tokio::time::timeout(std::time::Duration::from_secs(10), frames.next()).await.expect("in time");
+        String::from_utf8(next.unwrap().unwrap().to_vec()).unwrap()
+    };
+    assert!(next().await.starts_with("retry"));
+    assert!(next().await.contains("\"available\":5"));
+
+    let app = &world.app;
+    let (store, clock) = (Arc::new(app.database.open().await), Arc::new(app.clock.clone()));
+    let other = Desk::open(store, clock, Arc::clone(&app.ids), DeskSettings::default());
+    let ticket_type = TicketTypeId::new(shown["ticketTypes"][0]["id"].as_str().unwrap().parse().unwrap());
+    let request = HoldRequest {
+        id: BookingId::new(app.ids.uuid()),
+        reference: Reference::of(app.ids.random(), 0),
+        buyer: Buyer::Account(UserId::new(world.buyer.user())),
+        channel: Channel::Api,
+        units: UnitsRequest::Listed(vec![Units { ticket_type, quantity: 2, unit_price: None }]),
+        attendees: vec![],
+        expected_total: None,
+        promo_code: None,
+    };
+    hold(&other, EventId::new(event.parse().unwrap()), request, None).await.unwrap();
+    assert!(next().await.contains("\"available\":3"));
+    other.close().await;
+    world.app.stop().await;
 }
 
 #[tokio::test]

@@ -144,6 +144,12 @@ async fn mails_and_tokens_are_bounded() {
         limited(&forgot(HERE, name).await, "mails");
         limited(&forgot(THERE, name).await, "mails");
     }
+    // His own address may be somebody else's, for as long as it is not verified.
+    let buyer = app.account("eva", Role::User).await;
+    for _ in 0..5 {
+        buyer.act("/api/v1/auth/email/verification").await.expect(202);
+    }
+    limited(&buyer.act("/api/v1/auth/email/verification").await, "mails");
     let verify = async |from: &str| {
         let body = json!({ "token": "x".repeat(43) });
         app.anybody().from(from).post("/api/v1/auth/email/verify", &body).await
@@ -226,6 +232,28 @@ async fn bookings_and_what_is_held_are_bounded() {
     world.buyer.post(&format!("/api/v1/events/{other}/bookings"), &json!({})).await.expect(201);
     world.app.clock.step(TimeDelta::minutes(14));
     world.buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+}
+
+/// Without it who renews what he holds whenever he may could hold twenty more each quarter of an hour.
+#[tokio::test]
+async fn what_is_held_for_longer_counts_again() {
+    let world = guarded(LimitRates::default()).await;
+    let event = world.on_sale(2_500, 1_000).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    let first = world.buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+    let renew = format!("/api/v1/bookings/{}/renew", first["id"].as_str().unwrap());
+    world.stranger.act(&renew).await.problem(404, "not_found");
+    world.buyer.act(&renew).await.expect(200);
+    limited(&world.buyer.act(&renew).await, "buyer_units");
+    limited(&world.buyer.post(&path, &json!({})).await, "buyer_units");
+    // What is refused for another reason takes nothing.
+    world.app.clock.step(TimeDelta::hours(3));
+    let buyer = world.app.sign_in("buyer").await;
+    for _ in 0..3 {
+        buyer.act(&renew).await.problem(409, "booking_expired");
+    }
+    buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
+    buyer.post(&path, &json!({ "quantity": 10 })).await.expect(201);
 }
 
 #[tokio::test]

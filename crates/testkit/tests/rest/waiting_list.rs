@@ -26,6 +26,7 @@ on_both_engines!(
     a_waiting_list_is_opened_by_its_organizer,
     what_cannot_be_waited_for_is_refused,
     lists_come_in_pages,
+    what_others_read_of_who_waits_is_noted,
     who_deletes_his_account_is_offered_nothing,
     what_was_offered_to_a_deleted_account_goes_to_the_next,
     who_pays_for_his_offer_keeps_it_though_his_account_is_deleted,
@@ -132,6 +133,25 @@ async fn what_is_free_is_taken_by_its_buyer(engine: Engine) {
     desk.submit(lane, sweep, application::origin::Origin::system("test"), None).await.unwrap();
     assert_eq!(other.get(&next).await.expect(200)["status"], "expired");
     other.act(&format!("{next}/withdraw")).await.problem(409, "booking_expired");
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+async fn what_others_read_of_who_waits_is_noted(engine: Engine) {
+    let world = world(engine).await;
+    let event = on_sale(&world, 0, 1).await;
+    book(&world, &event, 1).await;
+    let entry = join(&world.buyer, &event, 1).await;
+    for caller in [&world.buyer, &world.organizer] {
+        caller.get(&format!("/api/v1/waiting-list/{}", text(&entry["id"]))).await.expect(200);
+    }
+    world.app.seal_audit().await;
+    let organizers = world.organizer.get("/api/v1/organizers").await.expect(200);
+    let log = format!("/api/v1/organizers/{}/audit", text(&organizers["items"][0]["id"]));
+    let lines = world.organizer.get(&format!("{log}?action=waiting_list.read")).await.expect(200);
+    let lines = lines["items"].as_array().unwrap();
+    assert_eq!(lines.len(), 1, "who reads his own is not noted: {lines:?}");
+    assert_eq!((&lines[0]["objectId"], &lines[0]["actorId"]), (&entry["id"], &json!(world.organizer.user())));
     assert_sound(&world.app.database).await;
     world.app.stop().await;
 }

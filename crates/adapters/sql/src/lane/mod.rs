@@ -1,7 +1,7 @@
 //! The store of the booking desk: one transaction for a whole batch.
 //!
-//! The only raw statements of this crate are here, since here each microsecond counts: `postgres` and `sqlite` lock lanes
-//! and write batches, each in the way that its engine does fastest. What a batch must load (rarely, for the desk
+//! Raw statements are the rule here, since here each microsecond counts (ADR 0005 names the others): `postgres` and `sqlite`
+//! lock lanes and write batches, each in the way that its engine does fastest. What a batch must load (rarely, for the desk
 //! remembers the sale of a lane by its version) is ordinary SeaORM, in `load`; what a batch seldom writes is so too, in
 //! `rare`. Both run on the very connection of the transaction, by [`SqlTransaction`].
 //!

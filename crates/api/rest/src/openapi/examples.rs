@@ -161,6 +161,9 @@ mod tests {
                 }
             }
         }
+        for (name, answer) in document["components"]["responses"].as_object().unwrap() {
+            bodies(name, answer);
+        }
         untold.append(&mut parameters);
         assert!(untold.is_empty(), "without an example: {untold:#?}");
     }

@@ -22,6 +22,27 @@ const LOOKS_MAX: usize = 500;
 /// How often one command is tried when the database refuses it alone.
 const TRIES_MAX: usize = 4;
 
+/// Why a transaction is begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// Commands have come. A lane that another process holds is left over.
+    Arrival,
+    /// Another process held the lane. It is waited for, and what has come meanwhile comes along.
+    Patience,
+    /// The database has refused a row. It is looked for among these commands alone: if others came along, a search that
+    /// halves what it has would never end while they keep coming.
+    Search,
+}
+
+impl Occasion {
+    const fn wait(self) -> LaneWait {
+        match self {
+            Self::Arrival => LaneWait::Skip,
+            Self::Patience | Self::Search => LaneWait::Queue,
+        }
+    }
+}
+
 /// What a transaction leaves to do.
 #[derive(Default)]
 pub(super) struct Leftover {
@@ -56,7 +77,11 @@ struct Decided {
 impl Inner {
     /// Carries out these batches in one transaction, or in several where the database refuses a row. Every command is
     /// answered or left over.
-    pub(super) fn carry_out(self: Arc<Self>, batches: Vec<LaneBatch>, wait: LaneWait) -> BoxFuture<'static, Leftover> {
+    pub(super) fn carry_out(
+        self: Arc<Self>,
+        batches: Vec<LaneBatch>,
+        occasion: Occasion,
+    ) -> BoxFuture<'static, Leftover> {
         async move {
             let mut batches = in_time(batches);
             batches.sort_unstable_by_key(|batch| batch.key);
@@ -64,7 +89,8 @@ impl Inner {
                 return Leftover::default();
             }
             let keys: Vec<LaneKey> = batches.iter().map(|batch| batch.key).collect();
-            let LockedLanes { mut transaction, locked, busy } = match self.store.begin_lanes(&keys, wait).await {
+            let begun = self.store.begin_lanes(&keys, occasion.wait()).await;
+            let LockedLanes { mut transaction, locked, busy } = match begun {
                 Ok(locked) => locked,
                 Err(error) => {
                     refuse_all(batches, &error.into());
@@ -74,7 +100,7 @@ impl Inner {
             let (mut ours, mut left) = (Vec::with_capacity(locked.len()), Leftover::default());
             for mut batch in batches {
                 if let Some(lane) = locked.iter().find(|lane| lane.key == batch.key) {
-                    if wait == LaneWait::Queue {
+                    if occasion == Occasion::Patience {
                         self.queue.take_more(&mut batch, self.settings.batch_max);
                     }
                     ours.push((*lane, batch));
@@ -449,10 +475,10 @@ impl Inner {
         }
         tracing::warn!(commands = count, "The database refused a batch; trying its halves: {error}");
         let second = split(&mut batches, count / 2);
-        let mut first = self.clone().carry_out(batches, LaneWait::Queue).await;
+        let mut first = self.clone().carry_out(batches, Occasion::Search).await;
         // What is durable does not wait for what comes of the others.
         self.tell(std::mem::take(&mut first.answers));
-        first.and(self.carry_out(second, LaneWait::Queue).await)
+        first.and(self.carry_out(second, Occasion::Search).await)
     }
 
     /// A single command that the database refused: perhaps its reference collided with another, so it gets a new one.
@@ -467,7 +493,7 @@ impl Inner {
         if let Command::Hold(request) = &mut submission.command {
             request.reference = Reference::of(self.ids.random(), submission.collisions);
         }
-        self.carry_out(batches, LaneWait::Queue).await
+        self.carry_out(batches, Occasion::Search).await
     }
 }
 

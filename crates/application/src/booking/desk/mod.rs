@@ -31,11 +31,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
-use self::batch::Leftover;
+use self::batch::{Leftover, Occasion};
 use self::command::{LaneBatch, Submission};
 use self::queue::Queue;
 use self::sold_out::SoldOut;
-use crate::booking::{LaneKey, LaneStore, LaneWait};
+use crate::booking::{LaneKey, LaneStore};
 use crate::catalog::SeenSale;
 use crate::clock::{Clock, Ids};
 use crate::error::AppError;
@@ -155,6 +155,11 @@ impl Desk {
         self.inner.queue.waiting()
     }
 
+    /// Tells the metrics how many commands wait at this moment: right after a batch was taken it would be what that has left.
+    pub fn measure(&self) {
+        self.inner.settings.metrics.waiting(self.waiting());
+    }
+
     /// For how long people have been buying (or entering) in a rush, if they are: what can wait for them waits.
     #[must_use]
     pub fn rush(&self) -> Option<Duration> {
@@ -203,15 +208,14 @@ impl Desk {
 impl Inner {
     async fn commit_batches(self: Arc<Self>, tasks: TaskTracker) {
         while let Some(batches) = self.queue.take(self.settings.batch_max).await {
-            self.settings.metrics.waiting(self.queue.waiting());
-            self.clone().run(batches, LaneWait::Skip, &tasks).await;
+            self.clone().run(batches, Occasion::Arrival, &tasks).await;
         }
     }
 
     /// Runs one transaction and gives its lanes back, whatever happens inside: a defect must not keep a lane for ever.
-    async fn run(self: Arc<Self>, batches: Vec<LaneBatch>, wait: LaneWait, tasks: &TaskTracker) {
+    async fn run(self: Arc<Self>, batches: Vec<LaneBatch>, occasion: Occasion, tasks: &TaskTracker) {
         let keys: Vec<LaneKey> = batches.iter().map(|batch| batch.key).collect();
-        let carried_out = std::panic::AssertUnwindSafe(self.clone().carry_out(batches, wait)).catch_unwind().await;
+        let carried_out = std::panic::AssertUnwindSafe(self.clone().carry_out(batches, occasion)).catch_unwind().await;
         let Leftover { deferred, busy, answers } = carried_out.unwrap_or_else(|_| {
             tracing::error!("A transaction of the desk panicked");
             Leftover::default()
@@ -235,7 +239,7 @@ impl Inner {
     fn wait_for(self: Arc<Self>, batch: LaneBatch, tasks: TaskTracker) -> BoxFuture<'static, ()> {
         async move {
             let _permit = self.patient.acquire().await;
-            self.clone().run(vec![batch], LaneWait::Queue, &tasks).await;
+            self.clone().run(vec![batch], Occasion::Patience, &tasks).await;
         }
         .boxed()
     }
