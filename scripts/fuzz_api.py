@@ -36,7 +36,7 @@ CHECKS = [
 # Endless answers: schemathesis would read them for ever, and knows no schema of their events. Their tests are in Rust.
 ENDLESS = r"/(stream|live)$"
 # They end the session or take its rights away, so that all others would only see 401 and 403.
-DISRUPTIVE = r"/auth/logout$|/users/\{"
+DISRUPTIVE = r"/auth/logout$|/users/\{|/users/me/sessions"
 
 # Examples an operation and phase; together two to three minutes on two cores.
 EXAMPLES = 40

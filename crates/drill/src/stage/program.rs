@@ -61,6 +61,15 @@ impl Program {
         let log = self.dir.join(format!("server-{index}.log"));
         let mut command = self.logged("serve", &log)?;
         command.env("GOTICKET_HTTP__ADDRESS", http.to_string()).env("GOTICKET_OPS__ADDRESS", ops.to_string());
+        if index > 0 {
+            // As on a machine of its own: it has a folder of its own, whose sandbox keeps books that no other writes, and the
+            // first one's master key.
+            let data = self.dir.join(format!("data-{index}"));
+            std::fs::create_dir_all(&data)?;
+            command
+                .env("GOTICKET_DATA_DIR", data)
+                .env("GOTICKET_SECRETS__MASTER_KEY_FILE", self.dir.join("master.key"));
+        }
         Server::start(command, http, ops, log).await
     }
 
