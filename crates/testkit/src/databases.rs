@@ -72,17 +72,12 @@ impl TestDatabase {
     /// When it cannot: for PostgreSQL without [`POSTGRES_URL`] with a word on how to get it. Tests that need a database
     /// fail without one, or nobody would notice that they no longer run.
     pub async fn create(engine: Engine) -> Self {
-        let (url, place) = match engine {
-            Engine::Sqlite => new_file(),
-            Engine::Postgres => {
-                let name = copy_template().await;
-                (address(&name), Place::Database { name })
-            }
-        };
-        let test = Self::open_first(engine, url, place).await;
-        if engine == Engine::Sqlite {
-            test.database.migrate().await.expect("a new database can be migrated");
+        if engine == Engine::Postgres {
+            let name = copy_template().await;
+            return Self::open_first(engine, address(&name), Place::Database { name }).await;
         }
+        let test = Self::create_empty(engine).await;
+        test.database.migrate().await.expect("a new database can be migrated");
         test
     }
 
@@ -109,11 +104,13 @@ impl TestDatabase {
     /// Like [`TestDatabase::create`].
     pub async fn create_empty(engine: Engine) -> Self {
         let (url, place) = match engine {
-            Engine::Sqlite => new_file(),
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder for the test");
+                (format!("sqlite://{}", folder.path().join("test.db").display()), Place::File(folder))
+            }
             Engine::Postgres => {
                 let name = new_name();
-                let create = format!("CREATE DATABASE {name}");
-                admin().await.execute(AssertSqlSafe(create)).await.expect("a database for the test");
+                make_anew(&mut admin().await, &name, "").await;
                 (address(&name), Place::Database { name })
             }
         };
@@ -287,11 +284,6 @@ async fn admin() -> PgConnection {
     connect.await.expect("the tests' PostgreSQL answers in time").expect("the tests' PostgreSQL answers")
 }
 
-fn new_file() -> (String, Place) {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    (format!("sqlite://{}", folder.path().join("test.db").display()), Place::File(folder))
-}
-
 fn new_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("goticket_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
@@ -310,22 +302,21 @@ async fn copy_template() -> String {
     if there.fetch_optional(&mut admin).await.expect("a list of databases").is_none() {
         make_template(&mut admin, &template).await;
     }
-    // A former run that was killed may have left one of the same name.
-    for sql in [
-        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"),
-    ] {
+    make_anew(&mut admin, &name, &format!("TEMPLATE {template} STRATEGY file_copy")).await;
+    name
+}
+
+/// Makes a database of this name. A former run that was killed may have left one.
+async fn make_anew(admin: &mut PgConnection, name: &str, like: &str) {
+    for sql in [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name} {like}")] {
         admin.execute(AssertSqlSafe(sql)).await.expect("a database for the test");
     }
-    name
 }
 
 /// Prepared under another name first: a template that exists is a finished one.
 async fn make_template(admin: &mut PgConnection, template: &str) {
     let raw = format!("{template}_raw");
-    for sql in [format!("DROP DATABASE IF EXISTS {raw} WITH (FORCE)"), format!("CREATE DATABASE {raw}")] {
-        admin.execute(AssertSqlSafe(sql)).await.expect("a database for the template");
-    }
+    make_anew(admin, &raw, "").await;
     let database = Database::connect(&DatabaseSettings::new(address(&raw))).await.expect("the template can be opened");
     database.migrate().await.expect("the template can be migrated");
     database.close().await;

@@ -97,16 +97,7 @@ impl Hall {
             quantity: *quantity,
             unit_price: None,
         });
-        HoldRequest {
-            id: BookingId::new(self.ids.uuid()),
-            reference: Reference::of(self.ids.random(), 0),
-            buyer: Buyer::Account(buyer),
-            channel: Channel::Api,
-            units: UnitsRequest::Listed(units.collect()),
-            attendees: vec![],
-            expected_total: None,
-            promo_code: None,
-        }
+        hold_request(&*self.ids, buyer, units.collect())
     }
 
     /// Holds units of the first type for the fixture's buyer.
@@ -162,6 +153,21 @@ impl Hall {
     pub async fn verify(&self) {
         let report = still(async || self.test.database.verify().await).await.expect("the database can be verified");
         assert_eq!(report.differences, [], "every invariant holds");
+    }
+}
+
+/// What a buyer asks a desk for.
+#[must_use]
+pub fn hold_request(ids: &dyn Ids, buyer: UserId, units: Vec<Units>) -> HoldRequest {
+    HoldRequest {
+        id: BookingId::new(ids.uuid()),
+        reference: Reference::of(ids.random(), 0),
+        buyer: Buyer::Account(buyer),
+        channel: Channel::Api,
+        units: UnitsRequest::Listed(units),
+        attendees: vec![],
+        expected_total: None,
+        promo_code: None,
     }
 }
 

@@ -1,6 +1,5 @@
 //! `/bookings` and `/events/{eventId}/bookings`: holding, confirming, renewing, cancelling.
 
-use application::audit::Note;
 use application::booking::{BookingFilter, HoldTickets};
 use application::clock::{written, written_optional};
 use axum::Json as Answer;
@@ -470,9 +469,7 @@ async fn list_event_bookings(
     let event = EventId::new(event);
     let found = state.bookings().event_bookings(&acting.agent, event, &filter, before, limit).await?;
     if let Some(first) = found.items.first() {
-        let (organizer, object) = (Some(first.organizer), event.uuid());
-        let note = Note { organizer, action: "bookings.listed", object_kind: "event", object };
-        state.witness().note(&acting.origin, note);
+        reads::note(&state, &acting.origin, Some(first.organizer), ("bookings.listed", "event", event.uuid()));
     }
     let body = |booking| BookingBody::of(booking, true);
     Ok(Answer(Page::of(found, |last| Cursor::behind(List::EventBookings, last.id.uuid()), body)))

@@ -1,7 +1,6 @@
 //! `/users/me/export`: all that is kept of an account, for its owner.
 
 use application::access::Agent;
-use application::audit::Note;
 use application::booking::BookingFilter;
 use application::error::AppError;
 use application::origin::Principal;
@@ -28,6 +27,7 @@ use crate::members::{MemberRoleBody, events_of};
 use crate::oauth::IdentityBody;
 use crate::page::{Cursor, List};
 use crate::problem::Problem;
+use crate::reads;
 use crate::second_factor::SecondFactorBody;
 use crate::state::AppState;
 use crate::users::UserBody;
@@ -212,8 +212,7 @@ async fn export_account(
     let limit = Limit::parse(Limit::MAX).unwrap_or_default();
     let waiting_list = state.bookings().my_waiting_list(&Agent::Account(*principal), None, limit).await?;
     let wished = state.identity().wished_email(principal).await?;
-    let note = Note { organizer: None, action: "account.exported", object_kind: "user", object: principal.user.uuid() };
-    state.witness().note(&caller.origin, note);
+    reads::note(&state, &caller.origin, None, ("account.exported", "user", principal.user.uuid()));
     let headers =
         [(CACHE_CONTROL, "no-store"), (CONTENT_DISPOSITION, "attachment; filename=\"goticket-account.json\"")];
     let body = AccountExportBody {

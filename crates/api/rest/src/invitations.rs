@@ -1,6 +1,5 @@
 //! `/organizers/{organizerId}/invitations`: who is asked to act for an organizer; `/invitations/accept`.
 
-use application::audit::Note;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,6 +19,7 @@ use crate::members::{MemberBody, MemberRoleBody, events_of};
 use crate::openapi::IdempotencyKeyHeader;
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
+use crate::reads;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -169,7 +169,7 @@ async fn list_invitations(
     let after = after.map(|cursor| InvitationId::new(cursor.id));
     let of = OrganizerId::new(organizer);
     let found = state.catalog().invitations(&acting.agent, of, after, limit).await?;
-    note(&state, &acting, of, ("invitations.listed", "organizer", organizer));
+    reads::note(&state, &acting.origin, Some(of), ("invitations.listed", "organizer", organizer));
     Ok(Answer(Page::of(found, |it| Cursor::behind(List::Invitations, it.id.uuid()), InvitationBody::from)))
 }
 
@@ -195,18 +195,8 @@ async fn get_invitation(
     let Ids([organizer, id]) = ids;
     let (organizer, invitation) = (OrganizerId::new(organizer), InvitationId::new(id));
     let found = state.catalog().invitation(&acting.agent, organizer, invitation).await?;
-    note(&state, &acting, organizer, ("invitation.read", "invitation", id));
+    reads::note(&state, &acting.origin, Some(organizer), ("invitation.read", "invitation", id));
     Ok(Answer(found.into()))
-}
-
-/// Notes that addresses of people who are invited were read.
-fn note(
-    state: &AppState,
-    acting: &Acting,
-    organizer: OrganizerId,
-    (action, object_kind, object): (&'static str, &'static str, Uuid),
-) {
-    state.witness().note(&acting.origin, Note { organizer: Some(organizer), action, object_kind, object });
 }
 
 /// Takes an invitation back

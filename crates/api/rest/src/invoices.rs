@@ -1,6 +1,5 @@
 //! Invoices and credit notes, and who writes them.
 
-use application::audit::Note;
 use application::invoicing::{InvoiceFilter, WrittenInvoice};
 use axum::Json as Answer;
 use axum::extract::State;
@@ -433,8 +432,7 @@ async fn list_invoices(
     let id = OrganizerId::new(organizer);
     let found = state.invoicing().list(&acting.agent, id, &filter, before, limit).await?;
     if !found.items.is_empty() {
-        let note = Note { organizer: Some(id), action: "invoices.listed", object_kind: "organizer", object: organizer };
-        state.witness().note(&acting.origin, note);
+        reads::note(&state, &acting.origin, Some(id), ("invoices.listed", "organizer", organizer));
     }
     let behind = |last: &Invoice| Cursor::behind(List::Invoices, last.id.uuid());
     Ok((NOT_KEPT, Answer(Page::of(found, behind, InvoiceBody::from))).into_response())
@@ -481,7 +479,7 @@ async fn list_invoices_of_booking(
 async fn get_invoice(State(state): State<AppState>, acting: Acting, ids: Ids<1>) -> Result<Response, Problem> {
     let Ids([invoice]) = ids;
     let found = state.invoicing().invoice(&acting.agent, InvoiceId::new(invoice)).await?;
-    reads::note_invoice(&state, &acting, &found.invoice).await?;
+    reads::note_invoice(&state, &acting, found.invoice.id, found.invoice.booking).await?;
     Ok((NOT_KEPT, Answer(InvoiceBody::from(found))).into_response())
 }
 
@@ -504,8 +502,7 @@ async fn print_invoice(
 ) -> Result<Response, Problem> {
     let Ids([invoice]) = ids;
     let id = InvoiceId::new(invoice);
-    let printed = state.invoicing().printed(&acting.agent, id, client.language).await?;
-    let read = state.invoicing().invoice(&acting.agent, id).await?;
-    reads::note_invoice(&state, &acting, &read.invoice).await?;
+    let (of, printed) = state.invoicing().printed(&acting.agent, id, client.language).await?;
+    reads::note_invoice(&state, &acting, id, of).await?;
     Ok(PAPER.answer(printed))
 }

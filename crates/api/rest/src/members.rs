@@ -1,6 +1,5 @@
 //! `/organizers/{organizerId}/members`: those who act for an organizer.
 
-use application::audit::Note;
 use application::catalog::{MemberCursor, SeenMember};
 use application::origin::Actor;
 use axum::Json as Answer;
@@ -19,6 +18,7 @@ use crate::extract::{Acting, Ids, Json, Params};
 use crate::page::{self, Cursor, List, Page};
 use crate::patch;
 use crate::problem::Problem;
+use crate::reads;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -139,8 +139,7 @@ async fn list_members(
     let after = after.map(member_cursor).transpose()?;
     let of = OrganizerId::new(organizer);
     let found = state.catalog().members(&acting.agent, of, after, limit).await?;
-    let note = Note { organizer: Some(of), action: "members.listed", object_kind: "organizer", object: organizer };
-    state.witness().note(&acting.origin, note);
+    reads::note(&state, &acting.origin, Some(of), ("members.listed", "organizer", organizer));
     let cursor = |last: &SeenMember| Cursor {
         list: List::Members,
         micros: last.member.since.timestamp_micros(),
@@ -173,8 +172,7 @@ async fn get_member(State(state): State<AppState>, acting: Acting, ids: Ids<2>) 
     let (of, member) = (OrganizerId::new(organizer), UserId::new(user));
     let seen = state.catalog().member(&acting.agent, of, member).await?;
     if acting.agent.actor() != Actor::User(member) {
-        let note = Note { organizer: Some(of), action: "member.read", object_kind: "user", object: user };
-        state.witness().note(&acting.origin, note);
+        reads::note(&state, &acting.origin, Some(of), ("member.read", "user", user));
     }
     Ok(Answer(seen.into()))
 }

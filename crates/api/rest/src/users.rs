@@ -1,6 +1,5 @@
 //! `/users`: accounts and their roles.
 
-use application::audit::Note;
 use axum::Json as Answer;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use crate::extract::{Caller, Ids, Json, Params};
 use crate::page::{self, Cursor, List, Page};
 use crate::problem::Problem;
+use crate::reads;
 use crate::state::AppState;
 
 /// The routes under `/api/v1`.
@@ -120,8 +120,7 @@ async fn list_users(
     let after = query.cursor.map(|cursor| Cursor::decode(List::Users, &cursor)).transpose()?;
     let after = after.map(|cursor| UserId::new(cursor.id));
     let found = state.identity().list_users(&caller.principal, after, limit).await?;
-    let note = Note { organizer: None, action: "users.listed", object_kind: "user", object: Uuid::nil() };
-    state.witness().note(&caller.origin, note);
+    reads::note(&state, &caller.origin, None, ("users.listed", "user", Uuid::nil()));
     Ok(Answer(Page {
         items: found.items.into_iter().map(UserBody::from).collect(),
         next_cursor: found.next.map(|id| Cursor::behind(List::Users, id.uuid()).encode()),

@@ -1,6 +1,5 @@
 //! `/waiting-list` and `/events/{eventId}/waiting-list`: waiting for what is sold out.
 
-use application::audit::Note;
 use application::booking::{JoinWaitingList, SeenEntry};
 use axum::Json as Answer;
 use axum::extract::State;
@@ -228,9 +227,7 @@ async fn list_event_waiting_list(
     let after = after.and_then(|cursor| u64::try_from(cursor.micros).ok());
     let found = state.bookings().event_waiting_list(&acting.agent, EventId::new(event), after, limit).await?;
     if let Some(first) = found.items.first() {
-        let (organizer, object) = (Some(first.entry.organizer), event);
-        let note = Note { organizer, action: "waiting_list.listed", object_kind: "event", object };
-        state.witness().note(&acting.origin, note);
+        reads::note(&state, &acting.origin, Some(first.entry.organizer), ("waiting_list.listed", "event", event));
     }
     let cursor = |last: &SeenEntry| Cursor {
         list: List::WhoWaits,

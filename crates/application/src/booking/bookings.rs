@@ -215,14 +215,13 @@ impl Bookings {
     /// [`AppError::NotFound`] for everybody but the buyer, and the refusals of [`domain::booking::renew`];
     /// [`AppError::RateLimited`] for too many units held.
     pub async fn renew(&self, agent: &Agent, id: BookingId, origin: Origin) -> Result<Booking, AppError> {
-        let parties = self.permitted(agent, Operation::RenewBooking, id).await?;
-        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
+        let booking = self.permitted_to_read(agent, Operation::RenewBooking, id).await?;
         let guards = self.ports.catalog.guards();
         let held = match &booking.buyer {
             Buyer::Account(user) => Some(guards.hold(*user, booking.event, booking.units(), origin.address).await?),
             Buyer::Guest(_) => None,
         };
-        let renewed = self.submit(&parties, Command::Renew(id), origin).await;
+        let renewed = self.submit(&BookingParties::of(&booking), Command::Renew(id), origin).await;
         if let (Err(_), Some(held)) = (&renewed, &held) {
             guards.give_back_units(held).await;
         }
@@ -234,9 +233,7 @@ impl Bookings {
     /// # Errors
     /// [`AppError::NotFound`].
     pub async fn booking(&self, agent: &Agent, id: BookingId) -> Result<Booking, AppError> {
-        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
-        self.require(agent, Operation::SeeBooking, &BookingParties::of(&booking)).await?;
-        Ok(booking)
+        self.permitted_to_read(agent, Operation::SeeBooking, id).await
     }
 
     /// A page of the caller's bookings, newest first, behind `before`.
@@ -289,6 +286,13 @@ impl Bookings {
         let parties = self.ports.parties.of(id).await?.ok_or(AppError::NotFound("booking"))?;
         self.require(agent, operation, &parties).await?;
         Ok(parties)
+    }
+
+    /// The booking as it is now, for who may do this to it.
+    async fn permitted_to_read(&self, agent: &Agent, operation: Operation, id: BookingId) -> Result<Booking, AppError> {
+        let booking = self.ports.reads.booking(id).await?.ok_or(AppError::NotFound("booking"))?;
+        self.require(agent, operation, &BookingParties::of(&booking)).await?;
+        Ok(booking)
     }
 
     async fn require(&self, agent: &Agent, operation: Operation, parties: &BookingParties) -> Result<(), AppError> {

@@ -142,18 +142,24 @@ impl Invoicing {
         Ok(WrittenInvoice { invoice, seller })
     }
 
-    /// One document on paper, as a PDF.
+    /// One document on paper, as a PDF, with the booking that it is about.
     ///
     /// # Errors
     /// As [`invoice`](Self::invoice); and [`AppError::busy`] where too many are printed at the same time.
-    pub async fn printed(&self, agent: &Agent, id: InvoiceId, language: Language) -> Result<Vec<u8>, AppError> {
+    pub async fn printed(
+        &self,
+        agent: &Agent,
+        id: InvoiceId,
+        language: Language,
+    ) -> Result<(BookingId, Vec<u8>), AppError> {
         let WrittenInvoice { invoice, seller } = self.invoice(agent, id).await?;
+        let of = invoice.booking;
         let corrects = match invoice.kind {
             InvoiceKind::Invoice => None,
             InvoiceKind::CreditNote(of) => Some(self.ports.reads.invoice(of).await?.ok_or(AppError::Internal)?.number),
         };
         let sheet = InvoiceSheet { language, invoice, seller, corrects };
-        Ok(self.ports.printer.print_invoice(sheet).await?)
+        Ok((of, self.ports.printer.print_invoice(sheet).await?))
     }
 
     async fn require(

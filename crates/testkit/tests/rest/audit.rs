@@ -7,12 +7,13 @@ use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, world};
 use serde_json::{Value, json};
 
+use crate::organizer;
+
 /// A world whose organizer has an event on sale that was booked thrice, where its audit log is, and the event.
 async fn sold(engine: Engine) -> (World, String, String) {
     let world = world(engine).await;
     let event = world.on_sale(0, 100).await;
-    let whose = world.organizer.get("/api/v1/organizers").await.expect(200);
-    let path = format!("/api/v1/organizers/{}/audit", whose["items"][0]["id"].as_str().unwrap());
+    let path = format!("{}/audit", organizer(&world).await);
     for _ in 0..3 {
         world.book(&event, 1).await;
     }

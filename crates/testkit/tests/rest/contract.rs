@@ -6,15 +6,16 @@ use std::sync::Arc;
 use application::booking::{Desk, DeskSettings};
 use axum::http::Method;
 use chrono::TimeDelta;
-use domain::booking::{Buyer, Channel, HoldRequest, Reference, Units, UnitsRequest};
+use domain::booking::Units;
 use domain::identity::Role;
-use domain::{BookingId, EventId, TicketTypeId, UserId};
-use futures::StreamExt;
+use domain::{EventId, TicketTypeId, UserId};
 use goticket_testkit::app::{Settings, TestApp};
 use goticket_testkit::databases::Engine;
-use goticket_testkit::hall::hold;
+use goticket_testkit::hall::{hold, hold_request};
 use goticket_testkit::world::{gala, world, world_of};
 use serde_json::{Value, json};
+
+use crate::stream::Stream;
 
 #[tokio::test]
 async fn what_cannot_be_read_is_400() {
@@ -361,19 +362,15 @@ async fn availability_is_told_as_it_changes() {
     let response = watch(&[]).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     assert_eq!(response.headers()["cache-control"], "no-store");
-    let mut frames = response.into_body().into_data_stream();
-    let mut next = async || {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(10), frames.next()).await.expect("in time");
-        next.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap())
-    };
-    assert_eq!(next().await.unwrap(), "retry: 3000\n\n");
-    let first = next().await.unwrap();
+    let mut stream = Stream::of(response);
+    assert_eq!(stream.frame().await.unwrap(), "retry: 3000\n\n");
+    let first = stream.frame().await.unwrap();
     assert!(first.contains("event: availability\ndata: {\"ticketTypes\":[{"), "{first}");
     assert!(first.contains("\"available\":5"), "{first}");
-    assert_eq!(next().await.unwrap(), ": still here\n\n");
+    assert_eq!(stream.frame().await.unwrap(), ": still here\n\n");
     world.book(&event, 2).await;
     let news = loop {
-        let frame = next().await.unwrap();
+        let frame = stream.frame().await.unwrap();
         if !frame.starts_with(':') {
             break frame;
         }
@@ -381,16 +378,16 @@ async fn availability_is_told_as_it_changes() {
     assert!(news.contains("\"held\":2") && news.contains("\"available\":3"), "{news}");
 
     let known = news.lines().next().unwrap().strip_prefix("id: ").unwrap();
-    let mut returned = watch(&[("last-event-id", known)]).await.into_body().into_data_stream();
-    assert!(returned.next().await.unwrap().unwrap().starts_with(b"retry"));
-    assert_eq!(returned.next().await.unwrap().unwrap().as_ref(), b": still here\n\n", "he knows it already");
+    let mut returned = Stream::of(watch(&[("last-event-id", known)]).await);
+    assert!(returned.frame().await.unwrap().starts_with("retry"));
+    assert_eq!(returned.frame().await.unwrap(), ": still here\n\n", "he knows it already");
     let refused = world.app.anybody().get(&path).await;
     refused.problem(503, "unavailable");
     assert!(refused.header("retry-after").is_some());
     drop(returned);
     assert_eq!(watch(&[]).await.status(), 200, "there is a place again");
     world.app.stop().await;
-    while let Some(frame) = next().await {
+    while let Some(frame) = stream.frame().await {
         assert!(frame.starts_with(':'), "{frame}");
     }
 }
@@ -404,30 +401,18 @@ async fn what_another_process_sells_is_told_too() {
     let event = world.on_sale(100, 5).await;
     let shown = world.app.anybody().get(&format!("/api/v1/events/{event}")).await.expect(200);
     let path = format!("/api/v1/events/{event}/availability/stream");
-    let mut frames = world.app.anybody().stream(Method::GET, &path, &[], None).await.into_body().into_data_stream();
-    let mut next = async || {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(10), frames.next()).await.expect("in time");
-        String::from_utf8(next.unwrap().unwrap().to_vec()).unwrap()
-    };
-    assert!(next().await.starts_with("retry"));
-    assert!(next().await.contains("\"available\":5"));
+    let mut stream = Stream::of(world.app.anybody().stream(Method::GET, &path, &[], None).await);
+    assert!(stream.frame().await.unwrap().starts_with("retry"));
+    assert!(stream.frame().await.unwrap().contains("\"available\":5"));
 
     let app = &world.app;
     let (store, clock) = (Arc::new(app.database.open().await), Arc::new(app.clock.clone()));
     let other = Desk::open(store, clock, Arc::clone(&app.ids), DeskSettings::default());
     let ticket_type = TicketTypeId::new(shown["ticketTypes"][0]["id"].as_str().unwrap().parse().unwrap());
-    let request = HoldRequest {
-        id: BookingId::new(app.ids.uuid()),
-        reference: Reference::of(app.ids.random(), 0),
-        buyer: Buyer::Account(UserId::new(world.buyer.user())),
-        channel: Channel::Api,
-        units: UnitsRequest::Listed(vec![Units { ticket_type, quantity: 2, unit_price: None }]),
-        attendees: vec![],
-        expected_total: None,
-        promo_code: None,
-    };
+    let units = vec![Units { ticket_type, quantity: 2, unit_price: None }];
+    let request = hold_request(&*app.ids, UserId::new(world.buyer.user()), units);
     hold(&other, EventId::new(event.parse().unwrap()), request, None).await.unwrap();
-    assert!(next().await.contains("\"available\":3"));
+    assert!(stream.frame().await.unwrap().contains("\"available\":3"));
     other.close().await;
     world.app.stop().await;
 }

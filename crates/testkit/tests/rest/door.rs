@@ -11,7 +11,7 @@ use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, gala, world, world_of};
 use serde_json::{Value, json};
 
-use crate::{doors, text};
+use crate::{doors, organizer, text};
 
 async fn scan(caller: &Caller, event: &str, code: &str, gate: &str) -> Value {
     caller.post(&format!("{event}/check-ins"), &json!({ "code": code, "gate": gate })).await.expect(200)
@@ -147,8 +147,8 @@ async fn again(engine: Engine) {
     world.organizer.act(&foreign).await.problem(404, "not_found");
 
     world.app.seal_audit().await;
-    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
-    let audit = world.organizer.get(&format!("/api/v1/organizers/{organizer}/audit?action=ticket.")).await.expect(200);
+    let organizer = organizer(&world).await;
+    let audit = world.organizer.get(&format!("{organizer}/audit?action=ticket.")).await.expect(200);
     let lines: Vec<_> = audit["items"].as_array().unwrap().iter().map(|line| text(&line["action"])).collect();
     assert_eq!(lines, ["ticket.admitted", "ticket.admission_undone", "ticket.admitted"]);
     assert!(!audit.to_string().contains("GT1:"));
@@ -267,8 +267,8 @@ async fn again_after_an_exit(engine: Engine) {
     world.organizer.act(&nobody).await.problem(404, "not_found");
 
     world.app.seal_audit().await;
-    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
-    let audit = world.organizer.get(&format!("/api/v1/organizers/{organizer}/audit?action=ticket.")).await.expect(200);
+    let organizer = organizer(&world).await;
+    let audit = world.organizer.get(&format!("{organizer}/audit?action=ticket.")).await.expect(200);
     let lines: Vec<_> = audit["items"].as_array().unwrap().iter().rev().map(|line| text(&line["action"])).collect();
     let undo = "ticket.admission_undone";
     let expected = ["ticket.admitted", "ticket.exited", "ticket.admitted", undo, "ticket.admitted", "ticket.admitted"];
@@ -292,10 +292,10 @@ async fn who_goes_out_comes_in_again_on_postgres() {
 async fn a_device_lets_in_and_does_nothing_else() {
     let world = world(Engine::Sqlite).await;
     let (event, booking, tickets) = doors(&world, 1).await;
-    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
+    let organizer = organizer(&world).await;
     let key = async |scopes: &[&str]| {
         let wish = json!({ "name": "Scanner", "scopes": scopes });
-        let made = world.organizer.post(&format!("/api/v1/organizers/{organizer}/api-keys"), &wish).await.expect(201);
+        let made = world.organizer.post(&format!("{organizer}/api-keys"), &wish).await.expect(201);
         world.app.bearer(text(&made["secret"]))
     };
     let every_other = key(&["events:read", "events:write", "bookings:read", "bookings:write"]).await;
@@ -318,8 +318,8 @@ async fn a_device_of_one_event_is_a_stranger_elsewhere() {
     let world = world(Engine::Sqlite).await;
     let (event, booking, tickets) = doors(&world, 2).await;
     let (elsewhere, _, others) = doors(&world, 1).await;
-    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
-    let keys = format!("/api/v1/organizers/{organizer}/api-keys");
+    let organizer = organizer(&world).await;
+    let keys = format!("{organizer}/api-keys");
     let id = event.rsplit('/').next().unwrap();
     let wish =
         json!({ "name": "North", "scopes": ["check-ins:write"], "eventId": id, "expiresAt": "2027-01-15T08:14:00Z" });

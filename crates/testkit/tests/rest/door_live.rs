@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::BodyDataStream;
 use axum::http::Method;
-use futures::StreamExt;
 use goticket_testkit::app::{Caller, Settings, TestApp};
 use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
@@ -12,18 +10,10 @@ use goticket_testkit::world::{World, world_of};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{doors, text};
-
-/// A stream of server-sent events.
-struct Stream(BodyDataStream);
+use crate::stream::Stream;
+use crate::{doors, organizer, text};
 
 impl Stream {
-    /// The next frame; none at the end.
-    async fn frame(&mut self) -> Option<String> {
-        let next = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await.expect("in time");
-        next.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap())
-    }
-
     /// The next figures for which `is_it` holds, and their id. What is counted in between is told of or not.
     async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> (String, Value) {
         loop {
@@ -43,7 +33,7 @@ async fn watch(caller: &Caller, event: &str, headers: &[(&str, &str)]) -> Stream
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     assert_eq!(response.headers()["cache-control"], "no-store");
-    let mut stream = Stream(response.into_body().into_data_stream());
+    let mut stream = Stream::of(response);
     assert_eq!(stream.frame().await.unwrap(), "retry: 3000\n\n");
     stream
 }
@@ -124,8 +114,7 @@ async fn a_stream_ends_with_the_right_to_let_in() {
     settings.door.heartbeat = Duration::from_millis(50);
     let world = world_of(TestApp::start_with(Engine::Sqlite, settings).await).await;
     let (event, _) = open_doors(&world).await;
-    let organizers = world.organizer.get("/api/v1/organizers").await.expect(200).clone();
-    let keys = format!("/api/v1/organizers/{}/api-keys", text(&organizers["items"][0]["id"]));
+    let keys = format!("{}/api-keys", organizer(&world).await);
     let id = event.rsplit('/').next().unwrap();
     let key = async |scopes: &[&str]| {
         let new = json!({ "name": "Scanner", "scopes": scopes, "eventId": id });

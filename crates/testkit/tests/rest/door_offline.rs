@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{doors, text};
+use crate::{doors, organizer, text};
 
 fn scan(number: u128, ticket: &Value, at: &str) -> Value {
     json!({ "id": Uuid::from_u128(number), "code": ticket["code"], "gate": "West", "at": at })
@@ -78,8 +78,8 @@ async fn s5_17_and_s5_18_two_offline_devices_admit_the_same_ticket(#[case] engin
     assert_eq!(online(door, &event, &tickets[1]).await["checkInId"], json!(Uuid::from_u128(4)));
 
     world.app.seal_audit().await;
-    let organizer = text(&world.organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"]).to_owned();
-    let path = format!("/api/v1/organizers/{organizer}/audit?action=ticket.admission_conflict");
+    let organizer = organizer(&world).await;
+    let path = format!("{organizer}/audit?action=ticket.admission_conflict");
     let audit = world.organizer.get(&path).await.expect(200);
     assert_eq!(audit["items"].as_array().unwrap().len(), 3, "two gave way, one came too late");
     assert_sound(&world.app.database).await;

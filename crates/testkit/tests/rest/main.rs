@@ -30,6 +30,7 @@ mod promo_codes;
 mod reconcile;
 mod sale;
 mod second_factor;
+mod stream;
 mod stripe;
 mod ticket_blocks;
 mod ticket_refunds;
@@ -42,6 +43,12 @@ use serde_json::{Value, json};
 /// The text that a value is.
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
+}
+
+/// The only organizer of the world's, as a path.
+async fn organizer(world: &World) -> String {
+    let whose = world.organizer.get("/api/v1/organizers").await.expect(200);
+    format!("/api/v1/organizers/{}", text(&whose["items"][0]["id"]))
 }
 
 /// An event whose doors are open, with so many tickets: its path, the path of their booking, and the tickets.

@@ -129,8 +129,7 @@ async fn too_little_is_a_case_and_too_much_goes_back(#[case] engine: Engine) {
     assert_eq!((&found["refunded"], &found["refunds"][0]["reason"]), (&json!(100), &json!("surplus")));
     assert_eq!(till.status(&short).await, "pending");
     assert_eq!(till.payments(&short).await[0]["unsettled"], 1_000);
-    let organizers = till.world.organizer.get("/api/v1/organizers").await.expect(200).clone();
-    let cases = format!("/api/v1/organizers/{}/payment-cases", organizers["items"][0]["id"].as_str().unwrap());
+    let cases = format!("{}/payment-cases", crate::organizer(&till.world).await);
     let found = till.world.organizer.get(&cases).await.expect(200).clone();
     assert_eq!((&found["items"][0]["kind"], found["items"].as_array().unwrap().len()), (&json!("unsettled"), 1));
     assert_eq!(till.world.stranger.get(&cases).await.status, 404);
@@ -188,8 +187,7 @@ async fn what_is_open_at_a_provider_that_is_gone_is_a_case(#[case] engine: Engin
     till.sandbox.behave(SILENT);
     let (booking, _) = till.held(2_500, 10).await;
     till.pay(&booking, "checkout").await.expect(201);
-    let organizers = till.world.organizer.get("/api/v1/organizers").await.expect(200).clone();
-    let cases = format!("/api/v1/organizers/{}/payment-cases", organizers["items"][0]["id"].as_str().unwrap());
+    let cases = format!("{}/payment-cases", crate::organizer(&till.world).await);
     assert_eq!(till.world.organizer.get(&cases).await.expect(200)["items"], json!([]));
     till.world.app.database.tamper("UPDATE payments SET provider = 'piggy_bank'").await;
     let found = till.world.organizer.get(&cases).await.expect(200).clone();
@@ -239,8 +237,7 @@ async fn refunds_are_sent_and_those_that_fail_are_cases(#[case] engine: Engine) 
     assert_eq!((&found["refunds"][0]["status"], &found["unsettled"]), (&json!("failed"), &json!(2_500)));
     // The card is closed: the organizer gives it back in cash, and the case is closed.
     let organizer = &till.world.organizer;
-    let whose = organizer.get("/api/v1/organizers").await.expect(200)["items"][0]["id"].clone();
-    let cases = format!("/api/v1/organizers/{}/payment-cases", whose.as_str().unwrap());
+    let cases = format!("{}/payment-cases", crate::organizer(&till.world).await);
     assert_eq!(organizer.get(&cases).await.expect(200)["items"][0]["kind"], "unsettled");
     let in_cash = json!({ "byHand": true, "cancelTickets": false });
     let given = organizer.post(&refund(&bad), &in_cash).await.expect(201);

@@ -17,11 +17,7 @@ use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, world};
 use serde_json::{Value, json};
 
-/// The organizer of the world, as a path.
-async fn organizer(world: &World) -> String {
-    let whose = world.organizer.get("/api/v1/organizers").await.expect(200);
-    format!("/api/v1/organizers/{}", whose["items"][0]["id"].as_str().unwrap())
-}
+use crate::organizer;
 
 /// A booking of the buyer that names who comes.
 async fn booked_for(world: &World, event: &str, email: &str) -> String {

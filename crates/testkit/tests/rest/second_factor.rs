@@ -359,6 +359,13 @@ async fn it_is_taken_away_by_its_owner_or_by_an_admin(#[case] engine: Engine) {
     app.stop().await;
 }
 
+/// As who reads the mails of this address does.
+async fn reset_password(app: &TestApp, email: &str) {
+    app.anybody().post("/api/v1/auth/password/forgot", &json!({ "email": email })).await.expect(202);
+    let reset = json!({ "token": app.mailed_token(email).await, "password": PASSWORD });
+    app.anybody().post("/api/v1/auth/password/reset", &reset).await.expect(204);
+}
+
 #[rstest]
 #[case(Engine::Sqlite)]
 #[case(Engine::Postgres)]
@@ -370,10 +377,7 @@ async fn a_reset_of_the_password_keeps_it_and_the_account_takes_it_along(#[case]
     let token = app.mailed_token("ana@example.com").await;
     app.anybody().post("/api/v1/auth/email/verify", &json!({ "token": token })).await.expect(200);
     let (phone, _) = enrolled(&app, &ana).await;
-    app.anybody().post("/api/v1/auth/password/forgot", &json!({ "email": "ana@example.com" })).await.expect(202);
-    let token = app.mailed_token("ana@example.com").await;
-    let reset = json!({ "token": token, "password": PASSWORD });
-    app.anybody().post("/api/v1/auth/password/reset", &reset).await.expect(204);
+    reset_password(&app, "ana@example.com").await;
     let ana = sign_in(&app, "ana", &phone.next(&app)).await;
     let export = ana.get("/api/v1/users/me/export").await;
     assert!(!export.text.contains("secret"), "{}", export.text);
@@ -396,9 +400,7 @@ async fn a_reset_by_who_reads_the_mails_drops_what_was_set_up_before_they_were_r
     let squatter = app.account("ana", Role::User).await;
     enrolled(&app, &squatter).await;
     challenge(&app, "ana").await;
-    app.anybody().post("/api/v1/auth/password/forgot", &json!({ "email": "ana@example.com" })).await.expect(202);
-    let reset = json!({ "token": app.mailed_token("ana@example.com").await, "password": PASSWORD });
-    app.anybody().post("/api/v1/auth/password/reset", &reset).await.expect(204);
+    reset_password(&app, "ana@example.com").await;
     let ana = app.sign_in("ana").await;
     assert_eq!(ana.get("/api/v1/users/me/second-factor").await.expect(200)["enabled"], false);
     squatter.get("/api/v1/auth/me").await.problem(401, "unauthenticated");

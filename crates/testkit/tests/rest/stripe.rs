@@ -129,8 +129,7 @@ async fn money_of_another_currency_is_an_open_case_that_goes_back(#[case] engine
         assert_eq!(told(&world, &message).await.status, 200);
     }
     assert_eq!(status(&world, &booking).await, "pending");
-    let organizers = world.organizer.get("/api/v1/organizers").await.expect(200).clone();
-    let cases = format!("/api/v1/organizers/{}/payment-cases", organizers["items"][0]["id"].as_str().unwrap());
+    let cases = format!("{}/payment-cases", crate::organizer(&world).await);
     let found = world.organizer.get(&cases).await.expect(200).clone();
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
     let case = &found["items"][0];

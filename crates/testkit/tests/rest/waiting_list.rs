@@ -18,7 +18,7 @@ use goticket_testkit::world::{World, gala, world};
 use serde_json::{Value, json};
 
 use crate::payments::{SILENT, id};
-use crate::text;
+use crate::{organizer, text};
 
 on_both_engines!(
     who_waits_is_offered_what_comes_back_by_mail,
@@ -146,9 +146,8 @@ async fn what_others_read_of_who_waits_is_noted(engine: Engine) {
         caller.get(&format!("/api/v1/waiting-list/{}", text(&entry["id"]))).await.expect(200);
     }
     world.app.seal_audit().await;
-    let organizers = world.organizer.get("/api/v1/organizers").await.expect(200);
-    let log = format!("/api/v1/organizers/{}/audit", text(&organizers["items"][0]["id"]));
-    let lines = world.organizer.get(&format!("{log}?action=waiting_list.read")).await.expect(200);
+    let log = format!("{}/audit?action=waiting_list.read", organizer(&world).await);
+    let lines = world.organizer.get(&log).await.expect(200);
     let lines = lines["items"].as_array().unwrap();
     assert_eq!(lines.len(), 1, "who reads his own is not noted: {lines:?}");
     assert_eq!((&lines[0]["objectId"], &lines[0]["actorId"]), (&entry["id"], &json!(world.organizer.user())));

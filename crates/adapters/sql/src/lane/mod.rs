@@ -75,10 +75,8 @@ impl Database {
         match self.engine() {
             Engine::Postgres { lanes, .. } => lanes.begin(&keys, wait).await,
             #[cfg(feature = "negative-control")]
-            Engine::Sqlite { writer, .. } if self.locks_lanes_to_write() => {
-                sqlite::begin_without_lock(writer, &keys).await
-            }
-            Engine::Sqlite { writer, .. } => sqlite::begin(writer, &keys).await,
+            Engine::Sqlite { writer, .. } if self.locks_lanes_to_write() => sqlite::begin(writer, "BEGIN", &keys).await,
+            Engine::Sqlite { writer, .. } => sqlite::begin(writer, "BEGIN IMMEDIATE", &keys).await,
         }
     }
 }

@@ -32,18 +32,8 @@ use crate::mapping::{
 use crate::transaction::SqlTransaction;
 use crate::{invoices, notices};
 
-/// Begins a transaction, which holds the only writer's lock and so every lane's.
-pub(super) async fn begin(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
-    begin_with(writer, "BEGIN IMMEDIATE", keys).await
-}
-
-/// Begins a transaction that only reads, so that others may write meanwhile.
-#[cfg(feature = "negative-control")]
-pub(super) async fn begin_without_lock(writer: &SqlitePool, keys: &[Uuid]) -> Result<Opened, StoreError> {
-    begin_with(writer, "BEGIN", keys).await
-}
-
-async fn begin_with(writer: &SqlitePool, begin: &'static str, keys: &[Uuid]) -> Result<Opened, StoreError> {
+/// Begins a transaction by this word. It holds the only writer's lock, and so every lane's, by `BEGIN IMMEDIATE` alone.
+pub(super) async fn begin(writer: &SqlitePool, begin: &'static str, keys: &[Uuid]) -> Result<Opened, StoreError> {
     let mut transaction = writer.begin_with(begin).await.map_err(raw)?;
     let mut keys = keys.to_vec();
     keys.sort_unstable();

@@ -47,12 +47,7 @@ fn fill_content(kind: &str, content: &mut Content) {
         "text/csv" => crate::audit::COLUMNS,
         "application/jsonl" => "{\"action\":\"booking.confirmed\",…}\n",
         "image/svg+xml" => "<svg xmlns=\"http://www.w3.org/2000/svg\">…</svg>",
-        _ => {
-            if let Some(schema) = &mut content.schema {
-                fill_schema("", schema);
-            }
-            return;
-        }
+        _ => return content.schema.iter_mut().for_each(|schema| fill_schema("", schema)),
     };
     content.example.get_or_insert_with(|| example.into());
 }
