@@ -4,23 +4,22 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use application::store::StoreError;
 use sea_orm::{
-    DatabaseConnection, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
-    TransactionTrait,
+    SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::error::{orm, raw};
 use crate::lane::PostgresLanes;
 use crate::migration::Migrator;
 use crate::postgres::PostgresPool;
 use crate::settings::DatabaseSettings;
+use crate::sqlite::{SqliteSlot, SqliteWriter};
 use crate::sqlite_lock::SqliteLock;
 use crate::transaction::{Reads, SqlTransaction};
 
@@ -60,12 +59,11 @@ struct Inner {
 
 /// What differs between the engines.
 pub(crate) enum Engine {
-    /// The desk's own connections, and how to make one for the migrations.
-    Postgres { lanes: PostgresLanes, options: Box<PgConnectOptions> },
-    /// The one writer, which units of work and the desk share, and the same as SeaORM has it for the migrations.
+    /// The connections of units of work, the desk's own, and how to make one for the migrations.
+    Postgres { units: PostgresPool, lanes: PostgresLanes, options: Box<PgConnectOptions> },
+    /// The one writer, which units of work and the desk share.
     Sqlite {
-        writer: SqlitePool,
-        orm: DatabaseConnection,
+        writer: SqliteWriter,
         #[cfg(feature = "negative-control")]
         control: crate::NegativeControl,
     },
@@ -100,13 +98,7 @@ impl Database {
     /// [`StoreError`], with which the schema is as it was before the migration that failed.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self.engine() {
-            Engine::Sqlite { orm: writer, .. } => {
-                let mode = Some(SqliteTransactionMode::Immediate);
-                let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-                let transaction = writer.begin_with_options(options).await.map_err(orm)?;
-                Migrator::up(&transaction, None).await.map_err(orm)?;
-                transaction.commit().await.map_err(orm)
-            }
+            Engine::Sqlite { writer, .. } => migrate_sqlite(writer.options()).await,
             Engine::Postgres { options, .. } => migrate_postgres(options).await,
         }
     }
@@ -161,10 +153,9 @@ impl Database {
 
     /// A transaction that writes.
     pub(crate) async fn begin_unit(&self) -> Result<SqlTransaction, StoreError> {
-        match (self.engine(), self.reads()) {
-            (Engine::Sqlite { writer, .. }, _) => begin_sqlite(writer, "BEGIN IMMEDIATE").await,
-            (_, Reads::Postgres(pool)) => begin_postgres(pool, "BEGIN").await,
-            (_, Reads::Sqlite(pool, _)) => begin_sqlite(pool, "BEGIN IMMEDIATE").await,
+        match self.engine() {
+            Engine::Sqlite { writer, .. } => begin_sqlite(writer.turn().await, "BEGIN IMMEDIATE").await,
+            Engine::Postgres { units, .. } => begin_postgres(units, "BEGIN").await,
         }
     }
 
@@ -172,7 +163,7 @@ impl Database {
     pub(crate) async fn begin_snapshot(&self) -> Result<SqlTransaction, StoreError> {
         match self.reads() {
             Reads::Postgres(pool) => begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await,
-            Reads::Sqlite(pool, _) => begin_sqlite(pool, "BEGIN").await,
+            Reads::Sqlite(pool, _) => begin_sqlite(pool.acquire().await.map(SqliteSlot::reading), "BEGIN").await,
         }
     }
 }
@@ -182,8 +173,10 @@ async fn begin_postgres(pool: &PostgresPool, begin: &str) -> Result<SqlTransacti
     Ok(SqlTransaction::Postgres(slot.into()))
 }
 
-async fn begin_sqlite(pool: &SqlitePool, begin: &'static str) -> Result<SqlTransaction, StoreError> {
-    Ok(SqlTransaction::Sqlite(pool.begin_with(begin).await.map_err(raw)?.into()))
+async fn begin_sqlite(slot: sqlx::Result<SqliteSlot>, begin: &'static str) -> Result<SqlTransaction, StoreError> {
+    let mut slot = slot.map_err(raw)?;
+    slot.execute(sqlx::query(begin)).await.map_err(raw)?;
+    Ok(SqlTransaction::Sqlite(slot.into()))
 }
 
 /// For how long a unit of work may do nothing, before the database ends it: a replica that is paused or lost in the middle
@@ -203,7 +196,7 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
     // A database that is not there is told of at the start.
     pool.acquire().await.map_err(|error| ConnectError::Unreachable(raw(error)))?.put_back();
     let lanes = PostgresLanes::new(options.clone(), settings);
-    let engine = Engine::Postgres { lanes, options: Box::new(options) };
+    let engine = Engine::Postgres { units: pool.clone(), lanes, options: Box::new(options) };
     Ok(Inner { reads: Reads::Postgres(pool), engine, _lock: None })
 }
 
@@ -233,14 +226,22 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
         true => writer.pragma("ignore_check_constraints", "on"),
         false => writer,
     };
-    let writer = pool(writer, 1, settings.connect_timeout).await?;
+    let writer = writer.disable_statement_logging();
+    let writer = SqliteWriter::open(writer, settings.connect_timeout).await;
+    let writer = writer.map_err(|error| ConnectError::Unreachable(raw(error)))?;
     let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
-    let reads = pool(readers, settings.connections_max, settings.connect_timeout).await?;
-    let orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
+    let reads = SqlitePoolOptions::new()
+        .max_connections(settings.connections_max)
+        .acquire_timeout(settings.connect_timeout)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(readers.disable_statement_logging())
+        .await
+        .map_err(|error| ConnectError::Unreachable(raw(error)))?;
     let reads = Reads::Sqlite(reads.clone(), SqlxSqliteConnector::from_sqlx_sqlite_pool(reads));
     let engine = Engine::Sqlite {
         writer,
-        orm,
         #[cfg(feature = "negative-control")]
         control: settings.negative_control,
     };
@@ -251,21 +252,6 @@ fn make_folder(file: &Path) -> Result<(), ConnectError> {
     let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(folder)
         .map_err(|source| ConnectError::LockFile { path: folder.display().to_string(), source })
-}
-
-async fn pool(options: SqliteConnectOptions, size: u32, patience: Duration) -> Result<SqlitePool, ConnectError> {
-    SqlitePoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(patience)
-        .test_before_acquire(false)
-        // After an error of the disk SQLite ends the transaction by itself. The connection believes that it still goes
-        // on, and could never begin another.
-        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options.disable_statement_logging())
-        .await
-        .map_err(|error| ConnectError::Unreachable(raw(error)))
 }
 
 /// A number that other programs are unlikely to lock by.
@@ -284,6 +270,22 @@ async fn migrate_postgres(options: &PgConnectOptions) -> Result<(), StoreError> 
     outcome
 }
 
+/// In a transaction: whoever else starts meanwhile waits for its end.
+async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(raw)?;
+    let mode = Some(SqliteTransactionMode::Immediate);
+    let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
+    let orm_pool = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
+    let outcome = async {
+        let transaction = orm_pool.begin_with_options(options).await?;
+        Migrator::up(&transaction, None).await?;
+        transaction.commit().await
+    };
+    let outcome = outcome.await.map_err(orm);
+    pool.close().await;
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,7 +298,8 @@ mod tests {
         let url = format!("sqlite://{}", folder.path().join("a.db").display());
         let database = Database::connect(&DatabaseSettings::new(url)).await.unwrap();
         let Engine::Sqlite { writer, .. } = database.engine() else { panic!("this is about SQLite") };
-        let options: Vec<(String,)> = sqlx::query_as("PRAGMA compile_options").fetch_all(writer).await.unwrap();
+        let mut slot = writer.turn().await.unwrap();
+        let options: Vec<(String,)> = slot.fetch(sqlx::query("PRAGMA compile_options")).await.unwrap();
         for expected in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0"] {
             assert!(options.iter().any(|(option,)| option == expected), "{expected} is missing from {options:?}");
         }
@@ -309,12 +312,12 @@ mod tests {
         let url = format!("sqlite://{}", folder.path().join("a.db").display());
         let database = Database::connect(&DatabaseSettings::new(url)).await.unwrap();
         let Engine::Sqlite { writer, .. } = database.engine() else { panic!("this is about SQLite") };
-        let mut lost = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        sqlx::query("ROLLBACK").execute(&mut *lost).await.unwrap();
+        let mut lost = writer.turn().await.unwrap();
+        for statement in ["BEGIN IMMEDIATE", "ROLLBACK"] {
+            lost.execute(sqlx::query(statement)).await.unwrap();
+        }
         assert!(lost.commit().await.is_err());
-        let next = writer.begin_with("BEGIN IMMEDIATE").await.expect("a new one begins");
-        next.commit().await.unwrap();
-        let unit = database.begin_unit().await.expect("and a unit of work too");
+        let unit = database.begin_unit().await.expect("a new one begins");
         unit.commit().await.unwrap();
     }
 }

@@ -48,6 +48,7 @@ mod retention;
 mod rewrap;
 mod second_factors;
 mod settings;
+mod sqlite;
 mod sqlite_lock;
 mod tickets;
 mod transaction;

@@ -10,20 +10,21 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
 };
 use sea_query_sqlx::SqlxValues;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgQueryResult;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{AssertSqlSafe, Sqlite, Transaction};
 use tokio::sync::Mutex;
 
 use crate::error;
 use crate::postgres::{PostgresPool, Slot};
+use crate::sqlite::SqliteSlot;
 
 /// An open transaction on one of the two engines. Dropped, it is rolled back in the background.
 pub(crate) enum SqlTransaction {
     /// PostgreSQL.
     Postgres(Mutex<Slot>),
     /// SQLite.
-    Sqlite(Mutex<Transaction<'static, Sqlite>>),
+    Sqlite(Mutex<SqliteSlot>),
 }
 
 impl SqlTransaction {
@@ -32,7 +33,7 @@ impl SqlTransaction {
         match self {
             Self::Postgres(slot) => slot.into_inner().commit().await,
             // SQLite answers for itself: it is durable, or it was not done.
-            Self::Sqlite(transaction) => transaction.into_inner().commit().await.map_err(error::commit),
+            Self::Sqlite(slot) => slot.into_inner().commit().await,
         }
     }
 
@@ -101,17 +102,14 @@ impl ConnectionTrait for SqlTransaction {
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
             Self::Postgres(slot) => executed(&mut *slot.lock().await, statement).await,
-            Self::Sqlite(transaction) => {
-                let mut transaction = transaction.lock().await;
-                query(statement).execute(&mut **transaction).await.map(Into::into).map_err(failed)
-            }
+            Self::Sqlite(slot) => slot.lock().await.execute(query(statement)).await.map(Into::into).map_err(failed),
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match self {
             Self::Postgres(slot) => executed_raw(&mut *slot.lock().await, sql).await,
-            Self::Sqlite(_) => self.execute_raw(Statement::from_string(DbBackend::Sqlite, sql)).await,
+            Self::Sqlite(slot) => slot.lock().await.execute_raw(sql).await.map(Into::into).map_err(failed),
         }
     }
 
@@ -122,9 +120,8 @@ impl ConnectionTrait for SqlTransaction {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Postgres(slot) => fetched(&mut *slot.lock().await, statement).await,
-            Self::Sqlite(transaction) => {
-                let mut transaction = transaction.lock().await;
-                let rows = query(statement).fetch_all(&mut **transaction).await.map_err(failed)?;
+            Self::Sqlite(slot) => {
+                let rows = slot.lock().await.fetch_all(query(statement)).await.map_err(failed)?;
                 Ok(rows.into_iter().map(Into::into).collect())
             }
         }

@@ -14,8 +14,9 @@ use domain::admission::{CheckIn, Ticket};
 use domain::booking::{Booking, BookingItem, Buyer};
 use domain::payment::{LedgerEntry, Payment, Refund};
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool};
-use sqlx::{Arguments, AssertSqlSafe, Encode, Transaction, Type};
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 use uuid::Uuid;
 
 use super::{
@@ -29,34 +30,28 @@ use crate::mapping::{
     account_code, channel_code, dispute_status_code, flag_code, integer, micros, payer_code, payment_status_code,
     refund_reason_code, refund_status_code, status_code, ticket_status_code,
 };
+use crate::sqlite::{SqliteSlot, SqliteWriter};
 use crate::transaction::SqlTransaction;
 use crate::{invoices, notices};
 
 /// Begins a transaction by this word. It holds the only writer's lock, and so every lane's, by `BEGIN IMMEDIATE` alone.
-pub(super) async fn begin(writer: &SqlitePool, begin: &'static str, keys: &[Uuid]) -> Result<Opened, StoreError> {
-    let mut transaction = writer.begin_with(begin).await.map_err(raw)?;
+pub(super) async fn begin(writer: &SqliteWriter, begin: &'static str, keys: &[Uuid]) -> Result<Opened, StoreError> {
+    let mut slot = writer.turn().await.map_err(raw)?;
     let mut keys = keys.to_vec();
     keys.sort_unstable();
     let mut locked: Vec<LockedLane> = Vec::with_capacity(keys.len());
-    for some in keys.chunks(ROWS_MAX) {
+    for (some, begin) in keys.chunks(ROWS_MAX).zip(std::iter::once(begin).chain(std::iter::repeat(""))) {
         let marks = vec!["?"; some.len()].join(",");
-        let sql = format!("SELECT event_id, version, decided_at FROM lanes WHERE event_id IN ({marks}) ORDER BY 1");
-        let mut query = sqlx::query_as::<_, LaneRow>(AssertSqlSafe(sql));
-        for key in some {
-            query = query.bind(key);
-        }
-        for row in query.fetch_all(&mut *transaction).await.map_err(raw)? {
-            locked.push(locked_lane(row)?);
-        }
+        let lanes = format!("SELECT event_id, version, decided_at FROM lanes WHERE event_id IN ({marks}) ORDER BY 1");
+        let query = sqlx::query(AssertSqlSafe(format!("{begin}; {lanes}")));
+        let rows: Vec<LaneRow> = slot.fetch(some.iter().fold(query, Query::bind)).await.map_err(raw)?;
+        locked.append(&mut rows.into_iter().map(locked_lane).collect::<Result<_, _>>()?);
     }
-    Ok((SqlTransaction::Sqlite(tokio::sync::Mutex::new(transaction)), locked, Vec::new()))
+    Ok((SqlTransaction::Sqlite(slot.into()), locked, Vec::new()))
 }
 
 /// What was kept under these keys.
-pub(super) async fn kept_answers(
-    transaction: &mut Transaction<'static, Sqlite>,
-    keys: &[IdempotencyKey],
-) -> Result<Vec<AnswerRow>, StoreError> {
+pub(super) async fn kept_answers(slot: &mut SqliteSlot, keys: &[IdempotencyKey]) -> Result<Vec<AnswerRow>, StoreError> {
     let mut found = Vec::new();
     for some in halves(keys) {
         let sql = format!(
@@ -64,20 +59,17 @@ pub(super) async fn kept_answers(
              FROM asked CROSS JOIN idempotency_keys AS k ON k.caller = asked.caller AND k.word = asked.word",
             marks(some.len(), 2)
         );
-        let mut query = sqlx::query_as::<_, AnswerRow>(AssertSqlSafe(sql));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
         for key in some {
             query = query.bind(key.caller.uuid()).bind(&*key.key);
         }
-        found.append(&mut query.fetch_all(&mut **transaction).await.map_err(raw)?);
+        found.append(&mut slot.fetch(query).await.map_err(raw)?);
     }
     Ok(found)
 }
 
 /// Writes the batch, and refuses it if not exactly the rows changed that should.
-pub(super) async fn write(
-    transaction: &mut Transaction<'static, Sqlite>,
-    changes: &LaneChanges,
-) -> Result<(), StoreError> {
+pub(super) async fn write(slot: &mut SqliteSlot, changes: &LaneChanges) -> Result<(), StoreError> {
     let items: Vec<(&Booking, i16, &BookingItem)> = changes
         .new_bookings
         .iter()
@@ -116,21 +108,21 @@ pub(super) async fn write(
     script.add(&PROMO_COUNTS, &changes.promo_counts, |values, count| {
         values.bind(count.id.uuid()).bind(count.used).bind(count.spent)
     });
-    script.run(transaction).await?;
+    script.run(slot).await?;
     // These find tickets that the same batch has made.
     let mut script = Script::default();
     script.add(&REISSUED, &changes.tickets, |values, ticket| {
         bind_reissued(values, ticket).bind(decided_at(changes, ticket.booking))
     });
     script.add(&CHECK_INS_CHANGED, &changes.check_ins, bind_check_in_change);
-    script.run(transaction).await?;
+    script.run(slot).await?;
     // Behind what changes: of one ticket, list and turn one entry counts.
     let mut script = Script::default();
     script.add(&CHECK_INS, &changes.new_check_ins, bind_check_in);
-    script.run(transaction).await?;
+    script.run(slot).await?;
     let mut script = Script::default();
     script.add(&REVOKED, &revoked(changes), |values, row| values.bind(row.0).bind(row.1));
-    script.run_for_any(transaction).await.map(drop)
+    script.run_for_any(slot).await.map(drop)
 }
 
 /// A statement around rows of values: what stands before and behind them, and how many values a row has.
@@ -371,20 +363,20 @@ impl Script {
     }
 
     /// Refuses the batch if not each row changed one.
-    async fn run(self, transaction: &mut Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+    async fn run(self, slot: &mut SqliteSlot) -> Result<(), StoreError> {
         let rows = self.rows;
-        let changed = self.run_for_any(transaction).await?;
+        let changed = self.run_for_any(slot).await?;
         // None can change more than it should, so that the sum is right only where each is.
         check_changed("batch", rows, changed)
     }
 
     /// Runs it, however much changes; says how much did.
-    async fn run_for_any(self, transaction: &mut Transaction<'static, Sqlite>) -> Result<u64, StoreError> {
+    async fn run_for_any(self, slot: &mut SqliteSlot) -> Result<u64, StoreError> {
         let mut changed = 0;
         for Message { sql, values } in self.messages.into_values() {
             let values = values.0.map_err(sqlx::Error::Encode).map_err(raw)?;
             let query = sqlx::query_with(AssertSqlSafe(sql), values);
-            changed += query.execute(&mut **transaction).await.map_err(raw)?.rows_affected();
+            changed += slot.execute(query).await.map_err(raw)?.rows_affected();
         }
         Ok(changed)
     }

@@ -368,6 +368,7 @@ impl Inner {
             // Everything was refused, and nobody needs to wait for the end of a transaction that wrote nothing. It is
             // ended in order all the same, so that the lane is free when it is given back.
             let mut left = self.settle(decided, &wrote, &marks);
+            self.writing.notify_waiters();
             self.tell(std::mem::take(&mut left.answers));
             if let Err(error) = transaction.commit().await {
                 tracing::debug!(cause = %crate::error::chain(&error), "A transaction that wrote nothing broke off");
@@ -378,7 +379,10 @@ impl Inner {
         changes.answers.sort_unstable_by(|a, b| (a.key.caller, &a.key.key).cmp(&(b.key.caller, &b.key.key)));
         let commands: usize = decided.iter().map(|lane| lane.answered.len()).sum();
         let began = Instant::now();
-        if let Err(error) = transaction.write(&changes).await {
+        // Answers wait for this (`Inner::tell_in_turn`).
+        let on_its_way = futures::future::lazy(|_| self.writing.notify_waiters());
+        let (written, ()) = futures::future::join(transaction.write(&changes), on_its_way).await;
+        if let Err(error) = written {
             drop(transaction);
             return self.after_refusal(decided, error).await;
         }

@@ -28,10 +28,10 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
-use self::batch::{Leftover, Occasion};
+use self::batch::{Answers, Leftover, Occasion};
 use self::command::{LaneBatch, Submission};
 use self::queue::Queue;
 use self::sold_out::SoldOut;
@@ -105,7 +105,12 @@ struct Inner {
     /// version; if it is the same, nothing needs to be loaded.
     sales: moka::sync::Cache<LaneKey, Arc<SeenSale>>,
     patient: Semaphore,
+    /// Told whenever a batch is on its way to the database.
+    writing: Notify,
 }
+
+/// For so long at most do answers wait for the next batch to be on its way.
+const TELL_WITHIN: Duration = Duration::from_millis(3);
 
 impl Desk {
     /// Opens the desk: starts its committers on the present runtime.
@@ -129,6 +134,7 @@ impl Desk {
             sold_out: SoldOut::default(),
             sales: moka::sync::Cache::new(settings.sales_max),
             patient: Semaphore::new(settings.patient),
+            writing: Notify::new(),
             store,
             clock,
             ids,
@@ -230,9 +236,18 @@ impl Inner {
             back.retain(|lane| lane.key != batch.key);
             tasks.spawn(self.clone().wait_for(batch, tasks.clone()));
         }
-        self.queue.give_back(back);
-        // Not here: whom it wakes would take the processor from the next batch, whose transaction is begun meanwhile.
-        tasks.spawn(async move { self.tell(answers) });
+        let more_waits = self.queue.give_back(back);
+        tasks.spawn(self.tell_in_turn(answers, more_waits));
+    }
+
+    /// Tells everybody who waits; if more wait for a transaction, once these are on their way to the database. Whom it wakes
+    /// would take the processors from the next batch, and those who are in it would find the database idle.
+    async fn tell_in_turn(self: Arc<Self>, answers: Answers, more_waits: bool) {
+        if more_waits {
+            // It may be that the next batch writes nothing, or waits for another process.
+            let _ = tokio::time::timeout(TELL_WITHIN, self.writing.notified()).await;
+        }
+        self.tell(answers);
     }
 
     /// Waits in the database's queue for a lane that another process holds, alone, beside the committers.

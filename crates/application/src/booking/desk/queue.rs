@@ -130,8 +130,9 @@ impl Queue {
         self.waiting.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// The transaction of these lanes is over. What it could not decide goes back to the front of its lane.
-    pub(super) fn give_back(&self, lanes: Vec<LaneBatch>) {
+    /// The transaction of these lanes is over. What it could not decide goes back to the front of its lane. Says whether
+    /// somebody waits for the next.
+    pub(super) fn give_back(&self, lanes: Vec<LaneBatch>) -> bool {
         let mut state = self.lock();
         let mut woken = false;
         for LaneBatch { key, submissions } in lanes {
@@ -152,6 +153,7 @@ impl Queue {
         if woken {
             self.ready.notify_one();
         }
+        woken
     }
 
     /// Takes no more; what waits is still carried out.
