@@ -109,6 +109,7 @@ unix_socket_directories = ''   # a socket's path is limited to about 100 bytes, 
 max_connections = 200
 shared_buffers = ${buffers}MB
 max_wal_size = 4GB
+min_wal_size = 2GB
 CONF
     as_owner tee "$home/data/pg_hba.conf" >/dev/null <<'HBA'
 host all all 127.0.0.1/32 trust

@@ -18,13 +18,15 @@ use super::memory;
 use super::server::{free_port, signal};
 
 const INSTALLED: &str = "/usr/lib/postgresql";
-/// All at its default but what has to fit the test, and buffers of a quarter of the memory, as its manual advises:
-/// durability stays full.
+/// So many segments of the log may be missing from what is to be kept.
+const RESERVE_MISSING_MAX: i64 = 64;
+/// All at its default but what has to fit the test, buffers of a quarter of the memory, as its manual advises, and room
+/// for its log: durability stays full.
 fn settings(port: u16) -> String {
     let megabytes = memory::of_machine().unwrap_or(1 << 30) / 4 / (1 << 20);
     format!(
         "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nport = {port}\nmax_connections = 200\n\
-         shared_buffers = '{megabytes}MB'\nmax_wal_size = '4GB'\n"
+         shared_buffers = '{megabytes}MB'\nmax_wal_size = '4GB'\nmin_wal_size = '2GB'\n"
     )
 }
 
@@ -48,6 +50,7 @@ impl Database {
         let url = format!("{base}/{name}");
         let mut connection = PgConnection::connect(maintenance).await.context("connecting to PostgreSQL")?;
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
+        reserve_wal(&mut connection).await.context("reserving segments of the log")?;
         connection.close().await?;
         Ok(Self { maintenance: maintenance.to_owned(), name, url })
     }
@@ -64,6 +67,26 @@ impl Database {
             let _ = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await;
         }
     }
+}
+
+/// Has the server keep as many segments of its log as `min_wal_size` says, as one does that has been running for a while.
+/// On a new one each is made, filled with zeros and flushed when the sale comes to it, while everybody waits. Where they are
+/// there already, nothing is done.
+async fn reserve_wal(connection: &mut PgConnection) -> Result<()> {
+    let missing = "SELECT (setting::bigint * 1048576 - (SELECT sum(size) FROM pg_ls_waldir()))::bigint
+            / pg_size_bytes(current_setting('wal_segment_size'))
+        FROM pg_settings WHERE name = 'min_wal_size'";
+    let missing: i64 = sqlx::query_scalar(missing).fetch_one(&mut *connection).await?;
+    // A checkpoint keeps some fewer than it might.
+    if missing < RESERVE_MISSING_MAX {
+        return Ok(());
+    }
+    for _ in 0..missing {
+        let fill_one = "SELECT pg_logical_emit_message(false, 'drill', ''); SELECT pg_switch_wal()";
+        sqlx::raw_sql(fill_one).execute(&mut *connection).await?;
+    }
+    sqlx::raw_sql("CHECKPOINT").execute(&mut *connection).await?;
+    Ok(())
 }
 
 /// Splits a URL into server and database, and refuses servers elsewhere.

@@ -24,6 +24,7 @@ use crate::sale::mix;
 
 on_both_engines!(
     the_race_at_the_store_oversells_without_both,
+    the_race_with_returners_oversells_without_both,
     the_plain_race_oversells_without_both,
     the_mixed_race_oversells_without_both,
     a_buyer_gets_more_than_his_limit_without_the_lock,
@@ -79,25 +80,41 @@ async fn clean(test: &TestDatabase) -> bool {
     test.database.verify().await.unwrap().differences.is_empty()
 }
 
-/// Twenty units and sixty buyers over three processes without a desk (`contract::race`); says how many were bought and whether
-/// `verify` is clean.
-async fn store_race(engine: Engine, control: NegativeControl) -> (usize, bool) {
+/// Twenty units and sixty buyers over three processes without a desk (`contract::race`), beside so many who give back what
+/// they got; says how many were bought and kept, and whether `verify` is clean.
+async fn store_race(engine: Engine, control: NegativeControl, returners: usize) -> (usize, bool) {
     let test = database(engine, control).await;
     let event = stored_concert(&test, Some(20), None).await.event.id;
-    let bought = race(vec![test.database.clone(), test.open().await, test.open().await], event, 60, 0).await;
+    let databases = vec![test.database.clone(), test.open().await, test.open().await];
+    let bought = race(databases, event, 60, returners).await;
     (bought, clean(&test).await)
 }
 
 async fn the_race_at_the_store_oversells_without_both(engine: Engine) {
     must_be_lost(async || {
-        let (bought, clean) = store_race(engine, NEITHER).await;
+        let (bought, clean) = store_race(engine, NEITHER, 0).await;
         assert!(bought <= 20 || !clean, "verify sees what was oversold");
         bought > 20
     })
     .await;
     for _ in 0..RUNS_KEPT {
-        assert_eq!(store_race(engine, CONSTRAINTS_ALONE).await, (20, true), "the constraint has the last word");
-        assert_eq!(store_race(engine, LOCK_ALONE).await, (20, true), "the lock is enough");
+        assert_eq!(store_race(engine, CONSTRAINTS_ALONE, 0).await, (20, true), "the constraint has the last word");
+        assert_eq!(store_race(engine, LOCK_ALONE, 0).await, (20, true), "the lock is enough");
+    }
+}
+
+async fn the_race_with_returners_oversells_without_both(engine: Engine) {
+    must_be_lost(async || {
+        let (bought, clean) = store_race(engine, NEITHER, 30).await;
+        assert!(bought <= 20 || !clean, "verify sees what was oversold");
+        bought > 20
+    })
+    .await;
+    for _ in 0..RUNS_KEPT {
+        for control in [CONSTRAINTS_ALONE, LOCK_ALONE] {
+            let (bought, clean) = store_race(engine, control, 30).await;
+            assert!(bought <= 20 && clean, "either is enough: {bought} bought, clean: {clean}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the sandbox keeps its books: a file of JSON lines that only grows. A line is in the hands of the system before
 //! anybody is answered, so that it outlives the process, if not the power.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
@@ -58,7 +58,10 @@ impl Journal {
         }
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         // Held until the process ends, however it ends.
-        file.try_lock()?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process has it"),
+            TryLockError::Error(error) => error,
+        })?;
         let (mut lines, mut length, mut text) = (Vec::new(), 0, Vec::new());
         let mut reader = BufReader::new(&file);
         while reader.read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {

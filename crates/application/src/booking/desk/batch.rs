@@ -25,7 +25,8 @@ const TRIES_MAX: usize = 4;
 /// Why a transaction is begun.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Occasion {
-    /// Commands have come. A lane that another process holds is left over.
+    /// Commands have come. A lane that another process holds is left over; what came while the others were locked comes
+    /// along.
     Arrival,
     /// Another process held the lane. It is waited for, and what has come meanwhile comes along.
     Patience,
@@ -98,10 +99,12 @@ impl Inner {
                 }
             };
             let (mut ours, mut left) = (Vec::with_capacity(locked.len()), Leftover::default());
+            let taken: usize = batches.iter().map(|batch| batch.submissions.len()).sum();
+            let mut room = self.settings.batch_max.saturating_sub(taken);
             for mut batch in batches {
                 if let Some(lane) = locked.iter().find(|lane| lane.key == batch.key) {
-                    if occasion == Occasion::Patience {
-                        self.queue.take_more(&mut batch, self.settings.batch_max);
+                    if occasion != Occasion::Search {
+                        room -= self.queue.take_more(&mut batch, room);
                     }
                     ours.push((*lane, batch));
                 } else if busy.contains(&batch.key) {

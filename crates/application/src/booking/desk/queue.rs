@@ -121,13 +121,15 @@ impl Queue {
         batches
     }
 
-    /// What has arrived on a lane since it was taken: whoever had to wait for the lock batches more meanwhile.
-    pub(super) fn take_more(&self, batch: &mut LaneBatch, max: usize) {
+    /// What has arrived on a lane since it was taken, up to `max` commands: whoever had to wait for the lock batches more
+    /// meanwhile. Says how many these are.
+    pub(super) fn take_more(&self, batch: &mut LaneBatch, max: usize) -> usize {
         let mut state = self.lock();
-        let Some(lane) = state.lanes.get_mut(&batch.key) else { return };
-        let count = lane.waiting.len().min(max.saturating_sub(batch.submissions.len()));
+        let Some(lane) = state.lanes.get_mut(&batch.key) else { return 0 };
+        let count = lane.waiting.len().min(max);
         batch.submissions.extend(lane.waiting.drain(..count));
         self.waiting.fetch_sub(count, Ordering::Relaxed);
+        count
     }
 
     /// The transaction of these lanes is over. What it could not decide goes back to the front of its lane. Says whether
@@ -217,6 +219,18 @@ mod tests {
         queue.give_back(vec![back]);
         assert_eq!(numbers(&queue.take(10).await.unwrap()), [(lane(1), vec![2, 3, 4])]);
         assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_came_since_comes_along_as_far_as_there_is_room() {
+        let queue = Queue::new(10, 100);
+        queue.push(lane(1), submission(1)).unwrap();
+        let mut taken = queue.take(10).await.unwrap();
+        (2..=4).for_each(|n| queue.push(lane(1), submission(n)).unwrap());
+        assert_eq!(queue.take_more(&mut taken[0], 2), 2);
+        assert_eq!((numbers(&taken), queue.waiting()), (vec![(lane(1), vec![1, 2, 3])], 1));
+        let mut unknown = LaneBatch { key: lane(2), submissions: vec![] };
+        assert_eq!(queue.take_more(&mut unknown, 2), 0);
     }
 
     #[tokio::test]
