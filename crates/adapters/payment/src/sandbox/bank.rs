@@ -308,6 +308,11 @@ impl Bank {
         }
     }
 
+    /// Nothing changes any more.
+    pub(super) fn close(&mut self) {
+        self.journal.close();
+    }
+
     /// One change is one line: after a crash it is there wholly or not at all.
     fn write(&mut self, line: Line) -> Result<(), Refused> {
         self.journal.append(&line).map_err(|error: io::Error| {
@@ -576,6 +581,18 @@ mod tests {
         assert_eq!(page, Some(format!("http://elsewhere/checkout/{}", asked.reference)));
         drop(moved);
         assert_eq!(told(&bank(Some(&path))), ["refund.done", "charge.succeeded"]);
+    }
+
+    #[test]
+    fn closed_books_change_no_more_and_are_free_for_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sandbox.jsonl");
+        let mut before = bank(Some(&path));
+        before.close();
+        let refused = turn(0, |turn| before.charge(&request(1, CARD_OK), turn));
+        assert_eq!(refused, Err(Refused::Unavailable));
+        assert!(Journal::open(&path).is_ok_and(|(_, lines)| lines.is_empty()), "though the old books are still there");
+        drop(before);
     }
 
     #[test]

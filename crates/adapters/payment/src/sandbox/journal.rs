@@ -33,10 +33,17 @@ pub(super) struct Line {
     pub(super) delivered: Option<u64>,
 }
 
-/// The file, or none for books that end with the process.
-pub(super) struct Journal(Option<Written>);
+/// Where the lines go.
+pub(super) enum Journal {
+    /// Nowhere: the books end with the process.
+    Nowhere,
+    /// To a file that nobody else has.
+    File(Written),
+    /// Nowhere any more: somebody else may have the file.
+    Closed,
+}
 
-struct Written {
+pub(super) struct Written {
     file: File,
     /// Bytes of whole lines.
     length: u64,
@@ -45,7 +52,7 @@ struct Written {
 impl Journal {
     /// Books in memory alone.
     pub(super) const fn none() -> Self {
-        Self(None)
+        Self::Nowhere
     }
 
     /// Opens the file, and makes it where it is not there. What a crash left of its last line is cut off.
@@ -70,11 +77,15 @@ impl Journal {
             text.clear();
         }
         file.set_len(length)?;
-        Ok((Self(Some(Written { file, length })), lines))
+        Ok((Self::File(Written { file, length }), lines))
     }
 
     pub(super) fn append(&mut self, line: &Line) -> io::Result<()> {
-        let Some(Written { file, length }) = &mut self.0 else { return Ok(()) };
+        let Written { file, length } = match self {
+            Self::Nowhere => return Ok(()),
+            Self::File(written) => written,
+            Self::Closed => return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the sandbox has ended")),
+        };
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         if let Err(error) = file.write_all(&text) {
@@ -84,5 +95,10 @@ impl Journal {
         }
         *length += text.len() as u64;
         Ok(())
+    }
+
+    /// Lets go of the file; from now on nothing can be written.
+    pub(super) fn close(&mut self) {
+        *self = Self::Closed;
     }
 }

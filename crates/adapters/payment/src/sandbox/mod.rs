@@ -175,11 +175,13 @@ impl Sandbox {
         self.shared.read(|bank| bank.undelivered_from(0).next().is_none())
     }
 
-    /// Ends it. What it has not sent a journal keeps.
+    /// Ends it. What it has not sent a journal keeps, which another sandbox can open from now on.
     pub async fn stop(self) {
         self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        // A connection that still answers has the books for a moment longer.
+        self.shared.bank.lock().unwrap_or_else(PoisonError::into_inner).close();
     }
 }
 
