@@ -113,31 +113,59 @@ def fuzz(schemathesis: str, url: str, home: pathlib.Path) -> bool:
     return run("the disruptive", login(url), "--include-path-regex", DISRUPTIVE) and passed
 
 
-def seed(url: str, token: str) -> dict[str, str]:
-    """One of each, so that not every guessed id ends in 404; see the hooks for the use of the ids."""
-    start = datetime.now(timezone.utc) + timedelta(days=30)
-    event = call(
-        f"{url}/api/v1/events",
-        {
-            "name": "Fuzz Festival",
-            "startAt": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "endAt": (start + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "price": 2500,
-            "capacity": 1_000_000,
-        },
-        token,
-    )
-    events = f"{url}/api/v1/events/{event['id']}"
-    pool = call(f"{events}/pools", {"name": "Hall", "capacity": 1_000_000}, token)
-    call(f"{events}/publish", {}, token)
-    booking = call(f"{events}/bookings", {}, token)
-    return {
-        "organizers": event["organizerId"],
-        "events": event["id"],
-        "ticket-types": event["ticketTypes"][0]["id"],
-        "pools": pool["id"],
-        "bookings": booking["id"],
+def seed(url: str, token: str) -> dict[str, list[str]]:
+    """Some of each, so that not every guessed id ends in 404; see the hooks for the use of the ids."""
+    api = f"{url}/api/v1"
+    # Soon enough to be let in already.
+    start = datetime.now(timezone.utc) + timedelta(hours=2)
+    times = {
+        "startAt": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "endAt": (start + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+    def post(path: str, body: dict) -> dict:
+        return call(f"{api}{path}", body, token)
+
+    event = post("/events", times | {"name": "Fuzz Festival", "price": 2500, "capacity": 1_000_000})
+    events, organizer = f"/events/{event['id']}", f"/organizers/{event['organizerId']}"
+    pool = post(f"{events}/pools", {"name": "Hall", "capacity": 1_000_000})
+    post(f"{events}/publish", {})
+    seller = {"name": "Fuzz Ltd", "addressLines": ["1 Main Street"], "country": "PL", "series": "FZ"}
+    call(f"{api}{organizer}/invoicing", seller, token, "PUT")
+    held, sold = post(f"{events}/bookings", {}), post(f"{events}/bookings", {})
+    post(f"/bookings/{sold['id']}/confirm", {})
+    tickets = call(f"{api}/bookings/{sold['id']}/tickets", None, token)
+    scan = post(f"{events}/check-ins", {"code": tickets[0]["code"]})
+
+    small = post("/events", times | {"name": "Fuzz Club", "price": 0, "capacity": 1, "waitingList": True})
+    post(f"/events/{small['id']}/publish", {})
+    post(f"/events/{small['id']}/bookings", {})
+    return {
+        "organizers": [event["organizerId"]],
+        "members": [call(f"{api}/auth/me", None, token)["id"]],
+        "api-keys": [post(f"{organizer}/api-keys", {"name": "Fuzz", "scopes": ["events:read"]})["id"]],
+        "invitations": [post(f"{organizer}/invitations", {"email": "guest@example.com", "role": "scanner"})["id"]],
+        "events": [event["id"], small["id"]],
+        "ticket-types": [event["ticketTypes"][0]["id"]],
+        "pools": [pool["id"]],
+        "promo-codes": [post(f"{events}/promo-codes", {"code": "FUZZ-10", "rate": 100_000, "maxUses": 100})["id"]],
+        "check-in-lists": [post(f"{events}/check-in-lists", {"name": "Main door", "entry": "re_entry"})["id"]],
+        "check-ins": [scan["checkInId"]],
+        "bookings": [held["id"], sold["id"]],
+        "tickets": [ticket["id"] for ticket in tickets],
+        "invoices": [await_invoice(f"{api}/bookings/{sold['id']}/invoices", token)],
+        "waiting-list": [post(f"/events/{small['id']}/waiting-list", {})["id"]],
+    }
+
+
+def await_invoice(url: str, token: str) -> str:
+    """The id of the first invoice of a booking; a job writes it."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if invoices := call(url, None, token):
+            return invoices[0]["id"]
+        time.sleep(0.1)
+    raise SystemExit("There is no invoice after a minute.")
 
 
 def create_admin(goticket: str, environment: dict[str, str], home: pathlib.Path) -> None:
@@ -151,12 +179,12 @@ def login(url: str) -> str:
     return call(f"{url}/api/v1/auth/login", {"email": EMAIL, "password": PASSWORD})["accessToken"]
 
 
-def call(url: str, body: dict | None, token: str | None = None) -> dict:
-    """What a POST of this body is answered, or a GET without one."""
+def call(url: str, body: dict | None, token: str | None = None, method: str | None = None):
+    """What a POST of this body is answered, or a GET without one, or another method."""
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)

@@ -21,8 +21,8 @@ def map_path_parameters(context, path_parameters):
         known = IDS.get(kind)
         value = (path_parameters or {}).get(name)
         # What is malformed was made so on purpose. The choice hangs on the value, so that runs repeat.
-        if known and well_formed(value) and uuid.UUID(value).int % 2:
-            path_parameters[name] = known
+        if known and well_formed(value) and (number := uuid.UUID(value).int) % 2:
+            path_parameters[name] = known[number // 2 % len(known)]
     return path_parameters
 
 
