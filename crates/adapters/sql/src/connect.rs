@@ -168,6 +168,10 @@ impl Database {
     }
 }
 
+fn unreachable(error: sqlx::Error) -> ConnectError {
+    ConnectError::Unreachable(raw(error))
+}
+
 async fn begin_postgres(pool: &PostgresPool, begin: &str) -> Result<SqlTransaction, StoreError> {
     let (slot, _) = pool.begin(begin).await.map_err(raw)?;
     Ok(SqlTransaction::Postgres(slot.into()))
@@ -194,7 +198,7 @@ async fn connect_postgres(settings: &DatabaseSettings) -> Result<Inner, ConnectE
         format!("SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {UNIT_IDLE_MAX_MS}");
     let pool = PostgresPool::new(options.clone(), set, settings.connections_max, settings);
     // A database that is not there is told of at the start.
-    pool.acquire().await.map_err(|error| ConnectError::Unreachable(raw(error)))?.put_back();
+    pool.acquire().await.map_err(unreachable)?.put_back();
     let lanes = PostgresLanes::new(options.clone(), settings);
     let engine = Engine::Postgres { units: pool.clone(), lanes, options: Box::new(options) };
     Ok(Inner { reads: Reads::Postgres(pool), engine, _lock: None })
@@ -227,8 +231,7 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
         false => writer,
     };
     let writer = writer.disable_statement_logging();
-    let writer = SqliteWriter::open(writer, settings.connect_timeout).await;
-    let writer = writer.map_err(|error| ConnectError::Unreachable(raw(error)))?;
+    let writer = SqliteWriter::open(writer, settings.connect_timeout).await.map_err(unreachable)?;
     let readers = options.pragma("cache_size", "-4000").pragma("query_only", "on");
     let reads = SqlitePoolOptions::new()
         .max_connections(settings.connections_max)
@@ -238,7 +241,7 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
         .max_lifetime(None)
         .connect_with(readers.disable_statement_logging())
         .await
-        .map_err(|error| ConnectError::Unreachable(raw(error)))?;
+        .map_err(unreachable)?;
     let reads = Reads::Sqlite(reads.clone(), SqlxSqliteConnector::from_sqlx_sqlite_pool(reads));
     let engine = Engine::Sqlite {
         writer,

@@ -64,7 +64,7 @@ impl Journal {
             std::fs::create_dir_all(folder)?;
         }
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        // Held until the process ends, however it ends.
+        // Held until it is closed, or the process ends, however it ends.
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process has it"),
             TryLockError::Error(error) => error,
