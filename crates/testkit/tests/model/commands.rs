@@ -71,3 +71,21 @@ fn command() -> impl Strategy<Value = Command> {
 pub(crate) fn commands() -> impl Strategy<Value = Vec<Command>> {
     prop::collection::vec(command(), 1..40)
 }
+
+/// Sequences that differed once, each with what they found.
+pub(crate) fn once_differed() -> Vec<Vec<Command>> {
+    let hold = |buyer, ticket_type, quantity| Command::Hold { buyer, units: vec![(ticket_type, quantity)] };
+    vec![
+        // What was known to be sold out before a hold was believed beyond the end of that hold, and who waited for what
+        // it gave back was passed over.
+        vec![
+            Command::Resize(1, Some(0)),
+            hold(0, 1, 1),
+            hold(1, 0, 3),
+            hold(0, 0, 1),
+            Command::Join { buyer: 0, ticket_type: 0, quantity: 4 },
+            Command::Wait(850),
+            hold(0, 1, 1),
+        ],
+    ]
+}

@@ -460,6 +460,8 @@ impl Inner {
         } else if wrote {
             if gives_room(&work.before.sale, &work.sale) {
                 self.sold_out.drop_lane(work.key);
+            } else if let Some(release) = work.next_release {
+                self.sold_out.release_at(work.key, release);
             }
             let seen = SeenSale { sale: work.sale.clone(), version: work.next_version };
             self.sales.insert(work.key, Arc::new(seen));

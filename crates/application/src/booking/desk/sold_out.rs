@@ -42,6 +42,15 @@ impl SoldOut {
         marks.insert(lane, Mark { left, only, made: Instant::now(), next_release });
     }
 
+    /// Holds were made since: what they take comes back when they lapse.
+    pub(super) fn release_at(&self, lane: LaneKey, release: Timestamp) {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(&lane)
+            && let Some(mark) = self.0.write().unwrap_or_else(PoisonError::into_inner).get_mut(&lane)
+        {
+            mark.next_release = Some(mark.next_release.map_or(release, |next| next.min(release)));
+        }
+    }
+
     /// Stock has come back.
     pub(super) fn drop_lane(&self, lane: LaneKey) {
         if self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(&lane) {
@@ -117,5 +126,15 @@ mod tests {
         assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(10)).is_none());
         marks.drop_lane(lane());
         assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(9)).is_none());
+    }
+
+    #[test]
+    fn a_mark_ends_with_the_release_of_a_hold_that_was_made_after_it() {
+        let marks = SoldOut::default();
+        marks.mark(lane(), vec![(id(1), 0)], Some(id(1)), None);
+        marks.release_at(lane(), at(20));
+        marks.release_at(lane(), at(30));
+        assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(19)).is_some());
+        assert!(marks.refusal(lane(), &UnitsRequest::Only(1), at(20)).is_none());
     }
 }
