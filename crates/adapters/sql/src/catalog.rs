@@ -26,8 +26,6 @@ use crate::lane::{among, insert_types, sales};
 use crate::mapping::{self, count, event_row, integer, member_event_rows, member_row, micros, organizer_row, pool_row};
 use crate::unit_of_work::{CHANGES_ROW, SqlUnit};
 
-/// The most rows of a list that has no pages.
-const ROWS_MAX: u64 = 100;
 /// The most words that a search looks for.
 const WORDS_MAX: usize = 8;
 
@@ -46,8 +44,14 @@ impl CatalogRepository for SqlUnit {
     async fn memberships(&mut self, user: UserId) -> Result<Vec<Member>, StoreError> {
         // Ids of version 7 sort by the time of their making.
         let rows = member::Entity::find().filter(member::Column::UserId.eq(user.uuid()));
-        let rows = rows.order_by_asc(member::Column::OrganizerId).limit(ROWS_MAX).all(&self.0).await.map_err(orm)?;
+        let rows = rows.order_by_asc(member::Column::OrganizerId).all(&self.0).await.map_err(orm)?;
         with_events(&self.0, rows, member_event::Column::UserId.eq(user.uuid())).await
+    }
+
+    async fn members_of(&mut self, organizer: OrganizerId) -> Result<Vec<Member>, StoreError> {
+        let rows = member::Entity::find().filter(member::Column::OrganizerId.eq(organizer.uuid()));
+        let rows = rows.order_by_asc(member::Column::UserId).all(&self.0).await.map_err(orm)?;
+        with_events(&self.0, rows, member_event::Column::OrganizerId.eq(organizer.uuid())).await
     }
 
     async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError> {

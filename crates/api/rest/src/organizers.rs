@@ -73,7 +73,7 @@ pub(crate) struct CreateOrganizerBody {
     request_body = CreateOrganizerBody,
     responses((status = 201, description = "The organizer.", body = OrganizerBody)),
     security(("bearer" = [])),
-    extensions(("x-problems" = json!(["forbidden", "already_exists", "validation_failed"]))),
+    extensions(("x-problems" = json!(["forbidden", "already_exists", "invalid_state", "validation_failed"]))),
 )]
 async fn create_organizer(
     State(state): State<AppState>,

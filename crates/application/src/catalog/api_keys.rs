@@ -9,7 +9,7 @@ use crate::access::{Agent, Operation, Subject};
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::identity::RevokedKey;
-use crate::journal::{Deed, Scribe};
+use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
 use crate::origin::Origin;
 use crate::page::{Page, probe};
 use crate::store::UnitOfWork;
@@ -118,19 +118,27 @@ impl Catalog {
         now: Timestamp,
         origin: &Origin,
     ) -> Result<(), AppError> {
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let (message, line) = scribe.api_key(before, after);
+        uow.append_outbox(&[message]).await?;
+        uow.append_audit(&[line]).await?;
+        Ok(())
+    }
+}
+
+impl Scribe<'_> {
+    /// The rows of a key that was made (none before) or revoked.
+    pub(crate) fn api_key(&self, before: Option<&ApiKey>, after: &ApiKey) -> (OutboxRow, AuditRow) {
         let (kind, action) = match before {
             None => ("goticket.api_key.created.v1", "api_key.created"),
             Some(_) => ("goticket.api_key.revoked.v1", "api_key.revoked"),
         };
         let data = json!({ "organizerId": after.organizer.uuid(), "apiKeyId": after.id.uuid() });
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let sequence = if before.is_none() { 1 } else { 2 };
-        let message = scribe.message(after.id.uuid(), sequence, kind, data.to_string());
+        let message = self.message(after.id.uuid(), sequence, kind, data.to_string());
         let deed = Deed { organizer: Some(after.organizer), action, object_kind: "api_key", object: after.id.uuid() };
-        let line = scribe.line(deed, before.map(|key| state(key).to_string()), Some(state(after).to_string()));
-        uow.append_outbox(&[message]).await?;
-        uow.append_audit(&[line]).await?;
-        Ok(())
+        let line = self.line(deed, before.map(|key| state(key).to_string()), Some(state(after).to_string()));
+        (message, line)
     }
 }
 

@@ -4,7 +4,7 @@
 //! shows it must be signed in to an account of the very address that it was sent to.
 
 use chrono::TimeDelta;
-use domain::catalog::{Invitation, InvitationRefusal, NewInvitation, TeamRefusal};
+use domain::catalog::{Invitation, InvitationRefusal, NewInvitation};
 use domain::identity::User;
 use domain::{EmailAddress, InvitationId, Language, Limit, OrganizerId, Problems, Timestamp};
 use secrecy::ExposeSecret;
@@ -18,7 +18,7 @@ use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
 use crate::identity::token_hash;
-use crate::journal::{Deed, Scribe};
+use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
 use crate::mail::OrganizerInvitation;
 use crate::origin::Origin;
 use crate::page::{Page, probe};
@@ -147,11 +147,12 @@ impl Catalog {
         Ok(())
     }
 
-    /// The caller, whose address is the invited one, becomes a member; it counts at once.
+    /// The caller, whose address is the invited one, becomes a member; it counts at once, and his address as verified.
     ///
     /// # Errors
     /// [`AppError::Validation`] for a token that is none, was used, taken back, or has expired, all told alike;
-    /// [`AppError::Forbidden`] for an account of another address; [`AppError::AlreadyExists`] for a member.
+    /// [`AppError::Forbidden`] for an account of another address; [`AppError::AlreadyExists`] for a member;
+    /// [`AppError::InvalidState`] where the team or the account has its fill.
     pub async fn accept_invitation(&self, agent: &Agent, token: &str, origin: &Origin) -> Result<SeenMember, AppError> {
         let principal = require_on_platform(agent, PlatformOperation::AcceptInvitations, false)?;
         self.guards().try_token(origin).await?;
@@ -165,10 +166,10 @@ impl Catalog {
         let found = uow.invitation(found.organizer, found.id).await?.ok_or_else(over)?;
         let now = self.now();
         let accepted = found.accept(&user.email, now)?;
-        if uow.membership(team.organizer, user.id).await?.is_some() {
-            return Err(TeamRefusal::AlreadyMember.into());
-        }
-        let member = team.join(user.id, accepted.role, accepted.reach.clone(), now)?;
+        let his = uow.memberships(user.id).await?;
+        let member = team.join((user.id, &his), accepted.role, accepted.reach.clone(), now)?;
+        // That he has the token proves that he reads the mails of the address.
+        self.ports.identity.verify_in_op(uow.as_mut(), &user, origin).await?;
         uow.insert_member(&member).await?;
         uow.save_invitation(&accepted).await?;
         self.tell_of_invitation_in_op(uow.as_mut(), Told::Accepted, &accepted, now, origin).await?;
@@ -218,7 +219,7 @@ impl Catalog {
         self.tell_of_invitation_in_op(uow, Told::Revoked, &ended, now, origin).await
     }
 
-    /// Appends to both journals. Neither bears the address: who may know it finds it by the id.
+    /// Appends to both journals.
     async fn tell_of_invitation_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
@@ -227,6 +228,22 @@ impl Catalog {
         now: Timestamp,
         origin: &Origin,
     ) -> Result<(), AppError> {
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
+        let (message, line) = scribe.invitation(told, invitation);
+        uow.append_outbox(&[message]).await?;
+        uow.append_audit(&[line]).await?;
+        Ok(())
+    }
+}
+
+impl Scribe<'_> {
+    /// The rows of an invitation that was taken back.
+    pub(crate) fn invitation_revoked(&self, revoked: &Invitation) -> (OutboxRow, AuditRow) {
+        self.invitation(Told::Revoked, revoked)
+    }
+
+    /// Neither row bears the address: who may know it finds it by the id.
+    fn invitation(&self, told: Told, invitation: &Invitation) -> (OutboxRow, AuditRow) {
         let (kind, action, sequence) = told.words();
         let data = json!({
             "organizerId": invitation.organizer.uuid(),
@@ -238,18 +255,14 @@ impl Catalog {
             "events": events_state(&invitation.reach),
             "expiresAt": invitation.expires_at,
         });
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let id = invitation.id.uuid();
-        let message = scribe.message(id, sequence, kind, data.to_string());
+        let message = self.message(id, sequence, kind, data.to_string());
         let deed = Deed { organizer: Some(invitation.organizer), action, object_kind: "invitation", object: id };
         let (before, after) = match told {
             Told::Created => (None, Some(state.to_string())),
             Told::Accepted | Told::Revoked => (Some(state.to_string()), None),
         };
-        let line = scribe.line(deed, before, after);
-        uow.append_outbox(&[message]).await?;
-        uow.append_audit(&[line]).await?;
-        Ok(())
+        (message, self.line(deed, before, after))
     }
 }
 

@@ -174,6 +174,10 @@ impl Catalog {
         operation: Operation,
         organizer: OrganizerId,
     ) -> Result<Team, AppError> {
+        if let Agent::Account(principal) = agent {
+            // What is given to others here outlives the session, and another replica may just have ended it.
+            self.ports.identity.signed_in_in_op(uow, principal).await?;
+        }
         let team = uow.lock_team(organizer).await?.ok_or(AppError::NotFound("organizer"))?;
         let member = match agent {
             Agent::Account(principal) => uow.membership(organizer, principal.user).await?,
@@ -218,7 +222,7 @@ impl Catalog {
 }
 
 impl Scribe<'_> {
-    /// The rows of a member who leaves because his account is deleted; the team has counted the message already.
+    /// The rows of a member who leaves because an account is deleted or claimed; the team has counted the message already.
     pub(crate) fn member_left(&self, team: &Team, member: &Member) -> (OutboxRow, AuditRow) {
         self.member(team, Some(member), member, MemberFact::Left)
     }
@@ -259,7 +263,7 @@ impl From<TeamRefusal> for AppError {
             TeamRefusal::Invalid(problems) => problems.into(),
             TeamRefusal::NotAnOwner => Self::Forbidden,
             TeamRefusal::AlreadyMember => Self::AlreadyExists("he is a member already"),
-            TeamRefusal::LastOwner | TeamRefusal::Himself | TeamRefusal::Full => {
+            TeamRefusal::LastOwner | TeamRefusal::Himself | TeamRefusal::Full | TeamRefusal::TooMany => {
                 Self::InvalidState(refusal.to_string())
             }
         }

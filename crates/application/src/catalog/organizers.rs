@@ -24,7 +24,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`AppError::Validation`]; [`AppError::Forbidden`] for a buyer; [`AppError::AlreadyExists`] for a slug that is
-    /// taken.
+    /// taken; [`AppError::InvalidState`] where he acts for [`Member::ORGANIZERS_MAX`] already.
     pub async fn create_organizer(
         &self,
         agent: &Agent,
@@ -132,6 +132,7 @@ impl Catalog {
         }
     }
 
+    /// Makes an organizer of an account that this transaction has locked.
     async fn insert_organizer_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
@@ -140,6 +141,7 @@ impl Catalog {
         slug: Option<&str>,
         origin: &Origin,
     ) -> Result<Organizer, AppError> {
+        Member::one_more(&uow.memberships(principal.user).await?)?;
         let now = self.now();
         for _ in 0..SLUGS_MAX {
             let id = OrganizerId::new(self.ports.ids.uuid());

@@ -16,8 +16,12 @@ pub trait CatalogRepository {
     /// and the transaction can go on.
     async fn insert_organizer(&mut self, organizer: &Organizer, owner: &Member) -> Result<bool, StoreError>;
 
-    /// What the account is in the organizers that it is a member of, oldest organizer first, at most 100.
+    /// What the account is in the organizers that it is a member of, oldest organizer first: [`Member::ORGANIZERS_MAX`] at
+    /// most.
     async fn memberships(&mut self, user: UserId) -> Result<Vec<Member>, StoreError>;
+
+    /// The members of an organizer whose team this transaction has locked, [`Team::SIZE_MAX`] at most.
+    async fn members_of(&mut self, organizer: OrganizerId) -> Result<Vec<Member>, StoreError>;
 
     /// What the account is in the organizer.
     async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError>;

@@ -39,10 +39,11 @@ impl Identity {
         let after = before.deleted(now);
         let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let entry = scribe.deleted(&before, &after);
+        // Sessions are locked before teams, everywhere.
+        let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;
         leave_in_op(uow.as_mut(), &scribe, after.id).await?;
         let notice = MailContent::AccountDeleted { when: told(now) };
         self.notify_in_op(uow.as_mut(), (&before, &before.email), notice, now).await?;
-        let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;
         uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
         uow.delete_email_change(after.id).await?;
         uow.delete_second_factor(after.id).await?;

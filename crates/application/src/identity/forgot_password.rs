@@ -81,20 +81,16 @@ impl Identity {
         let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.password_changed(&before, &after, "reset");
         uow.save_user(&after).await?;
         uow.save_password(after.id, hashed).await?;
-        // Whoever asked for another address with the old password may have been somebody else.
-        uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
-        uow.delete_email_change(after.id).await?;
-        if !before.email_verified {
-            // It was set up by whoever registered the address, who need not be the one who reads its mails.
-            uow.delete_second_factor(after.id).await?;
-        }
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
-        let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::PasswordChanged, origin).await?;
+        let ended = match before.email_verified {
+            true => self.shut_out_in_op(uow.as_mut(), after.id, EndReason::PasswordChanged, origin).await?,
+            false => self.claim_in_op(uow.as_mut(), after.id, EndReason::PasswordChanged, origin).await?,
+        };
         let notice = MailContent::PasswordChanged { when: told(now) };
         self.notify_in_op(uow.as_mut(), (&after, &after.email), notice, now).await?;
         uow.commit().await?;
-        self.heed_ended(&ended);
+        self.heed_claimed(&ended);
         Ok(())
     }
 

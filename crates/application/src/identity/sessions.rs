@@ -83,6 +83,24 @@ impl Identity {
         Ok(ended)
     }
 
+    /// Makes sure that a session has not ended, and does not before this transaction does. It is locked before teams are.
+    ///
+    /// # Errors
+    /// [`AppError::Unauthenticated`].
+    pub(crate) async fn signed_in_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        principal: &Principal,
+    ) -> Result<(), AppError> {
+        if self.is_live_in_op(uow, principal.session).await? { Ok(()) } else { Err(AppError::Unauthenticated) }
+    }
+
+    /// Whether a session has not ended; nobody ends it before this transaction does.
+    pub(super) async fn is_live_in_op(&self, uow: &mut dyn UnitOfWork, session: SessionId) -> Result<bool, AppError> {
+        let session = uow.lock_session(session).await?;
+        Ok(session.is_some_and(|session| session.ended.is_none() && self.now() < session.expires_at))
+    }
+
     /// Heeds ended sessions in this process at once; others learn of them within a second.
     pub(super) fn heed_ended(&self, ended: &[EndedSession]) {
         for session in ended {

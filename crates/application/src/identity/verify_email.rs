@@ -5,7 +5,6 @@ use domain::identity::{MailedPurpose, User};
 use crate::error::AppError;
 use crate::identity::mailed::invalid_token;
 use crate::identity::service::Identity;
-use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::{Origin, Principal};
 use crate::store::UnitOfWork;
@@ -23,18 +22,24 @@ impl Identity {
         if !token.holds(MailedPurpose::VerifyEmail, &before.email, now) {
             return Err(invalid_token());
         }
-        let after = match before.verified() {
-            Some(after) => {
-                let entry = Scribe { ids: self.ports.ids.as_ref(), origin, at: now }.email_verified(&before, &after);
-                uow.save_user(&after).await?;
-                uow.append_outbox(&[entry.message]).await?;
-                uow.append_audit(&[entry.line]).await?;
-                after
-            }
-            None => before,
-        };
+        let after = self.verify_in_op(uow.as_mut(), &before, origin).await?;
         uow.commit().await?;
         self.ports.guards.right_token(origin).await;
+        Ok(after)
+    }
+
+    /// The locked account, its address verified: whoever has it has shown that he reads the mails of the address.
+    pub(crate) async fn verify_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        before: &User,
+        origin: &Origin,
+    ) -> Result<User, AppError> {
+        let Some(after) = before.verified() else { return Ok(before.clone()) };
+        let entry = self.scribe(origin).email_verified(before, &after);
+        uow.save_user(&after).await?;
+        uow.append_outbox(&[entry.message]).await?;
+        uow.append_audit(&[entry.line]).await?;
         Ok(after)
     }
 

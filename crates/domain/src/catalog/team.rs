@@ -95,6 +95,19 @@ pub struct Member {
     pub since: Timestamp,
 }
 
+impl Member {
+    /// The most organizers that an account acts for.
+    pub const ORGANIZERS_MAX: usize = 100;
+
+    /// Decides whether an account that is these members, all that it is, may act for one organizer more.
+    ///
+    /// # Errors
+    /// [`TeamRefusal::TooMany`].
+    pub const fn one_more(his: &[Self]) -> Result<(), TeamRefusal> {
+        if his.len() >= Self::ORGANIZERS_MAX { Err(TeamRefusal::TooMany) } else { Ok(()) }
+    }
+}
+
 /// A change of a member: what is none stays.
 #[derive(Clone, Default, Debug)]
 pub struct MemberEdit {
@@ -147,6 +160,9 @@ pub enum TeamRefusal {
     /// The team has its full size.
     #[error("an organizer has at most {} members", Team::SIZE_MAX)]
     Full,
+    /// The account acts for as many as it may.
+    #[error("an account acts for at most {} organizers", Member::ORGANIZERS_MAX)]
+    TooMany,
 }
 
 impl From<Problems> for TeamRefusal {
@@ -159,11 +175,21 @@ impl Team {
     /// The most members of an organizer.
     pub const SIZE_MAX: usize = 1_000;
 
-    /// Decides on a new member.
+    /// Decides on a new member, whose account is locked and is these members by now, all that it is.
     ///
     /// # Errors
-    /// [`TeamRefusal::Full`]. That he is no member already, the caller has looked up under the lock.
-    pub fn join(&self, user: UserId, role: MemberRole, reach: Reach, now: Timestamp) -> Result<Member, TeamRefusal> {
+    /// [`TeamRefusal::AlreadyMember`], [`TeamRefusal::TooMany`], [`TeamRefusal::Full`].
+    pub fn join(
+        &self,
+        (user, his): (UserId, &[Member]),
+        role: MemberRole,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Result<Member, TeamRefusal> {
+        if his.iter().any(|member| member.organizer == self.organizer) {
+            return Err(TeamRefusal::AlreadyMember);
+        }
+        Member::one_more(his)?;
         if self.size >= Self::SIZE_MAX {
             return Err(TeamRefusal::Full);
         }
@@ -304,8 +330,16 @@ mod tests {
     #[test]
     fn a_team_has_a_size() {
         let full = Team { size: Team::SIZE_MAX, ..team(&[1]) };
-        let join = |team: &Team| team.join(user(9), MemberRole::Scanner, Reach::All, Timestamp::UNIX_EPOCH);
-        assert_eq!(join(&full), Err(TeamRefusal::Full));
-        assert_eq!(join(&team(&[1])), Ok(member(9, MemberRole::Scanner)));
+        let join = |team: &Team, his: &[Member]| {
+            team.join((user(9), his), MemberRole::Scanner, Reach::All, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(join(&full, &[]), Err(TeamRefusal::Full));
+        let joined = join(&team(&[1]), &[]).unwrap();
+        assert_eq!(joined, member(9, MemberRole::Scanner));
+        assert_eq!(join(&team(&[1]), std::slice::from_ref(&joined)), Err(TeamRefusal::AlreadyMember));
+        let elsewhere = Member { organizer: OrganizerId::new(Uuid::from_u128(77)), ..joined };
+        let his = |organizers: usize| vec![elsewhere.clone(); organizers];
+        assert!(join(&team(&[1]), &his(Member::ORGANIZERS_MAX - 1)).is_ok());
+        assert_eq!(join(&team(&[1]), &his(Member::ORGANIZERS_MAX)), Err(TeamRefusal::TooMany));
     }
 }

@@ -9,6 +9,7 @@ mod access_matrix;
 mod accounts;
 mod api_keys;
 mod audit;
+mod claims;
 mod contract;
 mod cookies;
 mod credentials;

@@ -234,3 +234,15 @@ async fn organizers_are_told_of_members_whose_account_is_deleted() {
         world.app.stop().await;
     }
 }
+
+/// So that whoever looks at all that an account acts for has an end of it.
+#[tokio::test]
+async fn an_account_acts_for_a_hundred_organizers_at_most() {
+    let world = world(Engine::Sqlite).await;
+    for n in 0..Member::ORGANIZERS_MAX {
+        world.organizer.post("/api/v1/organizers", &json!({ "name": format!("Club {n}") })).await.expect(201);
+    }
+    let more = world.organizer.post("/api/v1/organizers", &json!({ "name": "One more" })).await;
+    more.problem(409, "invalid_state");
+    world.app.stop().await;
+}

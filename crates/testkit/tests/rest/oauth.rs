@@ -21,6 +21,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::claims::WaysIn;
+
 const HOME: &str = "https://tickets.example.com";
 const PAGE: &str = "https://tickets.example.com/account/sign-in";
 const COOKIE: &str = "__Host-goticket-oauth";
@@ -61,7 +63,12 @@ fn github(url: &str) -> Arc<dyn SignInProvider> {
 
 async fn app(engine: Engine, providers: Vec<Arc<dyn SignInProvider>>) -> TestApp {
     let pages = vec![PAGE.to_owned(), "app.example:/signed-in?x=1".to_owned()];
-    let identity = IdentitySettings { public_url: HOME.into(), sign_in_pages: pages, ..IdentitySettings::default() };
+    let identity = IdentitySettings {
+        public_url: HOME.into(),
+        sign_in_pages: pages,
+        self_service_organizers: true,
+        ..IdentitySettings::default()
+    };
     TestApp::start_with(engine, Settings { identity, providers, ..Settings::default() }).await
 }
 
@@ -536,7 +543,10 @@ async fn an_account_that_waited_for_the_owner_of_the_address_loses_all(#[case] e
     let mine = "/api/v1/users/me/second-factor";
     let phone = Phone::read(&before.post(mine, &json!({ "password": PASSWORD })).await.expect(200));
     before.post(&format!("{mine}/confirm"), &json!({ "code": phone.code(&app) })).await.expect(200);
+    // Nor may his organizer let others in.
+    let ways = WaysIn::left_by(&app, &before).await;
     let ana = Browser::new().caller(&app).await;
+    ways.are_shut_for(&ana).await;
     assert_eq!(ana.get(mine).await.expect(200)["enabled"], false);
     let shown = ana.get("/api/v1/auth/me").await.expect(200);
     assert_eq!((&shown["email"], &shown["emailVerified"]), (&json!("ana@example.com"), &json!(true)));

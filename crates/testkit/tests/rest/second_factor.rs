@@ -360,7 +360,7 @@ async fn it_is_taken_away_by_its_owner_or_by_an_admin(#[case] engine: Engine) {
 }
 
 /// As who reads the mails of this address does.
-async fn reset_password(app: &TestApp, email: &str) {
+pub(crate) async fn reset_password(app: &TestApp, email: &str) {
     app.anybody().post("/api/v1/auth/password/forgot", &json!({ "email": email })).await.expect(202);
     let reset = json!({ "token": app.mailed_token(email).await, "password": PASSWORD });
     app.anybody().post("/api/v1/auth/password/reset", &reset).await.expect(204);

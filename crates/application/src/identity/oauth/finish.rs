@@ -2,7 +2,7 @@
 
 use domain::identity::{
     Account, EXTERNAL_IDENTITIES_MAX, EndReason, ExternalIdentity, ExternalProfile, ExternalRefusal, ExternalSignIn,
-    MailedPurpose, Role, SignInCode, User, decide_external_sign_in,
+    Role, SignInCode, User, decide_external_sign_in,
 };
 use domain::{ExternalIdentityId, Language, SessionId, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,8 +11,8 @@ use super::attempt::{Attempt, Opened};
 use super::provider::{AuthorizationAnswer, ProviderError};
 use super::start::SignInStep;
 use crate::error::AppError;
-use crate::identity::EndedSession;
 use crate::identity::UserInsert;
+use crate::identity::claim::Claimed;
 use crate::identity::mailed::told;
 use crate::identity::service::Identity;
 use crate::journal::Scribe;
@@ -224,16 +224,15 @@ impl Identity {
             Ok(decided) => decided,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
-        let mut ended = Vec::new();
+        let mut claimed = None;
         let user = match (decided, locked) {
             (ExternalSignIn::Known(_), Some(user)) => user,
             (ExternalSignIn::Link(_), Some(user)) => {
                 self.link_in_op(uow.as_mut(), &user, &attempt.provider, profile, origin).await?
             }
             (ExternalSignIn::Claim(_), Some(user)) => {
-                let (user, sessions) =
-                    self.claim_in_op(uow.as_mut(), &user, &attempt.provider, profile, origin).await?;
-                ended = sessions;
+                let (user, taken) = self.give_to_in_op(uow.as_mut(), &user, &attempt.provider, profile, origin).await?;
+                claimed = Some(taken);
                 user
             }
             (ExternalSignIn::Create(email), _) => {
@@ -257,7 +256,7 @@ impl Identity {
         };
         uow.insert_sign_in_code(&kept).await?;
         uow.commit().await?;
-        self.heed_ended(&ended);
+        claimed.iter().for_each(|claimed| self.heed_claimed(claimed));
         metrics::counter!("goticket_external_logins_total", "outcome" => "succeeded").increment(1);
         let cookie = attempt.proof.clone().map(SecretString::from);
         Ok(Ok(SignInStep { location: with(&attempt.page, "code", code.text.expose_secret()), cookie }))
@@ -273,8 +272,7 @@ impl Identity {
     ) -> Decided<SignInStep> {
         let mut uow = self.ports.store.begin().await?;
         let user = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none() && user.email_verified);
-        let session = uow.lock_session(session).await?;
-        let is_live = session.is_some_and(|session| session.ended.is_none() && self.now() < session.expires_at);
+        let is_live = self.is_live_in_op(uow.as_mut(), session).await?;
         let Some(user) = user.filter(|_| is_live) else { return Ok(Err(SignInFailure::SignedOut)) };
         match uow.external_identity(&profile.who).await? {
             Some(identity) if identity.user != user.id => return Ok(Err(SignInFailure::LinkedElsewhere)),
@@ -307,27 +305,24 @@ impl Identity {
         Ok(after)
     }
 
-    /// The account becomes that of who reads the mails of its address; of what it had nothing lets anybody in.
-    async fn claim_in_op(
+    /// The account becomes that of who reads the mails of its address.
+    async fn give_to_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
         before: &User,
         provider: &str,
         profile: ExternalProfile,
         origin: &Origin,
-    ) -> Result<(User, Vec<EndedSession>), AppError> {
+    ) -> Result<(User, Claimed), AppError> {
         let after = before.verified().ok_or(AppError::Internal)?;
         let entry = self.scribe(origin).claimed(before, &after, provider);
         uow.save_user(&after).await?;
         uow.drop_password(after.id).await?;
-        uow.delete_mailed_tokens(after.id, &MailedPurpose::ALL).await?;
-        uow.delete_email_change(after.id).await?;
-        uow.delete_second_factor(after.id).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
-        let ended = self.end_sessions_in_op(uow, after.id, None, EndReason::Claimed, origin).await?;
+        let claimed = self.claim_in_op(uow, after.id, EndReason::Claimed, origin).await?;
         self.insert_identity_in_op(uow, &after, provider, profile).await?;
-        Ok((after, ended))
+        Ok((after, claimed))
     }
 
     async fn create_in_op(
