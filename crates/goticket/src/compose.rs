@@ -45,6 +45,8 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     /// Ids.
     pub ids: Arc<dyn Ids>,
+    /// Keeps what changes nothing for the audit log.
+    pub witness: Arc<Witness>,
 }
 
 impl Ground {
@@ -57,7 +59,9 @@ impl Ground {
         let database = Database::connect(&settings.database.settings(&settings.data_dir, serves))
             .await
             .with_context(|| format!("database {}", settings.database.url(&settings.data_dir)))?;
-        Ok(Self { database, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds::default()) })
+        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds::default()));
+        let witness = Witness::new(Arc::new(database.clone()), Arc::clone(&ids), Arc::clone(&clock));
+        Ok(Self { database, clock, ids, witness: Arc::new(witness) })
     }
 
     /// Brings the schema to the newest version, where the settings want that.
@@ -106,6 +110,7 @@ impl Ground {
             sealer,
             random: Arc::new(SystemRandom),
             guards: settings.guards(Arc::clone(&self.clock)),
+            witness: Arc::clone(&self.witness),
             mails,
             providers: settings.sign_in_providers(&self.clock, &self.ids)?,
         };
@@ -262,11 +267,10 @@ impl Application {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         };
-        let witness = Witness::new(Arc::new(ground.database.clone()), Arc::clone(&ids), Arc::clone(&clock));
         let audit_log = Arc::new(AuditLog {
             reads: Arc::new(ground.database.clone()),
             catalog: Arc::clone(&catalog),
-            witness: Arc::new(witness),
+            witness: Arc::clone(&ground.witness),
             sealer: Arc::clone(&sealer),
         });
         let erasures = GuestErasures::new(ErasePorts {
@@ -360,7 +364,7 @@ impl Application {
 
     /// Runs the jobs.
     pub fn work(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
-        let Ground { database, clock, ids } = &self.ground;
+        let Ground { database, clock, ids, .. } = &self.ground;
         let (store, clock, ids) = (Arc::new(database.clone()), Arc::clone(clock), Arc::clone(ids));
         let worker = Arc::new(Worker::new(store, clock, ids, self.handlers()));
         supervise(tasks, cancel, "jobs", move |cancel| Arc::clone(&worker).work(cancel));

@@ -159,6 +159,7 @@ impl TestApp {
         let guards = settings.limits.map_or(Guards::off(), |rates| Guards::new(Arc::new(limiter(rates))));
         let ports = identity_ports(&port, &shared_clock, &ids, settings.hashing);
         let ports = IdentityPorts { guards, providers: settings.providers, ..ports };
+        let witness = Arc::clone(&ports.witness);
         let identity = Identity::start(ports, settings.identity).await;
         let identity = Arc::new(identity.expect("identity starts"));
         let post = SmtpServer::start().await;
@@ -234,8 +235,7 @@ impl TestApp {
         let availability = Arc::new(Availability::new(port.clone(), settings.availability));
         let door_counters = Arc::new(DoorCounters::new(tickets.clone(), settings.door));
         let health = Arc::new(Health::new(vec![component(&port)]).counting(vec![payment_cases(&payments)]));
-        let witness = Witness::new(port.clone(), ids.clone(), Arc::new(clock.clone()));
-        let (reads, witness) = (port.clone(), Arc::new(witness));
+        let reads = port.clone();
         let audit = Arc::new(AuditLog { reads, catalog: catalog.clone(), witness, sealer: sealer() });
         let erasures = GuestErasures::new(ErasePorts {
             store: port.clone(),
@@ -566,6 +566,7 @@ fn identity_ports(
         sealer: sealer(),
         random: Arc::new(SystemRandom),
         guards: Guards::off(),
+        witness: Arc::new(Witness::new(port.clone(), ids.clone(), clock.clone())),
         mails: Arc::new(mails(ids)),
         providers: Vec::new(),
     }

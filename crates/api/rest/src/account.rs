@@ -75,7 +75,7 @@ async fn verify_email(
     security(("bearer" = [])),
 )]
 async fn ask_for_verification(State(state): State<AppState>, caller: Caller) -> Result<StatusCode, Problem> {
-    state.identity().ask_for_verification(&caller.principal).await?;
+    state.identity().ask_for_verification(&caller.principal, &caller.origin).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -341,7 +341,8 @@ async fn link_identity(
 ) -> Result<(HeaderMap, Answer<LinkStepBody>), Problem> {
     let password = wish.password.as_ref().map(ExposeSecret::expose_secret);
     let page = wish.redirect_uri.as_deref();
-    let step = state.identity().start_linking(&caller.principal, &wish.provider, page, password).await?;
+    let (principal, origin) = (&caller.principal, &caller.origin);
+    let step = state.identity().start_linking(principal, &wish.provider, page, password, origin).await?;
     let mut headers = headers(&step, true)?;
     headers.remove(LOCATION);
     Ok((headers, Answer(LinkStepBody { authorization_url: step.location })))

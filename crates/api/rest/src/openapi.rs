@@ -120,8 +120,6 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
 const ALWAYS: [&str; 3] = ["headers_too_large", "internal", "unavailable"];
 /// The tag of operations that have no limits.
 const UNLIMITED: &str = "Operation";
-/// What payment providers send to, however much that is.
-const WEBHOOK: &str = "receiveWebhook";
 /// What an operation with a body can answer.
 const WITH_BODY: [&str; 4] = ["malformed_request", "request_timeout", "payload_too_large", "unsupported_media_type"];
 /// What an operation with an idempotency key can answer.
@@ -258,8 +256,7 @@ fn has_key(operation: &Operation) -> bool {
 }
 
 fn has_limits(operation: &Operation) -> bool {
-    let is_webhook = operation.operation_id.as_deref() == Some(WEBHOOK);
-    !is_webhook && !operation.tags.iter().flatten().any(|tag| tag == UNLIMITED)
+    !operation.tags.iter().flatten().any(|tag| tag == UNLIMITED)
 }
 
 fn status(code: &str) -> u16 {

@@ -43,7 +43,7 @@ impl Identity {
         origin: &Origin,
     ) -> Result<(), AppError> {
         let new_email = EmailAddress::parse("email", email)?;
-        let account = self.prove_password(principal.user, "password", password).await?;
+        let account = self.prove_password(principal.user, ("password", password), origin).await?;
         self.ports.guards.mail(&new_email).await?;
         let is_taken = self.ports.reads.account_by_email(&new_email).await?.is_some();
         let now = self.now();
@@ -106,6 +106,7 @@ impl Identity {
         let change = change.agreed_by(token.purpose);
         if !change.is_agreed() {
             uow.save_email_change(&change).await?;
+            uow.append_audit(&[self.scribe(origin).email_change_agreed(&before, token.purpose)]).await?;
             uow.commit().await?;
             self.ports.guards.right_token(origin).await;
             return Ok(EmailAgreement::Waiting);

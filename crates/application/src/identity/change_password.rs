@@ -25,7 +25,7 @@ impl Identity {
         origin: &Origin,
     ) -> Result<(), AppError> {
         let password = Password::parse_new("password", password)?;
-        let account = self.prove_password(principal.user, "currentPassword", current).await?;
+        let account = self.prove_password(principal.user, ("currentPassword", current), origin).await?;
         let hashed = self.ports.hasher.hash(&password).await?;
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
@@ -52,13 +52,19 @@ impl Identity {
     /// # Errors
     /// [`AppError::Validation`] that names the field; [`AppError::RateLimited`] after too many wrong ones;
     /// [`AppError::Unavailable`] when too many passwords wait.
-    pub(super) async fn prove_password(&self, user: UserId, field: &str, raw: &str) -> Result<Account, AppError> {
+    pub(super) async fn prove_password(
+        &self,
+        user: UserId,
+        (field, raw): (&str, &str),
+        origin: &Origin,
+    ) -> Result<Account, AppError> {
         let wrong = || AppError::from(Problems::one(field, "wrong_password", "is not the password of the account"));
         let password = Password::parse(field, raw).map_err(|_| wrong())?;
         let guards = &self.ports.guards;
         guards.try_password(user).await?;
         let account = self.ports.reads.account_by_id(user).await?.ok_or(AppError::Unauthenticated)?;
         if !self.ports.hasher.verify(&password, account.password.as_ref()).await? {
+            self.note_failure("user.password_failed", Some(user), origin);
             return Err(wrong());
         }
         guards.right_password(user).await;
@@ -70,11 +76,16 @@ impl Identity {
     ///
     /// # Errors
     /// As [`prove_password`](Self::prove_password).
-    pub(super) async fn prove_password_if_any(&self, account: Account, raw: Option<&str>) -> Result<Account, AppError> {
+    pub(super) async fn prove_password_if_any(
+        &self,
+        account: Account,
+        raw: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Account, AppError> {
         if account.password.is_none() {
             return Ok(account);
         }
-        self.prove_password(account.user.id, "password", raw.unwrap_or_default()).await
+        self.prove_password(account.user.id, ("password", raw.unwrap_or_default()), origin).await
     }
 
     /// Locks an account whose password was [proved](Self::prove_password), and answers it as it is now.

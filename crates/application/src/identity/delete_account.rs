@@ -24,7 +24,7 @@ impl Identity {
     /// [`AppError::Validation`] for a wrong password; [`AppError::InvalidState`] for the last admin, and for the only
     /// owner of an organizer; [`AppError::Unavailable`] when too many passwords wait to be hashed.
     pub async fn delete_account(&self, principal: &Principal, password: &str, origin: &Origin) -> Result<(), AppError> {
-        let account = self.prove_password(principal.user, "password", password).await?;
+        let account = self.prove_password(principal.user, ("password", password), origin).await?;
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
         let admins = uow.lock_admins().await?;

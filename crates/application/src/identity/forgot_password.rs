@@ -102,6 +102,9 @@ impl Identity {
         };
         let content = |link| MailContent::ResetPassword { link };
         self.mail_token_in_op(uow.as_mut(), &user, MailedPurpose::ResetPassword, email, content, self.now()).await?;
+        // Who asked, and from where, nobody knows any more; and whoever did need not be the owner.
+        let line = self.scribe(&Origin::system(KIND)).mail_asked(&user, MailedPurpose::ResetPassword);
+        uow.append_audit(&[line]).await?;
         uow.commit().await?;
         Ok(())
     }

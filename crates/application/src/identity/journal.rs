@@ -1,6 +1,6 @@
 //! The rows that this context writes to the journals. Messages bear ids and facts; neither addresses nor names.
 
-use domain::identity::{Session, User};
+use domain::identity::{MailedPurpose, Session, User};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -119,6 +119,19 @@ impl Scribe<'_> {
     /// A line of the audit log: a wish concerns no other program.
     pub(super) fn email_change_asked(&self, user: &User) -> AuditRow {
         self.noted(self.origin.actor, "user.email_change_asked", ("user", user.id.uuid()), None, None)
+    }
+
+    /// A line of the audit log: one of both addresses has agreed, and the other is waited for.
+    pub(super) fn email_change_agreed(&self, user: &User, by: MailedPurpose) -> AuditRow {
+        let state = json!({ "by": by.as_str() });
+        let object = ("user", user.id.uuid());
+        self.noted(Actor::User(user.id), "user.email_change_agreed", object, None, Some(state))
+    }
+
+    /// A line of the audit log: a mail with a token was asked for, of this purpose.
+    pub(super) fn mail_asked(&self, user: &User, purpose: MailedPurpose) -> AuditRow {
+        let state = json!({ "purpose": purpose.as_str() });
+        self.noted(self.origin.actor, "user.mail_asked", ("user", user.id.uuid()), None, Some(state))
     }
 
     /// A change by the owner of the account, whether he is signed in or shows the token of a mail.

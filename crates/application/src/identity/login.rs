@@ -17,8 +17,9 @@ use crate::store::UnitOfWork;
 const SESSIONS_MAX: u64 = 100;
 
 impl Identity {
-    /// Starts a session, or asks for a second factor where the account has one. A wrong password and an unknown address answer alike, after the same work; what cannot be an
-    /// address or a password of anybody is refused at once. Doing it twice starts two sessions.
+    /// Starts a session, or asks for a second factor where the account has one. A wrong password and an unknown address
+    /// answer alike, after the same work, and are noted for the audit log; what cannot be an address or a password of
+    /// anybody is refused at once. Doing it twice starts two sessions.
     ///
     /// # Errors
     /// [`AppError::BadCredentials`]; [`AppError::RateLimited`] after too many wrong passwords;
@@ -40,6 +41,7 @@ impl Identity {
     ) -> Result<SignIn, AppError> {
         let (Ok(email), Ok(password)) = (EmailAddress::parse("email", email), Password::parse("password", password))
         else {
+            self.note_failure("login.failed", None, origin);
             return Err(AppError::BadCredentials);
         };
         let guards = &self.ports.guards;
@@ -60,7 +62,10 @@ impl Identity {
         metrics::counter!("goticket_logins_total", "outcome" => outcome).increment(1);
         match account {
             Some(account) if is_right => self.start_session(&account, &password, device, origin).await,
-            _ => Err(AppError::BadCredentials),
+            account => {
+                self.note_failure("login.failed", account.map(|account| account.user.id), origin);
+                Err(AppError::BadCredentials)
+            }
         }
     }
 

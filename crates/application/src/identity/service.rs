@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{Timestamp, UserId};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use crate::audit::{Note, Witness};
 use crate::clock::{Clock, Ids};
 use crate::guard::Guards;
 use crate::identity::key_ring::{KeyRing, KeyRingError, PublicKey, RELOAD_EVERY};
@@ -17,6 +19,7 @@ use crate::identity::{
     TokenFormat,
 };
 use crate::mail::Mails;
+use crate::origin::Origin;
 use crate::store::Store;
 
 /// What the context needs from outside.
@@ -44,6 +47,8 @@ pub struct IdentityPorts {
     pub mails: Arc<Mails>,
     /// Limits.
     pub guards: Guards,
+    /// Keeps what was tried in vain for the audit log.
+    pub witness: Arc<Witness>,
     /// Who else knows who people are; each with a name of its own.
     pub providers: Vec<Arc<dyn SignInProvider>>,
 }
@@ -104,6 +109,12 @@ impl Identity {
     /// learn of it within a second.
     pub fn role_changed(&self, changed: ChangedRole) {
         self.revoked.role_changed(changed);
+    }
+
+    /// Notes that somebody tried in vain to act for an account, or for an address without one.
+    pub(super) fn note_failure(&self, action: &'static str, account: Option<UserId>, origin: &Origin) {
+        let object = account.map_or(Uuid::nil(), |account| account.uuid());
+        self.ports.witness.note(origin, Note { organizer: None, action, object_kind: "user", object });
     }
 
     pub(super) fn now(&self) -> Timestamp {

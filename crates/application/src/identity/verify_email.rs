@@ -49,7 +49,7 @@ impl Identity {
     /// # Errors
     /// [`AppError::Unauthenticated`] if the account is gone; [`AppError::RateLimited`] for too many mails to its address,
     /// which may be somebody else's.
-    pub async fn ask_for_verification(&self, principal: &Principal) -> Result<(), AppError> {
+    pub async fn ask_for_verification(&self, principal: &Principal, origin: &Origin) -> Result<(), AppError> {
         let account = self.ports.reads.account_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
         if account.user.email_verified {
             return Ok(());
@@ -61,6 +61,7 @@ impl Identity {
             return Ok(());
         }
         self.mail_verification_in_op(uow.as_mut(), &user).await?;
+        uow.append_audit(&[self.scribe(origin).mail_asked(&user, MailedPurpose::VerifyEmail)]).await?;
         uow.commit().await?;
         Ok(())
     }

@@ -64,7 +64,7 @@ async fn serve(settings: &Settings, seed: bool, metrics: Metrics, log: &LogWrite
     greet(settings, &running, started.elapsed());
     if seed {
         let sign_in = demo::seed(&running.application).await?;
-        tracing::info!("The demo's organizer signs in as {} with the password {}", sign_in.email, sign_in.password);
+        tracing::info!("The demo's organizer signs in as {}; docs/operations.md tells the password", sign_in.email);
     }
     let name = signals.next().await;
     tracing::info!("Got {name}: finishing what has begun; another signal ends it at once");

@@ -1,11 +1,12 @@
 //! The audit log over HTTP: whom it is shown, how it is filtered and exported, and what is noted besides changes.
 
 use axum::http::Method;
-use goticket_testkit::app::Caller;
+use goticket_testkit::app::{Caller, PASSWORD};
 use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
 use goticket_testkit::world::{World, world};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::organizer;
 
@@ -137,7 +138,17 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
         world.buyer.get("/api/v1/users").await.problem(403, "forbidden");
     }
     let wrong = json!({ "email": "buyer@example.com", "password": "wrong password" });
-    app.anybody().post("/api/v1/auth/login", &wrong).await.problem(401, "unauthenticated");
+    for _ in 0..2 {
+        app.anybody().post("/api/v1/auth/login", &wrong).await.problem(401, "unauthenticated");
+    }
+    for nobody in ["nobody@example.com", "no address"] {
+        let wrong = json!({ "email": nobody, "password": "wrong password" });
+        app.anybody().post("/api/v1/auth/login", &wrong).await.problem(401, "unauthenticated");
+    }
+    let change = json!({ "currentPassword": "wrong password", "password": "another horse battery" });
+    world.buyer.post("/api/v1/auth/password/change", &change).await.problem(422, "validation_failed");
+    let delete = json!({ "password": "wrong password" });
+    world.buyer.post("/api/v1/users/me/delete", &delete).await.problem(422, "validation_failed");
     world.admin.get("/api/v1/users").await.expect(200);
     app.seal_audit().await;
     let (lines, _) = page(owner, &format!("{path}?action=bookings.listed")).await;
@@ -158,11 +169,49 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     }
     let (platform, _) = page(&world.admin, "/api/v1/audit?limit=100").await;
     let noted = |action: &str| platform.iter().filter(|line| line["action"] == action).count();
-    assert_eq!((noted("login.failed"), noted("access.refused"), noted("access.hidden")), (1, 1, 1));
+    assert_eq!((noted("access.refused"), noted("access.hidden")), (1, 1));
+    // Of whom, where it is an account; and alike for all addresses that are none's.
+    let times = |action: &str, whose: &Value| -> Vec<u64> {
+        let line = |line: &&Value| line["action"] == action && line["objectId"] == *whose;
+        platform.iter().filter(line).map(|line| line["after"]["times"].as_u64().unwrap()).collect()
+    };
+    let (buyer, nobody) = (json!(world.buyer.user()), json!(Uuid::nil()));
+    assert_eq!((times("login.failed", &buyer), times("login.failed", &nobody)), (vec![2], vec![2]));
+    assert_eq!(times("user.password_failed", &buyer), [2]);
     assert_eq!(noted("users.listed"), 1);
     let text = format!("{platform:?}");
     assert!(!text.contains("wrong password") && !text.contains("buyer@example.com"), "{text}");
     assert_sound(&app.database).await;
+}
+
+/// Also what changes nothing yet: whoever asked may not have been the owner, and the owner wants to find that.
+#[tokio::test]
+async fn mails_that_were_asked_for_and_half_an_agreement_are_lines_of_the_platform() {
+    let world = world(Engine::Sqlite).await;
+    let (app, buyer) = (&world.app, &world.buyer);
+    buyer.act("/api/v1/auth/email/verification").await.expect(202);
+    let forgot = json!({ "email": "buyer@example.com" });
+    app.anybody().post("/api/v1/auth/password/forgot", &forgot).await.expect(202);
+    app.mailed_token("buyer@example.com").await;
+    let change = json!({ "email": "new@example.com", "password": PASSWORD });
+    buyer.post("/api/v1/auth/email/change", &change).await.expect(202);
+    let token = json!({ "token": app.mailed_token("new@example.com").await });
+    assert_eq!(app.anybody().post("/api/v1/auth/email/agree", &token).await.expect(200)["status"], "waiting");
+    let (lines, _) = page(&world.admin, "/api/v1/audit?limit=100").await;
+    let of = |action: &str| -> Vec<(String, Value)> {
+        let lines = lines.iter().filter(|line| line["action"] == action);
+        lines
+            .map(|line| {
+                assert_eq!(line["objectId"], json!(buyer.user()));
+                (line["actorKind"].as_str().unwrap().to_owned(), line["after"].clone())
+            })
+            .collect()
+    };
+    let asked = |who: &str, purpose: &str| (who.to_owned(), json!({ "purpose": purpose }));
+    assert_eq!(of("user.mail_asked"), [asked("system", "reset_password"), asked("user", "verify_email")]);
+    assert_eq!(of("user.email_change_asked").len(), 1);
+    assert_eq!(of("user.email_change_agreed"), [("user".to_owned(), json!({ "by": "confirm_new_email" }))]);
+    world.app.stop().await;
 }
 
 async fn the_log_of_the_platform_is_shown_to_admins(engine: Engine) {

@@ -312,6 +312,20 @@ async fn scanners_are_refused_before_anything_is_looked_up() {
     limited(&login(&scanner, "buyer", PASSWORD).await, "misses");
 }
 
+/// Providers send thousands of messages from one address; what nobody has signed, or is for nobody, is knocking at doors.
+#[tokio::test]
+async fn messages_for_nobody_count_as_misses_and_others_are_not_bounded() {
+    let rates = LimitRates::default().with(LimitClass::Misses, Rate::new(3, 600));
+    let app = start(rates.with(LimitClass::Requests, Rate::new(1, 600))).await;
+    let sender = app.anybody().from(HERE);
+    for _ in 0..3 {
+        sender.post("/api/v1/webhooks/cowries", &json!({})).await.problem(404, "not_found");
+    }
+    limited(&sender.post("/api/v1/webhooks/cowries", &json!({})).await, "misses");
+    limited(&sender.post("/api/v1/webhooks/sandbox", &json!({})).await, "misses");
+    app.anybody().from(THERE).post("/api/v1/webhooks/cowries", &json!({})).await.problem(404, "not_found");
+}
+
 #[tokio::test]
 async fn an_address_is_bounded_in_all() {
     let app = start(LimitRates::default().with(LimitClass::Requests, Rate::new(3, 60))).await;

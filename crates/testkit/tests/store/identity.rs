@@ -7,6 +7,7 @@ use std::time::Duration;
 use adapter_system::{
     AesSealer, BcryptHasher, BcryptLimits, EdDsaTokens, MasterKey, SystemClock, SystemIds, SystemRandom, TotpCodes,
 };
+use application::audit::Witness;
 use application::clock::Clock;
 use application::error::AppError;
 use application::identity::{Identity, IdentityPorts, IdentitySettings, KeyRingError, NewUser, TokenPair};
@@ -53,11 +54,13 @@ impl World {
     }
 
     fn ports(&self, key: &MasterKey) -> IdentityPorts {
+        let (port, ids) = (Arc::new(self.database.database.clone()), Arc::new(SystemIds::default()));
         IdentityPorts {
-            store: Arc::new(self.database.database.clone()),
-            reads: Arc::new(self.database.database.clone()),
+            witness: Arc::new(Witness::new(port.clone(), ids.clone(), self.clock.clone())),
+            store: port.clone(),
+            reads: port,
             clock: self.clock.clone(),
-            ids: Arc::new(SystemIds::default()),
+            ids,
             hasher: Arc::new(BcryptHasher::weak_for_tests(BcryptLimits { running: 4, waiting: 1000 })),
             tokens: Arc::new(EdDsaTokens),
             codes: Arc::new(TotpCodes),

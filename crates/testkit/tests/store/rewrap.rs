@@ -9,6 +9,7 @@ use adapter_system::{
 use application::admission::{
     AdmissionStore, IssuerAccount, KEY_PURPOSE, PASS_KEY_PURPOSE, PassIssuer, StoredTicketKey,
 };
+use application::audit::Witness;
 use application::audit::{AuditPorts, SealAudit, VerifyAudit};
 use application::clock::Clock;
 use application::identity::{
@@ -37,10 +38,12 @@ fn sealer(now: u8, before: Option<u8>) -> Arc<dyn Sealer> {
 
 async fn identity(database: &Database, sealer: Arc<dyn Sealer>) -> Result<Identity, KeyRingError> {
     let (port, ids) = (Arc::new(database.clone()), Arc::new(SystemIds::default()));
+    let clock = Arc::new(TestClock::default());
     let ports = IdentityPorts {
+        witness: Arc::new(Witness::new(port.clone(), ids.clone(), clock.clone())),
         store: port.clone(),
         reads: port,
-        clock: Arc::new(TestClock::default()),
+        clock,
         ids: ids.clone(),
         hasher: Arc::new(BcryptHasher::weak_for_tests(BcryptLimits { running: 1, waiting: 10 })),
         tokens: Arc::new(EdDsaTokens),

@@ -124,7 +124,7 @@ where
             };
             settings.count_miss(response.status(), &context, route).await;
             settings.dress(&mut response, &context, route);
-            settings.note(response.status(), &context, route);
+            settings.note(response.status(), &context);
             settings.tell(&response, &context, &method, route, started.elapsed());
             Ok(response)
         })
@@ -167,7 +167,10 @@ impl Settings {
         }
         let Some(state) = self.guards_of(route) else { return Ok(()) };
         let guards = state.identity().guards();
-        guards.admit(context.address()).await.map_err(AppError::from)?;
+        // Payment providers send thousands of messages from one address; each is signed, and what is not is a miss.
+        if !is_webhook(route) {
+            guards.admit(context.address()).await.map_err(AppError::from)?;
+        }
         if let Err(limit) = guards.has_missed(context.address()).await {
             let known = recognised(headers, state).ok_or(AppError::from(limit))?;
             guards.account_has_missed(known.user).await.map_err(AppError::from)?;
@@ -184,12 +187,9 @@ impl Settings {
         }
     }
 
-    /// Where there are limits. Probes have none: a balancer that is limited would take the instance out. Neither have the
-    /// messages of payment providers, who send thousands from one address and sign each.
+    /// Where there are limits. Probes have none: a balancer that is limited would take the instance out.
     fn guards_of(&self, route: &str) -> Option<&AppState> {
-        self.guarded
-            .as_ref()
-            .filter(|state| state.identity().guards().are_on() && !is_probe(route) && !is_webhook(route))
+        self.guarded.as_ref().filter(|state| state.identity().guards().are_on() && !is_probe(route))
     }
 
     /// Writes the problem out, if it is one, and sets the headers that every answer has.
@@ -213,12 +213,10 @@ impl Settings {
         self.headers.set(response.headers_mut(), route);
     }
 
-    /// Notes failed sign-ins and refused access for the audit log. A thing that the caller may not know of is told like one
-    /// that is not there; who is signed in and asks for such a thing is noted in either case.
-    fn note(&self, status: StatusCode, context: &Context, route: &str) {
+    /// Notes refused access for the audit log. A thing that the caller may not know of is told like one that is not there; who is signed in and asks for such a thing is noted in either case.
+    fn note(&self, status: StatusCode, context: &Context) {
         let Some(witness) = &self.witness else { return };
         let action = match status {
-            StatusCode::UNAUTHORIZED if route.ends_with("/login") => "login.failed",
             StatusCode::FORBIDDEN => "access.refused",
             StatusCode::NOT_FOUND if context.actor() != Actor::Anonymous => "access.hidden",
             _ => return,

@@ -83,6 +83,7 @@ impl Identity {
         provider: &str,
         page: Option<&str>,
         password: Option<&str>,
+        origin: &Origin,
     ) -> Result<SignInStep, AppError> {
         let provider = self.provider(provider)?;
         let page = self.allowed_page(page)?;
@@ -90,7 +91,7 @@ impl Identity {
         if !account.user.email_verified {
             return Err(AppError::InvalidState("verify the e-mail address of the account first".to_owned()));
         }
-        self.prove_password_if_any(account, password).await?;
+        self.prove_password_if_any(account, password, origin).await?;
         let bound = (self.new_token("")?.hash, None);
         let linking = Some((principal.user, principal.session));
         let attempt = Attempt::new(self.secrets()?, (provider.name(), page), bound, linking, self.now());

@@ -68,7 +68,7 @@ impl Identity {
         password: Option<&str>,
         origin: &Origin,
     ) -> Result<Enrolment, AppError> {
-        let proved = self.prove_first_factor(principal, password).await?;
+        let proved = self.prove_first_factor(principal, password, origin).await?;
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
         let user = self.lock_proved_in_op(uow.as_mut(), &proved).await?;
@@ -205,9 +205,14 @@ impl Identity {
     }
 
     /// The account of the caller, who has shown his password if he has one.
-    async fn prove_first_factor(&self, principal: &Principal, password: Option<&str>) -> Result<Account, AppError> {
+    async fn prove_first_factor(
+        &self,
+        principal: &Principal,
+        password: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Account, AppError> {
         let account = self.ports.reads.account_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
-        self.prove_password_if_any(account, password).await
+        self.prove_password_if_any(account, password, origin).await
     }
 
     /// The account, locked, of who has shown his password, if he has one, and a code.
@@ -218,7 +223,7 @@ impl Identity {
         code: &str,
         origin: &Origin,
     ) -> Result<(Box<dyn UnitOfWork>, User), AppError> {
-        let proved = self.prove_first_factor(principal, password).await?;
+        let proved = self.prove_first_factor(principal, password, origin).await?;
         self.ports.guards.try_code(principal.user).await?;
         let mut uow = self.ports.store.begin().await?;
         let user = self.lock_proved_in_op(uow.as_mut(), &proved).await?;
