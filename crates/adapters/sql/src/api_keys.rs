@@ -38,14 +38,14 @@ impl ApiKeyRepository for SqlUnit {
         saved("API key", key.id, update.exec(&self.0).await.map_err(orm)?.rows_affected)
     }
 
-    async fn lock_open_api_keys(&mut self, organizer: OrganizerId, now: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
-        let keys = api_key::Entity::find().filter(open(organizer, now)).order_by_asc(api_key::Column::Id);
-        let rows = keys.lock(CHANGES_ROW).all(&self.0).await.map_err(orm)?;
-        rows.into_iter().map(mapping::api_key).collect()
-    }
-
     async fn count_api_keys(&mut self, organizer: OrganizerId, now: Timestamp) -> Result<u64, StoreError> {
-        api_key::Entity::find().filter(open(organizer, now)).count(&self.0).await.map_err(orm)
+        let lives =
+            Condition::any().add(api_key::Column::ExpiresAt.is_null()).add(api_key::Column::ExpiresAt.gt(micros(now)));
+        let keys = api_key::Entity::find()
+            .filter(api_key::Column::OrganizerId.eq(organizer.uuid()))
+            .filter(api_key::Column::RevokedAt.is_null())
+            .filter(lives);
+        keys.count(&self.0).await.map_err(orm)
     }
 
     async fn save_api_key_uses(&mut self, uses: &[(ApiKeyId, Timestamp)]) -> Result<(), StoreError> {
@@ -87,16 +87,6 @@ impl ApiKeyReads for Database {
             .limit(rows);
         page.all(self.reads()).await.map_err(orm)?.into_iter().map(mapping::api_key).collect()
     }
-}
-
-/// Those of the organizer that open something at this time.
-fn open(organizer: OrganizerId, now: Timestamp) -> Condition {
-    let lives =
-        Condition::any().add(api_key::Column::ExpiresAt.is_null()).add(api_key::Column::ExpiresAt.gt(micros(now)));
-    Condition::all()
-        .add(api_key::Column::OrganizerId.eq(organizer.uuid()))
-        .add(api_key::Column::RevokedAt.is_null())
-        .add(lives)
 }
 
 fn this_key(organizer: OrganizerId, key: ApiKeyId) -> Condition {

@@ -48,12 +48,6 @@ impl CatalogRepository for SqlUnit {
         with_events(&self.0, rows, member_event::Column::UserId.eq(user.uuid())).await
     }
 
-    async fn members_of(&mut self, organizer: OrganizerId) -> Result<Vec<Member>, StoreError> {
-        let rows = member::Entity::find().filter(member::Column::OrganizerId.eq(organizer.uuid()));
-        let rows = rows.order_by_asc(member::Column::UserId).all(&self.0).await.map_err(orm)?;
-        with_events(&self.0, rows, member_event::Column::OrganizerId.eq(organizer.uuid())).await
-    }
-
     async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError> {
         membership(&self.0, organizer, user).await
     }

@@ -55,15 +55,6 @@ impl InvitationRepository for SqlUnit {
         one(&self.0, this).await
     }
 
-    async fn open_invitations(
-        &mut self,
-        organizer: OrganizerId,
-        now: Timestamp,
-    ) -> Result<Vec<Invitation>, StoreError> {
-        let all = invitation::Entity::find().filter(open(organizer, now)).order_by_asc(invitation::Column::Id);
-        with_events(&self.0, all.all(&self.0).await.map_err(orm)?).await
-    }
-
     async fn count_invitations(&mut self, organizer: OrganizerId, now: Timestamp) -> Result<u64, StoreError> {
         invitation::Entity::find().filter(open(organizer, now)).count(&self.0).await.map_err(orm)
     }

@@ -9,7 +9,7 @@ use crate::access::{Agent, Operation, Subject};
 use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::identity::RevokedKey;
-use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
+use crate::journal::{Deed, Scribe};
 use crate::origin::Origin;
 use crate::page::{Page, probe};
 use crate::store::UnitOfWork;
@@ -31,7 +31,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`], [`AppError::Validation`]; [`AppError::InvalidState`] where the
-    /// organizer has its fill of keys.
+    /// organizer has its fill of keys, or the caller has not verified his address.
     pub async fn create_api_key(
         &self,
         agent: &Agent,
@@ -43,6 +43,7 @@ impl Catalog {
         let mut uow = self.ports.store.begin().await?;
         // The lock of the team makes the count right.
         self.team_in_op(uow.as_mut(), agent, Operation::ManageKeys, organizer).await?;
+        self.verified_in_op(uow.as_mut(), agent).await?;
         let by = agent.account()?.user;
         let now = self.now();
         if uow.count_api_keys(organizer, now).await? >= KEYS_MAX {
@@ -118,27 +119,19 @@ impl Catalog {
         now: Timestamp,
         origin: &Origin,
     ) -> Result<(), AppError> {
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
-        let (message, line) = scribe.api_key(before, after);
-        uow.append_outbox(&[message]).await?;
-        uow.append_audit(&[line]).await?;
-        Ok(())
-    }
-}
-
-impl Scribe<'_> {
-    /// The rows of a key that was made (none before) or revoked.
-    pub(crate) fn api_key(&self, before: Option<&ApiKey>, after: &ApiKey) -> (OutboxRow, AuditRow) {
         let (kind, action) = match before {
             None => ("goticket.api_key.created.v1", "api_key.created"),
             Some(_) => ("goticket.api_key.revoked.v1", "api_key.revoked"),
         };
         let data = json!({ "organizerId": after.organizer.uuid(), "apiKeyId": after.id.uuid() });
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let sequence = if before.is_none() { 1 } else { 2 };
-        let message = self.message(after.id.uuid(), sequence, kind, data.to_string());
+        let message = scribe.message(after.id.uuid(), sequence, kind, data.to_string());
         let deed = Deed { organizer: Some(after.organizer), action, object_kind: "api_key", object: after.id.uuid() };
-        let line = self.line(deed, before.map(|key| state(key).to_string()), Some(state(after).to_string()));
-        (message, line)
+        let line = scribe.line(deed, before.map(|key| state(key).to_string()), Some(state(after).to_string()));
+        uow.append_outbox(&[message]).await?;
+        uow.append_audit(&[line]).await?;
+        Ok(())
     }
 }
 

@@ -35,10 +35,6 @@ pub trait InvitationRepository {
         email: &EmailAddress,
     ) -> Result<Option<Invitation>, StoreError>;
 
-    /// The invitations of the organizer that can be accepted at this time, oldest first.
-    async fn open_invitations(&mut self, organizer: OrganizerId, now: Timestamp)
-    -> Result<Vec<Invitation>, StoreError>;
-
     /// How many invitations of the organizer can be accepted at this time.
     async fn count_invitations(&mut self, organizer: OrganizerId, now: Timestamp) -> Result<u64, StoreError>;
 

@@ -18,7 +18,7 @@ use crate::catalog::service::Catalog;
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
 use crate::identity::token_hash;
-use crate::journal::{AuditRow, Deed, OutboxRow, Scribe};
+use crate::journal::{Deed, Scribe};
 use crate::mail::OrganizerInvitation;
 use crate::origin::Origin;
 use crate::page::{Page, probe};
@@ -37,7 +37,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`], [`AppError::Validation`]; [`AppError::InvalidState`] where the
-    /// organizer has its fill of invitations; [`AppError::RateLimited`].
+    /// organizer has its fill of invitations, or the caller has not verified his address; [`AppError::RateLimited`].
     pub async fn invite_member(
         &self,
         agent: &Agent,
@@ -55,6 +55,7 @@ impl Catalog {
         }
         let mut uow = self.ports.store.begin().await?;
         self.team_in_op(uow.as_mut(), agent, Operation::ChangeMembers, organizer).await?;
+        self.verified_in_op(uow.as_mut(), agent).await?;
         if let Some(snapshot) = self.kept_in_op(uow.as_mut(), key).await? {
             return self.invited_before_in_op(uow.as_mut(), organizer, &snapshot).await.map(Answer::replayed);
         }
@@ -219,7 +220,7 @@ impl Catalog {
         self.tell_of_invitation_in_op(uow, Told::Revoked, &ended, now, origin).await
     }
 
-    /// Appends to both journals.
+    /// Appends to both journals. Neither bears the address: who may know it finds it by the id.
     async fn tell_of_invitation_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
@@ -228,22 +229,6 @@ impl Catalog {
         now: Timestamp,
         origin: &Origin,
     ) -> Result<(), AppError> {
-        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
-        let (message, line) = scribe.invitation(told, invitation);
-        uow.append_outbox(&[message]).await?;
-        uow.append_audit(&[line]).await?;
-        Ok(())
-    }
-}
-
-impl Scribe<'_> {
-    /// The rows of an invitation that was taken back.
-    pub(crate) fn invitation_revoked(&self, revoked: &Invitation) -> (OutboxRow, AuditRow) {
-        self.invitation(Told::Revoked, revoked)
-    }
-
-    /// Neither row bears the address: who may know it finds it by the id.
-    fn invitation(&self, told: Told, invitation: &Invitation) -> (OutboxRow, AuditRow) {
         let (kind, action, sequence) = told.words();
         let data = json!({
             "organizerId": invitation.organizer.uuid(),
@@ -255,14 +240,18 @@ impl Scribe<'_> {
             "events": events_state(&invitation.reach),
             "expiresAt": invitation.expires_at,
         });
+        let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let id = invitation.id.uuid();
-        let message = self.message(id, sequence, kind, data.to_string());
+        let message = scribe.message(id, sequence, kind, data.to_string());
         let deed = Deed { organizer: Some(invitation.organizer), action, object_kind: "invitation", object: id };
         let (before, after) = match told {
             Told::Created => (None, Some(state.to_string())),
             Told::Accepted | Told::Revoked => (Some(state.to_string()), None),
         };
-        (message, self.line(deed, before, after))
+        let line = scribe.line(deed, before, after);
+        uow.append_outbox(&[message]).await?;
+        uow.append_audit(&[line]).await?;
+        Ok(())
     }
 }
 

@@ -188,6 +188,16 @@ impl Catalog {
         Ok(team)
     }
 
+    /// Makes sure that who lets others in reads the mails of his address. Whoever registered somebody else's would keep a
+    /// way in when its owner comes (ADR 0018).
+    ///
+    /// # Errors
+    /// [`AppError::InvalidState`].
+    pub(super) async fn verified_in_op(&self, uow: &mut dyn UnitOfWork, agent: &Agent) -> Result<(), AppError> {
+        let user = uow.user_by_id(agent.account()?.user).await?.ok_or(AppError::Unauthenticated)?;
+        Ok(user.must_be_verified()?)
+    }
+
     /// Refuses events that are not the organizer's, in the same words as those that are nobody's.
     pub(super) async fn check_events_in_op(
         &self,
@@ -222,7 +232,7 @@ impl Catalog {
 }
 
 impl Scribe<'_> {
-    /// The rows of a member who leaves because an account is deleted or claimed; the team has counted the message already.
+    /// The rows of a member who leaves because his account is deleted; the team has counted the message already.
     pub(crate) fn member_left(&self, team: &Team, member: &Member) -> (OutboxRow, AuditRow) {
         self.member(team, Some(member), member, MemberFact::Left)
     }

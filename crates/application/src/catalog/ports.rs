@@ -20,9 +20,6 @@ pub trait CatalogRepository {
     /// most.
     async fn memberships(&mut self, user: UserId) -> Result<Vec<Member>, StoreError>;
 
-    /// The members of an organizer whose team this transaction has locked, [`Team::SIZE_MAX`] at most.
-    async fn members_of(&mut self, organizer: OrganizerId) -> Result<Vec<Member>, StoreError>;
-
     /// What the account is in the organizer.
     async fn membership(&mut self, organizer: OrganizerId, user: UserId) -> Result<Option<Member>, StoreError>;
 

@@ -1,10 +1,13 @@
 //! Which limits a request has to pass.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::booking::UnitsRequest;
 use domain::{EmailAddress, EventId, OrganizerId, UserId};
+use moka::sync::Cache;
 
 use crate::access::Agent;
 use crate::error::AppError;
@@ -24,19 +27,31 @@ pub enum Use {
 #[derive(Clone)]
 pub struct Guards {
     limiter: Option<Arc<dyn RateLimiter>>,
+    /// Networks where somebody has signed in lately. Each process knows its own.
+    signed_in: Cache<LimitKey, ()>,
 }
+
+/// For how long it counts that somebody has signed in from a network.
+const SIGNED_IN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many such networks are remembered, at about 100 bytes each.
+const SIGNED_IN_MAX: u64 = 100_000;
 
 impl Guards {
     /// With this limiter.
     #[must_use]
     pub fn new(limiter: Arc<dyn RateLimiter>) -> Self {
-        Self { limiter: Some(limiter) }
+        Self::of(Some(limiter))
     }
 
     /// Without any limit (`rate_limit.enabled = false`).
     #[must_use]
-    pub const fn off() -> Self {
-        Self { limiter: None }
+    pub fn off() -> Self {
+        Self::of(None)
+    }
+
+    fn of(limiter: Option<Arc<dyn RateLimiter>>) -> Self {
+        let signed_in = Cache::builder().max_capacity(SIGNED_IN_MAX).time_to_live(SIGNED_IN_FOR).build();
+        Self { limiter, signed_in }
     }
 
     /// Whether there are limits.
@@ -61,25 +76,23 @@ impl Guards {
         self.look(Ask::one(LimitClass::Misses, LimitKey::network(address))).await
     }
 
-    /// The same of an account.
+    /// The same of an account or an API key.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub async fn account_has_missed(&self, user: UserId) -> Result<(), TooMany> {
-        self.look(Ask::one(LimitClass::Misses, LimitKey::account(user))).await
+    pub async fn actor_has_missed(&self, actor: Actor) -> Result<(), TooMany> {
+        match misses_of(actor) {
+            Some(who) => self.look(Ask::one(LimitClass::Misses, who)).await,
+            None => Ok(()),
+        }
     }
 
     /// Counts an answer that something is not there, or not open.
     pub async fn missed(&self, address: Option<IpAddr>, actor: Actor) {
         let network = Ask::one(LimitClass::Misses, LimitKey::network(address));
-        let who = match actor {
-            Actor::User(user) => Some(LimitKey::account(user)),
-            Actor::Key(key) => Some(LimitKey::id(key.uuid())),
-            Actor::Anonymous | Actor::System => None,
-        };
         // Each by itself: one that is used up must not keep the other from counting.
         let _ = self.take(&[network]).await;
-        if let Some(who) = who {
+        if let Some(who) = misses_of(actor) {
             let _ = self.take(&[Ask::one(LimitClass::Misses, who)]).await;
         }
     }
@@ -98,7 +111,8 @@ impl Guards {
     }
 
     /// Lets an account try to book units of an event: so many tries, and so many units within the time of a hold, his
-    /// own and those of his network. What it answers goes to [`give_back_units`](Self::give_back_units) where nothing
+    /// own and those of his network; of the latter at most a quarter of what the event sells in all (`hall`), where that is
+    /// known and less, but one booking in any case. What it answers goes to [`give_back_units`](Self::give_back_units) where nothing
     /// came to be held.
     ///
     /// # Errors
@@ -108,9 +122,10 @@ impl Guards {
         user: UserId,
         event: EventId,
         units: &UnitsRequest,
+        hall: Option<u32>,
         address: Option<IpAddr>,
     ) -> Result<[Ask; 2], AppError> {
-        self.hold(user, event, count(units), address).await
+        self.hold(user, event, (count(units), hall), address).await
     }
 
     /// The same for units that are held already, and are to be for longer: they count once more, or who renews over and over
@@ -122,12 +137,14 @@ impl Guards {
         &self,
         user: UserId,
         event: EventId,
-        units: u32,
+        (units, hall): (u32, Option<u32>),
         address: Option<IpAddr>,
     ) -> Result<[Ask; 2], AppError> {
         let at = |who| LimitKey::at_event(event, who);
-        let own = Ask { class: LimitClass::BuyerUnits, key: at(LimitKey::account(user)), units };
-        let network = Ask { class: LimitClass::NetworkUnits, key: at(LimitKey::network(address)), units };
+        // Units come back within the time in which others lapse, so that twice as many may be held in the end: half of it.
+        let at_most = hall.map(|hall| NonZeroU32::new(hall / NETWORK_PART).unwrap_or(NonZeroU32::MIN));
+        let own = Ask { class: LimitClass::BuyerUnits, key: at(LimitKey::account(user)), units, at_most: None };
+        let network = Ask { class: LimitClass::NetworkUnits, key: at(LimitKey::network(address)), units, at_most };
         let tries = Ask::one(LimitClass::Bookings, LimitKey::account(user));
         let taken = self.take(&[tries, own, network]).await;
         if let Err(TooMany { class: LimitClass::NetworkUnits, .. }) = taken {
@@ -278,6 +295,14 @@ impl Guards {
         }
     }
 
+    pub(super) fn signed_in_from(&self, network: LimitKey) {
+        self.signed_in.insert(network, ());
+    }
+
+    pub(super) fn somebody_signed_in_from(&self, network: LimitKey) -> bool {
+        self.signed_in.contains_key(&network)
+    }
+
     async fn look(&self, ask: Ask) -> Result<(), TooMany> {
         match &self.limiter {
             Some(limiter) => limiter.look(ask).await.inspect_err(TooMany::tell),
@@ -304,6 +329,9 @@ impl TooMany {
     }
 }
 
+/// A network holds at most one such part of what an event sells, at once.
+const NETWORK_PART: u32 = 4;
+
 /// How many units are asked for, at least one.
 fn count(units: &UnitsRequest) -> u32 {
     let count = match units {
@@ -311,4 +339,13 @@ fn count(units: &UnitsRequest) -> u32 {
         UnitsRequest::Listed(listed) => listed.iter().fold(0, |sum: u32, units| sum.saturating_add(units.quantity)),
     };
     count.max(1)
+}
+
+/// Under what the misses of somebody are counted.
+fn misses_of(actor: Actor) -> Option<LimitKey> {
+    match actor {
+        Actor::User(user) => Some(LimitKey::account(user)),
+        Actor::Key(key) => Some(LimitKey::id(key.uuid())),
+        Actor::Anonymous | Actor::System => None,
+    }
 }

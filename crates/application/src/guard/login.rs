@@ -4,7 +4,7 @@
 use domain::EmailAddress;
 
 use crate::error::AppError;
-use crate::guard::{Ask, Guards, LimitClass, LimitKey, TooMany};
+use crate::guard::{Ask, Guards, LimitClass, LimitKey};
 use crate::origin::Origin;
 
 /// A password that is being tried.
@@ -13,15 +13,8 @@ pub struct LoginTry {
     network: LimitKey,
     account: LimitKey,
     both: LimitKey,
-    /// Set where so many have guessed at the account that only networks that it knows may go on as they like.
-    beyond: Option<TooMany>,
-}
-
-impl LoginTry {
-    /// Whether it matters that the account knows the network.
-    pub(crate) const fn is_of_a_beset_account(&self) -> bool {
-        self.beyond.is_some()
-    }
+    /// Whether so many have guessed at the account that only networks where somebody has signed in may go on as they like.
+    is_beset: bool,
 }
 
 impl Guards {
@@ -29,8 +22,13 @@ impl Guards {
     /// [`unproved_login`](Self::unproved_login) says otherwise, so that many at a time are no more than one by one.
     /// Whether the address has an account makes no difference.
     ///
+    /// For an account at which too many have guessed, each network has one try, so that the owner gets in from wherever he
+    /// is if he knows his password; a network where somebody has signed in lately keeps all it has. Who that was must not
+    /// matter: else a stranger behind the same address would learn who has an account, and uses it there.
+    ///
     /// # Errors
-    /// [`AppError::RateLimited`] for too many wrong ones for the account from this network, or from this network.
+    /// [`AppError::RateLimited`] for too many wrong ones for the account from this network, from this network, or for the
+    /// account.
     pub(crate) async fn try_login(&self, email: &EmailAddress, origin: &Origin) -> Result<LoginTry, AppError> {
         let network = LimitKey::network(origin.address);
         let (account, both) = (LimitKey::mailbox(email), LimitKey::mailbox_from(email, network));
@@ -38,25 +36,16 @@ impl Guards {
         let asks = [Ask::one(LimitClass::Login, both), Ask::one(LimitClass::LoginNetwork, network)];
         self.take(&asks).await?;
         let beyond = self.take(&[Ask::one(LimitClass::LoginAccount, account)]).await.err();
-        Ok(LoginTry { network, account, both, beyond })
-    }
-
-    /// Lets a password be tried for an account at which too many have guessed, from a network that it does not know:
-    /// each such network has one try, so that the owner gets in from wherever he is if he knows his password.
-    ///
-    /// # Errors
-    /// [`AppError::RateLimited`].
-    pub(crate) async fn try_login_elsewhere(&self, tried: &LoginTry) -> Result<(), AppError> {
-        let Some(beyond) = tried.beyond else { return Ok(()) };
-        match self.take(&[Ask::one(LimitClass::LoginElsewhere, tried.both)]).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(beyond.into()),
+        if let Some(beyond) = beyond.filter(|_| !self.somebody_signed_in_from(network)) {
+            self.take(&[Ask::one(LimitClass::LoginElsewhere, both)]).await.map_err(|_| beyond)?;
         }
+        Ok(LoginTry { network, account, both, is_beset: beyond.is_some() })
     }
 
     /// The password was right. An account that signs in gives its network another try, once in a while: so a network
     /// with many people behind it has as many tries as it has people who do sign in.
     pub(crate) async fn right_login(&self, tried: &LoginTry) {
+        self.signed_in_from(tried.network);
         self.forget(LimitClass::Login, tried.both).await;
         self.unproved_login(tried).await;
         if self.take(&[Ask::one(LimitClass::LoginCredit, tried.both)]).await.is_ok() {
@@ -68,7 +57,7 @@ impl Guards {
     pub(crate) async fn unproved_login(&self, tried: &LoginTry) {
         self.give_back(Ask::one(LimitClass::Login, tried.both)).await;
         self.give_back(Ask::one(LimitClass::LoginNetwork, tried.network)).await;
-        if tried.beyond.is_none() {
+        if !tried.is_beset {
             self.give_back(Ask::one(LimitClass::LoginAccount, tried.account)).await;
         }
     }

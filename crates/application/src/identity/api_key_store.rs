@@ -33,10 +33,6 @@ pub trait ApiKeyRepository {
     /// it until this transaction is (PostgreSQL: `FOR NO KEY UPDATE`).
     async fn lock_api_key(&mut self, organizer: OrganizerId, key: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
 
-    /// The keys of the organizer that open something at this time, oldest first, locked as by
-    /// [`lock_api_key`](Self::lock_api_key).
-    async fn lock_open_api_keys(&mut self, organizer: OrganizerId, now: Timestamp) -> Result<Vec<ApiKey>, StoreError>;
-
     /// Saves `revoked_at` of a key that this transaction has locked.
     ///
     /// # Errors

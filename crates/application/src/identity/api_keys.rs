@@ -79,13 +79,16 @@ impl Identity {
         let hash = token_hash_behind(PREFIX, text).ok_or(AppError::Unauthenticated)?;
         let now = self.now();
         let key = match self.verified_keys.get(&hash) {
-            Some(key) => key,
-            None => self.look_up_key(&hash).await?.ok_or(AppError::Unauthenticated)?,
+            Some(key) => Some(key),
+            None => self.look_up_key(&hash).await?,
         };
-        let has_expired = key.expires_at.is_some_and(|end| end <= now);
-        if has_expired || self.revoked.is_revoked(key.acting.id) {
+        let holds = |key: &Arc<VerifiedKey>| {
+            key.expires_at.is_none_or(|end| end > now) && !self.revoked.is_revoked(key.acting.id)
+        };
+        let Some(key) = key.filter(holds) else {
+            self.verified_keys.forget(&hash);
             return Err(AppError::Unauthenticated);
-        }
+        };
         self.verified_keys.note(&key, now);
         Ok(key.acting)
     }

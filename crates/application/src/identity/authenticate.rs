@@ -5,9 +5,11 @@ use domain::SigningKeyId;
 use crate::access::{Purpose, decide_session, factor_of};
 use crate::error::AppError;
 use crate::identity::AccessClaims;
+use crate::identity::api_keys::PREFIX;
+use crate::identity::secret_token::token_hash_behind;
 use crate::identity::service::Identity;
 use crate::identity::verified::{TokenDigest, Verified};
-use crate::origin::Principal;
+use crate::origin::{Actor, Principal};
 
 /// Ours have some 500 bytes.
 const TOKEN_BYTES_MAX: usize = 2_048;
@@ -48,10 +50,17 @@ impl Identity {
         self.revoked.present(principal).ok_or(AppError::Unauthenticated)
     }
 
-    /// Whom a token speaks of, as far as this process can tell by itself: nothing is looked up for it, so that it may be
-    /// asked of whoever sends what he likes.
+    /// Whom an access token or an API key speaks of, as far as this process can tell by itself: nothing is looked up for
+    /// it, so that it may be asked of whoever sends what he likes. It lets nobody in: a key may have been revoked since.
     #[must_use]
-    pub fn recognise(&self, token: &str) -> Option<Principal> {
+    pub fn recognise(&self, token: &str) -> Option<Actor> {
+        if token.starts_with(PREFIX) {
+            return self.verified_keys.held_lately(&token_hash_behind(PREFIX, token)?).map(Actor::Key);
+        }
+        self.recognise_account(token).map(|principal| Actor::User(principal.user))
+    }
+
+    fn recognise_account(&self, token: &str) -> Option<Principal> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;
         }

@@ -4,7 +4,7 @@
 //! place of the one that the tokens of the account still bear.
 
 use domain::UserId;
-use domain::identity::{Role, RoleDecision, RoleRefusal, User};
+use domain::identity::{NotVerified, Role, RoleDecision, RoleRefusal, User};
 
 use crate::access::{Agent, PlatformOperation, decide_platform, require_on_platform};
 use crate::error::AppError;
@@ -82,6 +82,12 @@ impl Identity {
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
         Ok(ChangedRole { user: after.id, role: after.role, at })
+    }
+}
+
+impl From<NotVerified> for AppError {
+    fn from(refusal: NotVerified) -> Self {
+        Self::InvalidState(refusal.to_string())
     }
 }
 

@@ -83,14 +83,11 @@ impl Identity {
         uow.save_password(after.id, hashed).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
-        let ended = match before.email_verified {
-            true => self.shut_out_in_op(uow.as_mut(), after.id, EndReason::PasswordChanged, origin).await?,
-            false => self.claim_in_op(uow.as_mut(), after.id, EndReason::PasswordChanged, origin).await?,
-        };
+        let ended = self.shut_out_in_op(uow.as_mut(), after.id, EndReason::PasswordChanged, origin).await?;
         let notice = MailContent::PasswordChanged { when: told(now) };
         self.notify_in_op(uow.as_mut(), (&after, &after.email), notice, now).await?;
         uow.commit().await?;
-        self.heed_claimed(&ended);
+        self.heed_ended(&ended);
         Ok(())
     }
 

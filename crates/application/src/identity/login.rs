@@ -1,20 +1,15 @@
 //! Use case: somebody signs in with his password.
 
 use domain::identity::{Account, Device, Password, PasswordHash, Session, User};
-use domain::{EmailAddress, SessionId, UserId};
-use uuid::Uuid;
+use domain::{EmailAddress, SessionId};
 
 use crate::error::AppError;
-use crate::guard::LimitKey;
 use crate::identity::SignIn;
 use crate::identity::service::Identity;
 use crate::identity::tokens::TokenPair;
 use crate::journal::Scribe;
 use crate::origin::Origin;
 use crate::store::UnitOfWork;
-
-/// The most sessions that are looked through for a network that an account knows.
-const SESSIONS_MAX: u64 = 100;
 
 impl Identity {
     /// Starts a session, or asks for a second factor where the account has one. A wrong password and an unknown address
@@ -47,9 +42,6 @@ impl Identity {
         let guards = &self.ports.guards;
         let tried = guards.try_login(&email, origin).await?;
         let account = self.ports.reads.account_by_email(&email).await?;
-        if tried.is_of_a_beset_account() && !self.is_known_from(account.as_ref(), origin).await? {
-            guards.try_login_elsewhere(&tried).await?;
-        }
         let kept = account.as_ref().and_then(|account| account.password.as_ref());
         let proved = self.ports.hasher.verify(&password, kept).await;
         match proved {
@@ -67,18 +59,6 @@ impl Identity {
                 Err(AppError::BadCredentials)
             }
         }
-    }
-
-    /// Whether the account is signed in from this network. The same is looked up where there is no account, so that the
-    /// time tells nothing.
-    async fn is_known_from(&self, account: Option<&Account>, origin: &Origin) -> Result<bool, AppError> {
-        let user = account.map_or(UserId::new(Uuid::nil()), |account| account.user.id);
-        let network = LimitKey::network(origin.address);
-        let sessions = self.ports.reads.sessions_of(user, self.now(), SESSIONS_MAX).await?;
-        let known = |session: &Session| {
-            session.device.address.is_some() && LimitKey::network(session.device.address) == network
-        };
-        Ok(sessions.iter().any(known))
     }
 
     async fn start_session(

@@ -11,7 +11,6 @@ mod authenticate;
 mod change_email;
 mod change_password;
 mod change_role;
-mod claim;
 mod claims;
 mod crypto;
 mod csrf;

@@ -1,6 +1,6 @@
 //! Use cases: somebody sees where he is signed in, and ends what he does not know.
 
-use domain::identity::{EndReason, Session};
+use domain::identity::{EndReason, MailedPurpose, Session};
 use domain::{SessionId, UserId};
 
 use crate::error::AppError;
@@ -81,6 +81,20 @@ impl Identity {
         uow.append_outbox(&messages).await?;
         uow.append_audit(&lines).await?;
         Ok(ended)
+    }
+
+    /// Ends every session of a locked account, and whatever its mails were to do: whoever asked for another address with
+    /// the password until now may have been somebody else.
+    pub(super) async fn shut_out_in_op(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        user: UserId,
+        why: EndReason,
+        origin: &Origin,
+    ) -> Result<Vec<EndedSession>, AppError> {
+        uow.delete_mailed_tokens(user, &MailedPurpose::ALL).await?;
+        uow.delete_email_change(user).await?;
+        self.end_sessions_in_op(uow, user, None, why, origin).await
     }
 
     /// Makes sure that a session has not ended, and does not before this transaction does. It is locked before teams are.

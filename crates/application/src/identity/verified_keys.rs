@@ -17,6 +17,8 @@ use crate::access::ActingKey;
 
 /// How long a key is remembered; far shorter than a revocation is.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// For how long after its last use a key is known to have held: a device at a door is quiet between two events.
+const HELD_LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many keys are remembered, at about 200 bytes each.
 const REMEMBERED_MAX: u64 = 20_000;
 /// How often the use of a key is noted at most, in seconds.
@@ -52,13 +54,15 @@ impl VerifiedKey {
 /// The cache, and the uses that wait to be written.
 pub(super) struct VerifiedKeys {
     known: Cache<[u8; 32], Arc<VerifiedKey>>,
+    held_lately: Cache<[u8; 32], ApiKeyId>,
     uses: Mutex<HashMap<ApiKeyId, Timestamp>>,
 }
 
 impl Default for VerifiedKeys {
     fn default() -> Self {
         let known = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(REMEMBERED).build();
-        Self { known, uses: Mutex::default() }
+        let held_lately = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_idle(HELD_LATELY).build();
+        Self { known, held_lately, uses: Mutex::default() }
     }
 }
 
@@ -69,7 +73,18 @@ impl VerifiedKeys {
 
     /// Remembers a key that holds. Only such get in, so that nobody fills it with rubbish.
     pub(super) fn insert(&self, hash: &TokenHash, key: Arc<VerifiedKey>) {
+        self.held_lately.insert(*hash.as_bytes(), key.acting.id);
         self.known.insert(*hash.as_bytes(), key);
+    }
+
+    /// Which key this is, if it has held lately. It opens nothing by that.
+    pub(super) fn held_lately(&self, hash: &TokenHash) -> Option<ApiKeyId> {
+        self.held_lately.get(hash.as_bytes())
+    }
+
+    /// Forgets a key that does not hold any more.
+    pub(super) fn forget(&self, hash: &TokenHash) {
+        self.held_lately.invalidate(hash.as_bytes());
     }
 
     /// Notes a use, to be written later by somebody else.

@@ -25,4 +25,4 @@ pub use second_factor::{CodeDecision, RECOVERY_CODES, SecondFactor, SignInChalle
 pub use session::{
     Device, EndReason, Refresh, RefreshToken, Session, SessionEnd, SessionLifetimes, TokenHash, UnknownEndReason,
 };
-pub use user::{Account, RoleDecision, RoleRefusal, User, UserName};
+pub use user::{Account, NotVerified, RoleDecision, RoleRefusal, User, UserName};

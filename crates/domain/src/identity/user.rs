@@ -91,6 +91,11 @@ pub enum RoleRefusal {
     LastAdmin,
 }
 
+/// The address of the account is not verified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("verify the e-mail address of the account first")]
+pub struct NotVerified;
+
 impl User {
     /// A new account, at its first version.
     #[must_use]
@@ -113,6 +118,15 @@ impl User {
     #[must_use]
     pub fn speaking(self, language: Language) -> Self {
         Self { language, ..self }
+    }
+
+    /// Decides whether it may make a way in for others, or one that outlives a password. Whoever registered the address of
+    /// somebody else would keep that way when its owner comes.
+    ///
+    /// # Errors
+    /// [`NotVerified`].
+    pub const fn must_be_verified(&self) -> Result<(), NotVerified> {
+        if self.email_verified { Ok(()) } else { Err(NotVerified) }
     }
 
     /// With its address verified; none where it was already.
@@ -263,6 +277,7 @@ mod tests {
         let ana = user(Role::Admin).speaking(Language::Polish);
         let verified = ana.verified().unwrap();
         assert!(verified.email_verified && verified.verified().is_none());
+        assert_eq!((verified.must_be_verified(), ana.must_be_verified()), (Ok(()), Err(NotVerified)));
         let moved = ana.with_email(EmailAddress::parse("email", "new@example.com").unwrap());
         assert!(moved.email_verified);
         let changes = [verified, moved, ana.with_new_password(), ana.deleted(now())];

@@ -144,10 +144,7 @@ pub async fn a_member_has_a_reach(db: TestDatabase) {
     let both = Member { reach: Reach::Only([first, second].into()), ..member.clone() };
     unit.save_member(&both).await.unwrap();
     assert_eq!(unit.membership(ours.id, member.user).await.unwrap(), Some(both.clone()));
-    assert_eq!(unit.memberships(member.user).await.unwrap(), std::slice::from_ref(&both));
-    let mut team = unit.members_of(ours.id).await.unwrap();
-    team.sort_by_key(|member| member.user != owner.user);
-    assert_eq!(team, [owner.clone(), both]);
+    assert_eq!(unit.memberships(member.user).await.unwrap(), [both]);
     let free = Member { role: MemberRole::Scanner, reach: Reach::All, ..member.clone() };
     unit.save_member(&free).await.unwrap();
     unit.commit().await.unwrap();
@@ -264,9 +261,6 @@ pub async fn invitations_are_kept(db: TestDatabase) {
     assert_eq!(unit.invitation_by_hash(&TokenHash::new([9; 32])).await.unwrap(), None);
     assert_eq!(unit.invitation_to(ours.id, &first.email).await.unwrap().as_ref(), Some(&first));
     assert_eq!(unit.invitation_to(theirs.id, &first.email).await.unwrap(), None);
-    assert_eq!(unit.open_invitations(ours.id, at(0)).await.unwrap(), [first.clone(), second.clone()]);
-    assert_eq!(unit.open_invitations(theirs.id, at(0)).await.unwrap(), []);
-    assert_eq!(unit.open_invitations(ours.id, first.expires_at).await.unwrap(), []);
     assert_eq!(unit.count_invitations(ours.id, at(0)).await.unwrap(), 2);
     assert_eq!(unit.count_invitations(ours.id, first.expires_at).await.unwrap(), 0);
     unit.commit().await.unwrap();
@@ -287,7 +281,6 @@ pub async fn invitations_are_kept(db: TestDatabase) {
     unit.save_invitation(&ended).await.unwrap();
     assert_eq!(unit.invitation(ours.id, first.id).await.unwrap(), Some(ended));
     assert_eq!(unit.invitation_to(ours.id, &first.email).await.unwrap(), None);
-    assert_eq!(unit.open_invitations(ours.id, at(5)).await.unwrap(), std::slice::from_ref(&second));
     unit.insert_invitation(&doubled).await.unwrap();
     assert_eq!(unit.delete_old_invitations(at(5), Limit::default()).await.unwrap(), 0);
     assert_eq!(unit.delete_old_invitations(at(6), Limit::default()).await.unwrap(), 1);

@@ -1,9 +1,10 @@
 //! What somebody does with his account over HTTP, with every mail really sent and read.
 
+use application::identity::IdentitySettings;
 use axum::http::Method;
 use chrono::TimeDelta;
 use domain::identity::Role;
-use goticket_testkit::app::{Caller, PASSWORD, Reply, TestApp};
+use goticket_testkit::app::{Caller, PASSWORD, Reply, Settings, TestApp};
 use goticket_testkit::databases::Engine;
 use goticket_testkit::world::world;
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ on_every_engine! {
     a_deleted_account_leaves_its_bookings_and_nothing_of_itself,
     who_must_stay_is_not_deleted,
     common_passwords_are_refused_where_one_chooses,
+    who_has_not_verified_his_address_makes_no_other_way_in,
 }
 
 async fn post(caller: &Caller, path: &str, body: Value) -> Reply {
@@ -368,5 +370,44 @@ async fn common_passwords_are_refused_where_one_chooses(engine: Engine) {
         let register = json!({ "email": "ana@example.com", "password": common });
         field(&post(&app.anybody(), "/auth/register", register).await, "password", "too_common");
     }
+    app.stop().await;
+}
+
+/// Whoever registered somebody else's address would have left the owner's account with a way in that a new password does
+/// not shut: an app that is asked for a code, a key, or somebody else who acts for the organizer.
+pub(crate) async fn makes_no_other_way_in(squatter: &Caller) {
+    let factor = squatter.post("/api/v1/users/me/second-factor", &json!({ "password": PASSWORD })).await;
+    assert!(factor.problem(409, "invalid_state")["detail"].as_str().unwrap().starts_with("verify the e-mail address"));
+    let made = squatter.post("/api/v1/organizers", &json!({ "name": "Trap" })).await.expect(201);
+    let organizer = format!("/api/v1/organizers/{}", made["id"].as_str().unwrap());
+    let key = json!({ "name": "Way in", "scopes": ["events:read"] });
+    squatter.post(&format!("{organizer}/api-keys"), &key).await.problem(409, "invalid_state");
+    let wish = json!({ "email": "accomplice@example.com", "role": "owner" });
+    squatter.post(&format!("{organizer}/invitations"), &wish).await.problem(409, "invalid_state");
+}
+
+async fn who_has_not_verified_his_address_makes_no_other_way_in(engine: Engine) {
+    let identity = IdentitySettings { self_service_organizers: true, ..IdentitySettings::default() };
+    let app = TestApp::start_with(engine, Settings { identity, ..Settings::default() }).await;
+    let register = json!({ "email": "ana@example.com", "password": PASSWORD });
+    post(&app.anybody(), "/auth/register", register).await.expect(201);
+    let token = app.mailed_token("ana@example.com").await;
+    let ana = app.sign_in("ana").await;
+    makes_no_other_way_in(&ana).await;
+    post(&app.anybody(), "/auth/email/verify", json!({ "token": token })).await.expect(200);
+    let organizer = ana.get("/api/v1/organizers").await.expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
+    let key = json!({ "name": "Door", "scopes": ["events:read"] });
+    ana.post(&format!("/api/v1/organizers/{organizer}/api-keys"), &key).await.expect(201);
+    let wish = json!({ "email": "bob@example.com", "role": "owner" });
+    ana.post(&format!("/api/v1/organizers/{organizer}/invitations"), &wish).await.expect(201);
+    // To have the token of an invitation is to read the mails of its address, too.
+    let token = app.mailed_token("bob@example.com").await;
+    post(&app.anybody(), "/auth/register", json!({ "email": "bob@example.com", "password": PASSWORD }))
+        .await
+        .expect(201);
+    let bob = app.sign_in("bob").await;
+    assert_eq!(bob.get("/api/v1/auth/me").await.expect(200)["emailVerified"], false);
+    post(&bob, "/invitations/accept", json!({ "token": token })).await.expect(200);
+    assert_eq!(bob.get("/api/v1/auth/me").await.expect(200)["emailVerified"], true);
     app.stop().await;
 }

@@ -1,6 +1,7 @@
 //! The audit log over HTTP: whom it is shown, how it is filtered and exported, and what is noted besides changes.
 
 use axum::http::Method;
+use chrono::TimeDelta;
 use goticket_testkit::app::{Caller, PASSWORD};
 use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
@@ -188,11 +189,15 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
 #[tokio::test]
 async fn mails_that_were_asked_for_and_half_an_agreement_are_lines_of_the_platform() {
     let world = world(Engine::Sqlite).await;
-    let (app, buyer) = (&world.app, &world.buyer);
+    let app = &world.app;
+    let register = json!({ "email": "ana@example.com", "password": PASSWORD });
+    app.anybody().post("/api/v1/auth/register", &register).await.expect(201);
+    app.clock.step(TimeDelta::minutes(2));
+    let buyer = app.sign_in("ana").await;
     buyer.act("/api/v1/auth/email/verification").await.expect(202);
-    let forgot = json!({ "email": "buyer@example.com" });
+    let forgot = json!({ "email": "ana@example.com" });
     app.anybody().post("/api/v1/auth/password/forgot", &forgot).await.expect(202);
-    app.mailed_token("buyer@example.com").await;
+    app.mailed_token("ana@example.com").await;
     let change = json!({ "email": "new@example.com", "password": PASSWORD });
     buyer.post("/api/v1/auth/email/change", &change).await.expect(202);
     let token = json!({ "token": app.mailed_token("new@example.com").await });

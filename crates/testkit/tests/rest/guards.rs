@@ -89,6 +89,14 @@ async fn an_address_without_an_account_is_limited_alike() {
         guess(&late, name).await.problem(401, "unauthenticated");
         limited(&guess(&late, name).await, "login_account");
     }
+    // Nor does it tell a stranger who sits behind the address of somebody who is signed in.
+    login(&app.anybody().from(HERE), "ana", PASSWORD).await.expect(200);
+    for name in ["ana", "nobody"] {
+        for _ in 0..5 {
+            guess(&app.anybody().from(HERE), name).await.problem(401, "unauthenticated");
+        }
+        limited(&guess(&app.anybody().from(HERE), name).await, "login");
+    }
 }
 
 #[tokio::test]
@@ -145,7 +153,9 @@ async fn mails_and_tokens_are_bounded() {
         limited(&forgot(THERE, name).await, "mails");
     }
     // His own address may be somebody else's, for as long as it is not verified.
-    let buyer = app.account("eva", Role::User).await;
+    let register = json!({ "email": "eva@example.com", "password": PASSWORD });
+    app.anybody().post("/api/v1/auth/register", &register).await.expect(201);
+    let buyer = app.sign_in("eva").await;
     for _ in 0..5 {
         buyer.act("/api/v1/auth/email/verification").await.expect(202);
     }
@@ -276,6 +286,32 @@ async fn no_network_empties_a_hall() {
     }
 }
 
+/// As the limits are by default: the workshop of the README has fifty seats, and one address may make five accounts.
+#[tokio::test]
+async fn no_network_empties_a_workshop_either() {
+    let world = guarded(LimitRates::default()).await;
+    let (event, small) = (world.on_sale(2_500, 50).await, world.on_sale(2_500, 8).await);
+    let path = format!("/api/v1/events/{event}/bookings");
+    let mut held = 0;
+    // A minute at a time, for as long as the first hold lasts.
+    for _ in 0..15 {
+        for person in [&world.buyer, &world.stranger, &world.admin, &world.organizer] {
+            for quantity in [10, 5, 1] {
+                let reply = person.from(HERE).post(&path, &json!({ "quantity": quantity })).await;
+                held += if reply.status.is_success() { quantity } else { 0 };
+            }
+        }
+        world.app.clock.step(TimeDelta::minutes(1));
+    }
+    assert!((10..=25).contains(&held), "{held} of 50 are held by one network");
+    world.app.sign_in("buyer").await.from(THERE).post(&path, &json!({ "quantity": 10 })).await.expect(201);
+    // Whoever wants more than such a part gets one booking.
+    let path = format!("/api/v1/events/{small}/bookings");
+    let stranger = world.app.sign_in("stranger").await.from(HERE);
+    stranger.post(&path, &json!({ "quantity": 4 })).await.expect(201);
+    limited(&stranger.post(&path, &json!({ "quantity": 1 })).await, "network_units");
+}
+
 #[tokio::test]
 async fn scanners_are_refused_before_anything_is_looked_up() {
     let rates = LimitRates::default().with(LimitClass::Misses, Rate::new(10, 600));
@@ -297,6 +333,21 @@ async fn scanners_are_refused_before_anything_is_looked_up() {
     // Who has signed in is not held responsible for others behind his address, until he knocks at such doors himself.
     bystander.get("/api/v1/auth/me").await.expect(200);
     app.anybody().from(THERE).get("/api/v1/events").await.expect(200);
+    // Nor is the device at the door.
+    let club = organizer.post("/api/v1/organizers", &json!({ "name": "Club" })).await.expect(201)["id"].clone();
+    let club = format!("/api/v1/organizers/{}", club.as_str().unwrap());
+    let key = json!({ "name": "Door", "scopes": ["events:read"] });
+    let key = organizer.post(&format!("{club}/api-keys"), &key).await.expect(201).clone();
+    let device = app.bearer(key["secret"].as_str().unwrap());
+    limited(&device.from(HERE).get(&club).await, "misses");
+    device.from(THERE).get(&club).await.expect(200);
+    device.from(HERE).get(&club).await.expect(200);
+    organizer
+        .send(Method::DELETE, &format!("{club}/api-keys/{}", key["id"].as_str().unwrap()), &[], None)
+        .await
+        .expect(204);
+    device.from(HERE).get(&club).await.problem(401, "unauthenticated");
+    limited(&device.from(HERE).get(&club).await, "misses");
     let insider = organizer.from(HERE);
     for _ in 0..10 {
         insider.get("/api/v1/bookings/01980000-0000-7000-8000-000000000000").await.problem(404, "not_found");

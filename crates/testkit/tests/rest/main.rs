@@ -9,7 +9,6 @@ mod access_matrix;
 mod accounts;
 mod api_keys;
 mod audit;
-mod claims;
 mod contract;
 mod cookies;
 mod credentials;

@@ -21,7 +21,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::claims::WaysIn;
+use crate::accounts::makes_no_other_way_in;
 
 const HOME: &str = "https://tickets.example.com";
 const PAGE: &str = "https://tickets.example.com/account/sign-in";
@@ -539,14 +539,9 @@ async fn an_account_that_waited_for_the_owner_of_the_address_loses_all(#[case] e
     let token = app.mailed_token("ana@example.com").await;
     let before = app.sign_in("ana").await;
     let refresh = app.anybody().post("/api/v1/auth/login", &register).await.expect(200)["refreshToken"].clone();
-    // His app must not keep the owner out either.
-    let mine = "/api/v1/users/me/second-factor";
-    let phone = Phone::read(&before.post(mine, &json!({ "password": PASSWORD })).await.expect(200));
-    before.post(&format!("{mine}/confirm"), &json!({ "code": phone.code(&app) })).await.expect(200);
-    // Nor may his organizer let others in.
-    let ways = WaysIn::left_by(&app, &before).await;
+    makes_no_other_way_in(&before).await;
     let ana = Browser::new().caller(&app).await;
-    ways.are_shut_for(&ana).await;
+    let mine = "/api/v1/users/me/second-factor";
     assert_eq!(ana.get(mine).await.expect(200)["enabled"], false);
     let shown = ana.get("/api/v1/auth/me").await.expect(200);
     assert_eq!((&shown["email"], &shown["emailVerified"]), (&json!("ana@example.com"), &json!(true)));

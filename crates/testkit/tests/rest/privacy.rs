@@ -204,6 +204,8 @@ async fn what_hangs_on_an_account_is_exported(engine: Engine) {
     let wished = EmailAddress::parse("email", "other@example.com").unwrap();
     unit.save_email_change(&EmailChange::ask(user, wished, app.clock.now())).await.unwrap();
     unit.commit().await.unwrap();
+    // As if he had made the account himself.
+    app.database.tamper("UPDATE users SET email_verified = false WHERE email = 'buyer@example.com'").await;
     let export = async || world.buyer.get("/api/v1/users/me/export").await.expect(200);
     let told = export().await;
     assert_eq!(told["identities"][0]["subject"], "4711");

@@ -3,7 +3,7 @@
 use application::access::{Agent, Purpose};
 use application::error::AppError;
 use application::guard::Use;
-use application::origin::{Origin, Principal};
+use application::origin::{Actor, Origin, Principal};
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -142,7 +142,7 @@ pub(super) async fn admit(context: &Context, agent: &Agent, parts: &Parts, state
 }
 
 /// Whose credentials these are, as far as that can be told without looking anything up.
-pub(crate) fn recognised(headers: &HeaderMap, state: &AppState) -> Option<Principal> {
+pub(crate) fn recognised(headers: &HeaderMap, state: &AppState) -> Option<Actor> {
     let token = match bearer(headers) {
         Ok(Some(token)) => token,
         Ok(None) => cookie(headers, ACCESS)?,

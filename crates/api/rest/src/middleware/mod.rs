@@ -159,8 +159,8 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 impl Settings {
     /// Lets a request in whose head is not too large, and whose sender neither asks too often nor has knocked at too many
-    /// doors that are not there. Nothing is looked up for it: who has signed in and has not knocked so himself is
-    /// not held responsible for others behind his address.
+    /// doors that are not there. Nothing is looked up for it: who shows an access token or an API key and has not
+    /// knocked so himself is not held responsible for others behind his address.
     async fn admit(&self, context: &Context, headers: &HeaderMap, bytes: usize, route: &str) -> Result<(), Problem> {
         if bytes > self.header_bytes_max {
             return Err(Problem::headers_too_large(self.header_bytes_max));
@@ -173,7 +173,7 @@ impl Settings {
         }
         if let Err(limit) = guards.has_missed(context.address()).await {
             let known = recognised(headers, state).ok_or(AppError::from(limit))?;
-            guards.account_has_missed(known.user).await.map_err(AppError::from)?;
+            guards.actor_has_missed(known).await.map_err(AppError::from)?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ const WORDS = {
     "sign-in": ["Signing in", "", "", "You are signed in."],
     linked: "From now on you can sign in that way.",
     password: "New password, 8 to 72 bytes",
+    code: ["Enter the code of your app, or one of your recovery codes.", "Code", "Sign in", "That is not the code.", "Too late: sign in once more."],
     invalid: "This link is not valid any more: ask for another one.",
     failed: "That did not work. Please try again in a moment.",
   },
@@ -24,6 +25,7 @@ const WORDS = {
     "sign-in": ["Logowanie", "", "", "Zalogowano."],
     linked: "Od teraz można logować się w ten sposób.",
     password: "Nowe hasło, od 8 do 72 bajtów",
+    code: ["Wpisz kod z aplikacji albo jeden z kodów zapasowych.", "Kod", "Zaloguj", "To nie ten kod.", "Za późno: zaloguj się jeszcze raz."],
     invalid: "Ten odnośnik jest już nieważny: poproś o kolejny.",
     failed: "Nie udało się. Spróbuj ponownie za chwilę.",
   },
@@ -41,18 +43,40 @@ function answer(text, good) {
   by("answer").className = good ? "good" : "bad";
 }
 
-async function send() {
-  const body = page === "reset-password" ? { token, password: by("password").value } : { token };
-  const reply = await fetch(`/api/v1/auth/${CALLS[page]}`, {
+function post(call, body) {
+  return fetch(`/api/v1/auth/${call}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
-  if (reply.ok) {
-    by("form").hidden = true;
-    answer(words[page][3], true);
-    return;
-  }
+}
+
+// Shows the form with its button, and calls `sends` each time that it is sent off.
+function ask(button, sends) {
+  by("button").textContent = button;
+  by("form").hidden = false;
+  by("form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    by("button").disabled = true;
+    await sends().catch(() => answer(words.failed, false));
+    by("button").disabled = false;
+  });
+}
+
+function showField(label) {
+  by("label").textContent = label;
+  for (const id of ["label", "field"]) by(id).hidden = false;
+  by("field").required = true;
+}
+
+function done(text) {
+  by("form").hidden = true;
+  answer(text, true);
+}
+
+async function send() {
+  const reply = await post(CALLS[page], page === "reset-password" ? { token, password: by("field").value } : { token });
+  if (reply.ok) return done(words[page][3]);
   const problem = await reply.json().catch(() => ({}));
   const field = (problem.errors ?? [])[0];
   if (field?.field === "password") answer(field.message, false);
@@ -63,13 +87,25 @@ async function send() {
 async function signIn(told) {
   if (told.has("linked")) return answer(words.linked, true);
   if (!told.has("code")) return answer(`${words.failed} (${told.get("error")})`, false);
-  const reply = await fetch("/api/v1/auth/web/oauth/exchange", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ code: told.get("code") }),
-  });
-  if (reply.ok) answer(words[page][3], true);
+  const reply = await post("web/oauth/exchange", { code: told.get("code") });
+  if (reply.status === 202) askForCode((await reply.json()).challenge);
+  else if (reply.ok) answer(words[page][3], true);
   else answer(words.failed, false);
+}
+
+// The account has a second factor: a challenge stands for what was shown so far.
+function askForCode(challenge) {
+  const [text, label, button, wrong, late] = words.code;
+  by("text").textContent = text;
+  showField(label);
+  by("field").type = "text";
+  by("field").removeAttribute("minlength");
+  by("field").autocomplete = "one-time-code";
+  ask(button, async () => {
+    const reply = await post("web/login/second-factor", { challenge, code: by("field").value });
+    if (reply.ok) return done(words[page][3]);
+    answer({ 401: late, 422: wrong }[reply.status] ?? words.failed, false);
+  });
 }
 
 function show() {
@@ -90,19 +126,8 @@ function show() {
     by("answer").textContent = token;
     return;
   }
-  if (page === "reset-password") {
-    by("label").textContent = words.password;
-    for (const id of ["label", "password"]) by(id).hidden = false;
-    by("password").required = true;
-  }
-  by("button").textContent = button;
-  by("form").hidden = false;
-  by("form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    by("button").disabled = true;
-    await send().catch(() => answer(words.failed, false));
-    by("button").disabled = false;
-  });
+  if (page === "reset-password") showField(words.password);
+  ask(button, send);
 }
 
 show();

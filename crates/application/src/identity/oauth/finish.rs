@@ -11,10 +11,9 @@ use super::attempt::{Attempt, Opened};
 use super::provider::{AuthorizationAnswer, ProviderError};
 use super::start::SignInStep;
 use crate::error::AppError;
-use crate::identity::UserInsert;
-use crate::identity::claim::Claimed;
 use crate::identity::mailed::told;
 use crate::identity::service::Identity;
+use crate::identity::{EndedSession, UserInsert};
 use crate::journal::Scribe;
 use crate::mail::MailContent;
 use crate::origin::Origin;
@@ -224,15 +223,16 @@ impl Identity {
             Ok(decided) => decided,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
-        let mut claimed = None;
+        let mut ended = Vec::new();
         let user = match (decided, locked) {
             (ExternalSignIn::Known(_), Some(user)) => user,
             (ExternalSignIn::Link(_), Some(user)) => {
                 self.link_in_op(uow.as_mut(), &user, &attempt.provider, profile, origin).await?
             }
             (ExternalSignIn::Claim(_), Some(user)) => {
-                let (user, taken) = self.give_to_in_op(uow.as_mut(), &user, &attempt.provider, profile, origin).await?;
-                claimed = Some(taken);
+                let (user, sessions) =
+                    self.give_to_in_op(uow.as_mut(), &user, &attempt.provider, profile, origin).await?;
+                ended = sessions;
                 user
             }
             (ExternalSignIn::Create(email), _) => {
@@ -256,7 +256,7 @@ impl Identity {
         };
         uow.insert_sign_in_code(&kept).await?;
         uow.commit().await?;
-        claimed.iter().for_each(|claimed| self.heed_claimed(claimed));
+        self.heed_ended(&ended);
         metrics::counter!("goticket_external_logins_total", "outcome" => "succeeded").increment(1);
         let cookie = attempt.proof.clone().map(SecretString::from);
         Ok(Ok(SignInStep { location: with(&attempt.page, "code", code.text.expose_secret()), cookie }))
@@ -305,7 +305,8 @@ impl Identity {
         Ok(after)
     }
 
-    /// The account becomes that of who reads the mails of its address.
+    /// The account becomes that of who reads the mails of its address; of what it had nothing lets anybody in. A second
+    /// factor, keys of an organizer or other members it has none: these are for who has verified his address.
     async fn give_to_in_op(
         &self,
         uow: &mut dyn UnitOfWork,
@@ -313,16 +314,16 @@ impl Identity {
         provider: &str,
         profile: ExternalProfile,
         origin: &Origin,
-    ) -> Result<(User, Claimed), AppError> {
+    ) -> Result<(User, Vec<EndedSession>), AppError> {
         let after = before.verified().ok_or(AppError::Internal)?;
         let entry = self.scribe(origin).claimed(before, &after, provider);
         uow.save_user(&after).await?;
         uow.drop_password(after.id).await?;
         uow.append_outbox(&[entry.message]).await?;
         uow.append_audit(&[entry.line]).await?;
-        let claimed = self.claim_in_op(uow, after.id, EndReason::Claimed, origin).await?;
+        let ended = self.shut_out_in_op(uow, after.id, EndReason::Claimed, origin).await?;
         self.insert_identity_in_op(uow, &after, provider, profile).await?;
-        Ok((after, claimed))
+        Ok((after, ended))
     }
 
     async fn create_in_op(

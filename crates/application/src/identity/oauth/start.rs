@@ -88,9 +88,7 @@ impl Identity {
         let provider = self.provider(provider)?;
         let page = self.allowed_page(page)?;
         let account = self.ports.reads.account_by_id(principal.user).await?.ok_or(AppError::Unauthenticated)?;
-        if !account.user.email_verified {
-            return Err(AppError::InvalidState("verify the e-mail address of the account first".to_owned()));
-        }
+        account.user.must_be_verified()?;
         self.prove_password_if_any(account, password, origin).await?;
         let bound = (self.new_token("")?.hash, None);
         let linking = Some((principal.user, principal.session));

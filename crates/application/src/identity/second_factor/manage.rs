@@ -61,7 +61,8 @@ impl Identity {
     /// its place. The caller shows his password, if he has one.
     ///
     /// # Errors
-    /// [`AppError::Validation`] for a wrong password; [`AppError::InvalidState`] where there is a second factor already.
+    /// [`AppError::Validation`] for a wrong password; [`AppError::InvalidState`] where there is a second factor already,
+    /// or the address of the account is not verified.
     pub async fn enrol_second_factor(
         &self,
         principal: &Principal,
@@ -72,6 +73,7 @@ impl Identity {
         let now = self.now();
         let mut uow = self.ports.store.begin().await?;
         let user = self.lock_proved_in_op(uow.as_mut(), &proved).await?;
+        user.must_be_verified()?;
         let present = uow.second_factor(user.id).await?;
         if present.as_ref().is_some_and(|factor| factor.confirmed_at.is_some()) {
             return Err(AppError::InvalidState("the account has a second factor: remove it first".to_owned()));
