@@ -94,6 +94,13 @@ fn contexts_meet_at_their_faces_only() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// The matrix test plays what the OpenAPI document lists: a route beside it would be open to whom nobody has thought of.
+#[test]
+fn every_route_of_the_api_is_in_its_document() {
+    let complaints = route_faults(&sources("crates/api/rest/src"));
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
 /// Cargo adds up the features of all that is built together: one ordinary dependency with the control, and what ships has it.
 #[test]
 fn what_ships_has_no_negative_control() {
@@ -226,6 +233,21 @@ fn domain_faults(source: &Source) -> Vec<String> {
 }
 
 /// A folder of the domain is a bounded context, and its `mod.rs` is its face.
+/// What is served beside the document: the document itself, pages without a secret, and the metrics of another address.
+const UNDOCUMENTED: [&str; 3] = ["lib.rs", "pages/mod.rs", "operation.rs"];
+
+fn route_faults(sources: &[Source]) -> Vec<String> {
+    let others = sources.iter().filter(|source| {
+        !UNDOCUMENTED.iter().any(|file| source.path == Path::new(file)) && !source.path.ends_with("tests.rs")
+    });
+    let makes_one =
+        |source: &&Source| [".route(", ".route_service(", ".nest("].iter().any(|call| source.text.contains(call));
+    others
+        .filter(makes_one)
+        .map(|source| format!("{}: a route that no document lists", source.path.display()))
+        .collect()
+}
+
 fn contexts(domain: &[Source]) -> BTreeSet<String> {
     domain.iter().filter_map(|source| context_of(&source.path)).collect()
 }
@@ -541,6 +563,13 @@ fn a_dependency_that_points_outward_is_found() {
     {
         assert_eq!(faults_with(name, dependency, true), [format!("{name} must not dev-depend on {dependency}")]);
     }
+}
+
+#[test]
+fn a_route_beside_the_document_is_found() {
+    let hidden = source("secret.rs", r#"Router::new().route("/secret", get(secret))"#);
+    assert_eq!(route_faults(&[hidden]).len(), 1);
+    assert_eq!(route_faults(&[source("open.rs", "OpenApiRouter::new().routes(routes!(open))")]), Vec::<String>::new());
 }
 
 #[test]

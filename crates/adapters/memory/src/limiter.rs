@@ -106,12 +106,9 @@ impl RateLimiter for MemoryRateLimiter {
     }
 }
 
-/// At least one, and never more than there ever is. Of a smaller limit each unit is a larger part.
+/// At least one, and never more than there ever is.
 fn units(ask: Ask, rate: &Rate) -> NonZeroU32 {
-    let of = ask.at_most.unwrap_or(rate.count).min(rate.count);
-    let units = u64::from(ask.units) * u64::from(rate.count.get());
-    let units = u32::try_from(units.div_ceil(u64::from(of.get()))).unwrap_or(u32::MAX);
-    NonZeroU32::new(units).unwrap_or(NonZeroU32::MIN).min(rate.count)
+    NonZeroU32::new(ask.units).unwrap_or(NonZeroU32::MIN).min(rate.count)
 }
 
 fn nanos(time: Duration) -> u64 {

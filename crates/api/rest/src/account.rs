@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::extract::{Caller, Ids, Json};
+use crate::extract::{Caller, Ids, Json, SessionOwner};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -74,7 +74,7 @@ async fn verify_email(
     responses((status = 202, description = "It is sent, if there is need.")),
     security(("bearer" = [])),
 )]
-async fn ask_for_verification(State(state): State<AppState>, caller: Caller) -> Result<StatusCode, Problem> {
+async fn ask_for_verification(State(state): State<AppState>, caller: SessionOwner) -> Result<StatusCode, Problem> {
     state.identity().ask_for_verification(&caller.principal, &caller.origin).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -95,8 +95,7 @@ impl Bookings {
         if names_code {
             guards.has_guessed_promo_codes(agent, address).await?;
         }
-        let hall = self.ports.desk.capacity(id);
-        let units = guards.book(principal.user, id, &request.units, hall, address).await?;
+        let units = guards.book(principal.user, id, &request.units, address).await?;
         let answer = self.hold_in(id, principal, agent, request, key, origin).await;
         if names_code && is_unknown_code(&answer) {
             guards.guessed_promo_code(agent, address).await;
@@ -219,10 +218,7 @@ impl Bookings {
         let booking = self.permitted_to_read(agent, Operation::RenewBooking, id).await?;
         let guards = self.ports.catalog.guards();
         let held = match &booking.buyer {
-            Buyer::Account(user) => {
-                let units = (booking.units(), self.ports.desk.capacity(booking.event));
-                Some(guards.hold(*user, booking.event, units, origin.address).await?)
-            }
+            Buyer::Account(user) => Some(guards.hold(*user, booking.event, booking.units(), origin.address).await?),
             Buyer::Guest(_) => None,
         };
         let renewed = self.submit(&BookingParties::of(&booking), Command::Renew(id), origin).await;

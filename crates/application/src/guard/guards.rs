@@ -1,7 +1,6 @@
 //! Which limits a request has to pass.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,8 +110,7 @@ impl Guards {
     }
 
     /// Lets an account try to book units of an event: so many tries, and so many units within the time of a hold, his
-    /// own and those of his network; of the latter at most a quarter of what the event sells in all (`hall`), where that is
-    /// known and less, but one booking in any case. What it answers goes to [`give_back_units`](Self::give_back_units) where nothing
+    /// own and those of his network. What it answers goes to [`give_back_units`](Self::give_back_units) where nothing
     /// came to be held.
     ///
     /// # Errors
@@ -122,10 +120,9 @@ impl Guards {
         user: UserId,
         event: EventId,
         units: &UnitsRequest,
-        hall: Option<u32>,
         address: Option<IpAddr>,
     ) -> Result<[Ask; 2], AppError> {
-        self.hold(user, event, (count(units), hall), address).await
+        self.hold(user, event, count(units), address).await
     }
 
     /// The same for units that are held already, and are to be for longer: they count once more, or who renews over and over
@@ -137,14 +134,12 @@ impl Guards {
         &self,
         user: UserId,
         event: EventId,
-        (units, hall): (u32, Option<u32>),
+        units: u32,
         address: Option<IpAddr>,
     ) -> Result<[Ask; 2], AppError> {
         let at = |who| LimitKey::at_event(event, who);
-        // Units come back within the time in which others lapse, so that twice as many may be held in the end: half of it.
-        let at_most = hall.map(|hall| NonZeroU32::new(hall / NETWORK_PART).unwrap_or(NonZeroU32::MIN));
-        let own = Ask { class: LimitClass::BuyerUnits, key: at(LimitKey::account(user)), units, at_most: None };
-        let network = Ask { class: LimitClass::NetworkUnits, key: at(LimitKey::network(address)), units, at_most };
+        let own = Ask { class: LimitClass::BuyerUnits, key: at(LimitKey::account(user)), units };
+        let network = Ask { class: LimitClass::NetworkUnits, key: at(LimitKey::network(address)), units };
         let tries = Ask::one(LimitClass::Bookings, LimitKey::account(user));
         let taken = self.take(&[tries, own, network]).await;
         if let Err(TooMany { class: LimitClass::NetworkUnits, .. }) = taken {
@@ -328,9 +323,6 @@ impl TooMany {
         metrics::counter!("goticket_rate_limited_total", "limit" => self.class.name()).increment(1);
     }
 }
-
-/// A network holds at most one such part of what an event sells, at once.
-const NETWORK_PART: u32 = 4;
 
 /// How many units are asked for, at least one.
 fn count(units: &UnitsRequest) -> u32 {

@@ -26,7 +26,7 @@ pub enum LimitClass {
     LoginAccount,
     /// Wrong passwords from one network.
     LoginNetwork,
-    /// Tries from a network that an account does not know while [`LoginAccount`](Self::LoginAccount) is used up.
+    /// Tries from a network where nobody has signed in lately, while [`LoginAccount`](Self::LoginAccount) is used up.
     LoginElsewhere,
     /// How often the same account earns its network a try back.
     LoginCredit,

@@ -46,7 +46,8 @@ impl Guards {
     /// with many people behind it has as many tries as it has people who do sign in.
     pub(crate) async fn right_login(&self, tried: &LoginTry) {
         self.signed_in_from(tried.network);
-        self.forget(LimitClass::Login, tried.both).await;
+        // Wrong tries from here stay counted: they may be a stranger's behind the same address, who would learn by their
+        // coming back that there is an account.
         self.unproved_login(tried).await;
         if self.take(&[Ask::one(LimitClass::LoginCredit, tried.both)]).await.is_ok() {
             self.give_back(Ask::one(LimitClass::LoginNetwork, tried.network)).await;

@@ -1,6 +1,5 @@
 //! The port that counts.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,15 +15,13 @@ pub struct Ask {
     pub key: LimitKey,
     /// How many. More than the limit ever lets through at once count as that many.
     pub units: u32,
-    /// Where less is to be had than the limit lets through: as if it let through so many at once, in the same time.
-    pub at_most: Option<NonZeroU32>,
 }
 
 impl Ask {
     /// One unit.
     #[must_use]
     pub const fn one(class: LimitClass, key: LimitKey) -> Self {
-        Self { class, key, units: 1, at_most: None }
+        Self { class, key, units: 1 }
     }
 }
 

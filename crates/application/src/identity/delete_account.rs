@@ -32,6 +32,8 @@ impl Identity {
         if admins == [before.id] {
             return Err(AppError::InvalidState("this is the last admin: make another one first".to_owned()));
         }
+        // Sessions are locked before teams, everywhere.
+        let ended = self.end_sessions_in_op(uow.as_mut(), before.id, None, EndReason::AccountDeleted, origin).await?;
         if uow.is_only_owner(before.id).await? {
             let told = "the account is the only owner of an organizer: make somebody else an owner first";
             return Err(AppError::InvalidState(told.to_owned()));
@@ -39,8 +41,6 @@ impl Identity {
         let after = before.deleted(now);
         let scribe = Scribe { ids: self.ports.ids.as_ref(), origin, at: now };
         let entry = scribe.deleted(&before, &after);
-        // Sessions are locked before teams, everywhere.
-        let ended = self.end_sessions_in_op(uow.as_mut(), after.id, None, EndReason::AccountDeleted, origin).await?;
         leave_in_op(uow.as_mut(), &scribe, after.id).await?;
         let notice = MailContent::AccountDeleted { when: told(now) };
         self.notify_in_op(uow.as_mut(), (&before, &before.email), notice, now).await?;

@@ -57,7 +57,7 @@ impl Identity {
         let new_user = || {
             let id = self.ports.ids.uuid();
             let email = EmailAddress::trusted(format!("demo-{}@example.invalid", id.simple()));
-            User::new(UserId::new(id), email, None, role, now)
+            User { email_verified: true, ..User::new(UserId::new(id), email, None, role, now) }
         };
         std::iter::repeat_with(new_user).take(count).collect()
     }

@@ -104,21 +104,6 @@ impl Sale {
         self.pools.iter().any(|pool| pool.held > 0 || pool.sold > 0)
     }
 
-    /// How many units there are in all, sold ones included; `None` where there is a type without a bound. Types that share
-    /// their tightest pool count once.
-    #[must_use]
-    pub fn capacity(&self) -> Option<u32> {
-        let mut bounds: Vec<&Pool> = Vec::new();
-        for ticket_type in self.ticket_types.iter().filter(|known| known.status == TicketTypeStatus::Active) {
-            let bounded = ticket_type.pools().filter_map(|id| self.pool(id)).filter(|pool| pool.capacity.is_some());
-            let tightest = bounded.min_by_key(|pool| pool.capacity)?;
-            if !bounds.iter().any(|known| known.id == tightest.id) {
-                bounds.push(tightest);
-            }
-        }
-        Some(bounds.iter().filter_map(|pool| pool.capacity).fold(0, u32::saturating_add))
-    }
-
     /// How many units of this type fit at this moment; `None` where every pool of it is unlimited.
     #[must_use]
     pub fn available(&self, ticket_type: &TicketType) -> Option<u32> {

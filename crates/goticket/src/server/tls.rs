@@ -64,8 +64,8 @@ impl Tls {
         Ok(Self { files, present, handshakes: Semaphore::new(HANDSHAKES_MAX) })
     }
 
-    /// Looks at the files for ever, and takes what they hold for new connections. What cannot be used is told once, and
-    /// the certificate before it goes on.
+    /// Looks at the files for ever, and takes what they hold for new connections. What cannot be used is told once,
+    /// what cannot be read at each look; and the certificate before it goes on.
     pub async fn follow(&self) {
         loop {
             sleep(LOOK_EVERY).await;

@@ -1,7 +1,6 @@
 //! The port that counts, [`RateLimiter`]. Nothing here needs a database: `limiter` makes one, with these rates, by this
 //! clock.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ fn start(make: Make) -> (TestClock, Arc<dyn RateLimiter>) {
 }
 
 fn asks(units: u32, key: LimitKey) -> Ask {
-    Ask { class: LOGIN, key, units, at_most: None }
+    Ask { class: LOGIN, key, units }
 }
 
 /// Each key of each limit has its units, and gets them back one by one.
@@ -49,20 +48,6 @@ pub async fn units_come_back_evenly(make: Make) {
     assert!(limiter.take(&one).await.is_err());
     clock.step(TimeDelta::hours(1));
     assert_eq!(limiter.take(&one).await.unwrap().unwrap().left, 4, "never more than there are");
-}
-
-/// Where less is to be had, each unit is a larger part of the limit; and all of it comes back in the same time.
-pub async fn a_smaller_limit_lets_less_through(make: Make) {
-    let (clock, limiter) = start(make);
-    let of_two = |units, key| [Ask { at_most: NonZeroU32::new(2), ..asks(units, key) }];
-    assert!(limiter.take(&of_two(1, ANA)).await.is_ok());
-    assert!(limiter.take(&of_two(1, ANA)).await.is_err(), "a half of five is three");
-    limiter.give_back(of_two(1, ANA)[0]).await;
-    assert_eq!(limiter.take(&of_two(2, ANA)).await.unwrap().unwrap().left, 0);
-    clock.step(TimeDelta::seconds(50));
-    assert_eq!(limiter.take(&of_two(9, ANA)).await.unwrap().unwrap().left, 0, "more than there is counts as all");
-    let larger = Ask { at_most: NonZeroU32::new(100), ..asks(1, BEN) };
-    assert_eq!(limiter.take(&[larger]).await.unwrap().unwrap().left, 4, "no more than the limit lets through");
 }
 
 /// Several at once are taken all or none; more than there ever are count as all there are.

@@ -541,8 +541,6 @@ async fn an_account_that_waited_for_the_owner_of_the_address_loses_all(#[case] e
     let refresh = app.anybody().post("/api/v1/auth/login", &register).await.expect(200)["refreshToken"].clone();
     makes_no_other_way_in(&before).await;
     let ana = Browser::new().caller(&app).await;
-    let mine = "/api/v1/users/me/second-factor";
-    assert_eq!(ana.get(mine).await.expect(200)["enabled"], false);
     let shown = ana.get("/api/v1/auth/me").await.expect(200);
     assert_eq!((&shown["email"], &shown["emailVerified"]), (&json!("ana@example.com"), &json!(true)));
     before.get("/api/v1/auth/me").await.problem(401, "unauthenticated");

@@ -440,7 +440,7 @@ async fn who_cannot_do_without_sets_one_up_and_is_whole_after_a_refresh(#[case] 
 async fn who_owes_one_gets_nothing_else_of_all_there_is() {
     let app = asking(Engine::Sqlite, &[Role::User]).await;
     let ana = app.account("ana", Role::User).await;
-    let open = ["confirmSecondFactor", "enrolSecondFactor", "getSecondFactor", "logout"];
+    let open = ["askForVerification", "confirmSecondFactor", "enrolSecondFactor", "getSecondFactor", "logout"];
     let document = serde_json::to_value(api_rest::openapi()).unwrap();
     let mut refused = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -461,6 +461,22 @@ async fn who_owes_one_gets_nothing_else_of_all_there_is() {
     }
     assert!(refused > 50, "{refused} were tried");
     ana.act("/api/v1/auth/logout").await.expect(204);
+    app.stop().await;
+}
+
+/// Who has registered by himself verifies his address first; for that alone a session is enough that owes a factor.
+#[tokio::test]
+async fn who_owes_one_may_verify_his_address() {
+    let app = asking(Engine::Sqlite, &[Role::User]).await;
+    let register = json!({ "email": "ana@example.com", "password": PASSWORD });
+    app.anybody().post("/api/v1/auth/register", &register).await.expect(201);
+    app.clock.step(TimeDelta::minutes(2));
+    let ana = app.sign_in("ana").await;
+    ana.post(MINE, &json!({ "password": PASSWORD })).await.problem(409, "invalid_state");
+    ana.act("/api/v1/auth/email/verification").await.expect(202);
+    let token = json!({ "token": app.mailed_token("ana@example.com").await });
+    app.anybody().post("/api/v1/auth/email/verify", &token).await.expect(200);
+    enrolled(&app, &ana).await;
     app.stop().await;
 }
 

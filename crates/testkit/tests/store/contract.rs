@@ -187,7 +187,6 @@ mod limits_in_memory {
     promises![
         units_come_back_evenly,
         several_units_are_taken_together,
-        a_smaller_limit_lets_less_through,
         limits_are_asked_in_order,
         looking_is_like_taking_without_taking,
         units_are_given_back,

@@ -115,14 +115,14 @@ where
             let route = route.as_ref().map_or("", MatchedPath::as_str);
             let bytes = bytes_of(request.uri(), request.headers());
             let admitted = settings.admit(&context, request.headers(), bytes, route).await;
-            let mut response = match admitted {
-                Ok(()) => {
+            let (mut response, known) = match admitted {
+                Ok(known) => {
                     request.extensions_mut().insert(context.clone());
-                    serve(inner.call(request), settings.time_limit).await
+                    (serve(inner.call(request), settings.time_limit).await, known)
                 }
-                Err(problem) => problem.into_response(),
+                Err(problem) => (problem.into_response(), None),
             };
-            settings.count_miss(response.status(), &context, route).await;
+            settings.count_miss(response.status(), &context, known, route).await;
             settings.dress(&mut response, &context, route);
             settings.note(response.status(), &context);
             settings.tell(&response, &context, &method, route, started.elapsed());
@@ -160,30 +160,39 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 impl Settings {
     /// Lets a request in whose head is not too large, and whose sender neither asks too often nor has knocked at too many
     /// doors that are not there. Nothing is looked up for it: who shows an access token or an API key and has not
-    /// knocked so himself is not held responsible for others behind his address.
-    async fn admit(&self, context: &Context, headers: &HeaderMap, bytes: usize, route: &str) -> Result<(), Problem> {
+    /// knocked so himself is not held responsible for others behind his address. Answers who was let in for that alone.
+    async fn admit(
+        &self,
+        context: &Context,
+        headers: &HeaderMap,
+        bytes: usize,
+        route: &str,
+    ) -> Result<Option<Actor>, Problem> {
         if bytes > self.header_bytes_max {
             return Err(Problem::headers_too_large(self.header_bytes_max));
         }
-        let Some(state) = self.guards_of(route) else { return Ok(()) };
+        let Some(state) = self.guards_of(route) else { return Ok(None) };
         let guards = state.identity().guards();
         // Payment providers send thousands of messages from one address; each is signed, and what is not is a miss.
         if !is_webhook(route) {
             guards.admit(context.address()).await.map_err(AppError::from)?;
         }
-        if let Err(limit) = guards.has_missed(context.address()).await {
-            let known = recognised(headers, state).ok_or(AppError::from(limit))?;
-            guards.actor_has_missed(known).await.map_err(AppError::from)?;
-        }
-        Ok(())
+        let Err(limit) = guards.has_missed(context.address()).await else { return Ok(None) };
+        let known = recognised(headers, state).ok_or(AppError::from(limit))?;
+        guards.actor_has_missed(known).await.map_err(AppError::from)?;
+        Ok(Some(known))
     }
 
-    /// Counts what scanners meet.
-    async fn count_miss(&self, status: StatusCode, context: &Context, route: &str) {
+    /// Counts what scanners meet; also where the route asks nobody who he is, for who was let in as `known`.
+    async fn count_miss(&self, status: StatusCode, context: &Context, known: Option<Actor>, route: &str) {
         use StatusCode as S;
         let is_miss = matches!(status, S::UNAUTHORIZED | S::FORBIDDEN | S::NOT_FOUND | S::METHOD_NOT_ALLOWED);
         if let Some(state) = self.guards_of(route).filter(|_| is_miss) {
-            state.identity().guards().missed(context.address(), context.actor()).await;
+            let actor = match (context.actor(), known) {
+                (Actor::Anonymous, Some(known)) => known,
+                (actor, _) => actor,
+            };
+            state.identity().guards().missed(context.address(), actor).await;
         }
     }
 

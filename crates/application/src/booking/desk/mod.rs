@@ -155,12 +155,6 @@ impl Desk {
         self.inner.queue.admit(lane)
     }
 
-    /// How many units the event of a lane sells in all, where the desk remembers it and there is a bound.
-    #[must_use]
-    pub fn capacity(&self, lane: LaneKey) -> Option<u32> {
-        self.inner.sales.get(&lane)?.sale.capacity()
-    }
-
     /// How many commands wait, over all lanes.
     #[must_use]
     pub fn waiting(&self) -> usize {

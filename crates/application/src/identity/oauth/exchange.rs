@@ -12,8 +12,9 @@ use crate::origin::Origin;
 const PROOF_CHARS: std::ops::RangeInclusive<usize> = 43..=128;
 
 impl Identity {
-    /// Starts a session, or asks for a second factor where the account has one, for who shows a one-time code, and with it the `proof` that he has begun the sign-in: the secret
-    /// of the challenge, or what his browser keeps. A code is used up even where the proof is wrong.
+    /// Starts a session, or asks for a second factor where the account has one, for who shows a one-time code, and with it
+    /// the `proof` that he has begun the sign-in: the secret of the challenge, or what his browser keeps. A code is used up
+    /// even where the proof is wrong.
     ///
     /// # Errors
     /// [`AppError::Unauthenticated`] for a code that does not hold, whatever the reason.
@@ -34,6 +35,7 @@ impl Identity {
         let code = uow.take_sign_in_code(&hash).await?.ok_or(AppError::Unauthenticated)?;
         if !proof.is_some_and(|proof| code.holds(&user, &proof, now)) {
             uow.commit().await?;
+            self.note_failure("login.failed", Some(user.id), origin);
             return Err(AppError::Unauthenticated);
         }
         let step = self.sign_in_in_op(uow.as_mut(), &user, device, origin).await?;

@@ -169,13 +169,19 @@ impl Identity {
         self.ports.guards.sign_in_elsewhere(origin).await?;
         let profile = match self.ask_provider(&attempt, reply).await? {
             Ok(profile) => profile,
-            Err(failure) => return Ok(failure_at(&attempt.page, failure)),
+            Err(failure) => {
+                self.note_failure("login.failed", None, origin);
+                return Ok(failure_at(&attempt.page, failure));
+            }
         };
         let step = match attempt.linking() {
             Some(whose) => self.link(&attempt, profile, whose, origin).await?,
             None => self.sign_in(&attempt, profile, language, origin).await?,
         };
-        Ok(step.unwrap_or_else(|failure| failure_at(&attempt.page, failure)))
+        Ok(step.unwrap_or_else(|failure| {
+            self.note_failure("login.failed", None, origin);
+            failure_at(&attempt.page, failure)
+        }))
     }
 
     async fn ask_provider(&self, attempt: &Attempt, reply: ProviderReply<'_>) -> Decided<ExternalProfile> {

@@ -69,16 +69,6 @@ fn a_unit_needs_room_in_all_of_its_pools() {
 }
 
 #[test]
-fn a_sale_is_as_large_as_its_tightest_pools() {
-    assert_eq!(on_sale(&[ticket_type(1, Some(5)), ticket_type(1, Some(7))]).capacity(), Some(12));
-    assert_eq!(on_sale(&[ticket_type(1, Some(5)), ticket_type(1, None)]).capacity(), None, "one type has no bound");
-    let in_hall = |capacity| NewTicketType { pool_ids: vec![pool_id(7)], ..ticket_type(1, capacity) };
-    let hall = || draft().with_pool(pool_id(7), "Hall", Some(50), "").unwrap();
-    assert_eq!(on_sale_with(hall(), &[in_hall(None), in_hall(Some(80))]).capacity(), Some(50), "the hall counts once");
-    assert_eq!(on_sale_with(hall(), &[in_hall(Some(10)), in_hall(None)]).capacity(), Some(60));
-}
-
-#[test]
 fn types_of_one_request_are_counted_together_in_a_shared_pool() {
     let hall = draft().with_pool(pool_id(7), "Hall", Some(3), "").unwrap();
     let of_hall = || NewTicketType { pool_ids: vec![pool_id(7)], ..ticket_type(100, Some(2)) };
