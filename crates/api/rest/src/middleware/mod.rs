@@ -222,7 +222,8 @@ impl Settings {
         self.headers.set(response.headers_mut(), route);
     }
 
-    /// Notes refused access for the audit log. A thing that the caller may not know of is told like one that is not there; who is signed in and asks for such a thing is noted in either case.
+    /// Notes refused access for the audit log. A thing that the caller may not know of is told like one that is not there;
+    /// who is signed in and asks for such a thing is noted in either case.
     fn note(&self, status: StatusCode, context: &Context) {
         let Some(witness) = &self.witness else { return };
         let action = match status {
