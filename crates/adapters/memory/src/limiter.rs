@@ -74,6 +74,10 @@ impl MemoryRateLimiter {
 
 #[async_trait]
 impl RateLimiter for MemoryRateLimiter {
+    fn rate(&self, class: LimitClass) -> Rate {
+        self.of(class).rate
+    }
+
     async fn take(&self, asks: &[Ask]) -> Result<Option<Room>, TooMany> {
         let mut room = None;
         for ask in asks {

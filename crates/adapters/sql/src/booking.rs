@@ -14,7 +14,8 @@ use crate::connect::Database;
 use crate::entity::{booking, event, pool, promo_code, user};
 use crate::error::{bad_row, orm};
 use crate::lane::{promo_codes, whole_bookings};
-use crate::mapping::{self, buyer, micros, status_code};
+use crate::mapping::{self, buyer, instant, micros, status_code};
+use crate::unit_of_work::CHUNK;
 
 #[async_trait]
 impl BookingReads for Database {
@@ -36,6 +37,26 @@ impl BookingReads for Database {
         let Some((event, organizer, account, guest)) = found else { return Ok(None) };
         let buyer = buyer(account, guest).ok_or_else(|| bad_row("buyer of the booking", id))?;
         Ok(Some(BookingParties { event: EventId::new(event), organizer: OrganizerId::new(organizer), buyer }))
+    }
+
+    async fn still_held(&self, among: &[BookingId], now: Timestamp) -> Result<Vec<(BookingId, Timestamp)>, StoreError> {
+        let mut held = Vec::new();
+        for among in among.chunks(CHUNK) {
+            let rows = booking::Entity::find()
+                .select_only()
+                .columns([booking::Column::Id, booking::Column::ReleaseAt])
+                .filter(booking::Column::Id.is_in(among.iter().map(|id| id.uuid())))
+                .filter(booking::Column::Status.eq(status_code(BookingStatus::Pending)))
+                .filter(booking::Column::ReleaseAt.gt(micros(now)))
+                .into_tuple::<(Uuid, i64)>()
+                .all(self.reads())
+                .await
+                .map_err(orm)?;
+            for (id, end) in rows {
+                held.push((BookingId::new(id), instant(end)?));
+            }
+        }
+        Ok(held)
     }
 
     async fn bookings_of(

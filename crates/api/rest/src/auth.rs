@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::extract::client::Client;
 use crate::extract::{Caller, Json, SessionOwner};
+use crate::middleware::let_in;
 use crate::problem::Problem;
 use crate::second_factor::ChallengeBody;
 use crate::state::AppState;
@@ -172,7 +173,7 @@ pub(crate) fn answer(step: SignIn) -> Response {
 #[schema(as = Refresh)]
 pub(crate) struct RefreshBody {
     /// The newest one of the session.
-    #[schema(value_type = String, example = "o7mYl3kzYh0a1xYwS3YyqzD2vQ1kqzB8f0sJ9w6m5gE")]
+    #[schema(value_type = String, example = "o7mYl3kzYh0a1xYwS3YyqzD2vQ1kqzB8f0sJ9w6m5gE.AaFz0cU2Qm1rWkq7o5xJp3n8tV")]
     refresh_token: SecretString,
 }
 
@@ -192,7 +193,9 @@ async fn refresh(
     context: Context,
     Json(wish): Json<RefreshBody>,
 ) -> Result<Answer<TokensBody>, Problem> {
-    let pair = state.identity().refresh(wish.refresh_token.expose_secret(), &context.origin()).await?;
+    let (identity, token) = (state.identity(), wish.refresh_token.expose_secret());
+    let_in(&context, &state, || identity.recognise_refresh(token)).await?;
+    let pair = identity.refresh(token, &context.origin()).await?;
     Ok(Answer(pair.into()))
 }
 

@@ -29,6 +29,7 @@ struct Inner {
     traceparent: Option<Arc<str>>,
     address: Option<IpAddr>,
     actor: OnceLock<Actor>,
+    let_in: OnceLock<Actor>,
     room: OnceLock<Room>,
 }
 
@@ -45,7 +46,14 @@ impl Context {
             .and_then(|value| value.to_str().ok())
             .filter(|it| is_traceparent(it))
             .map(Arc::from);
-        Self(Arc::new(Inner { correlation_id, traceparent, address, actor: OnceLock::new(), room: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            correlation_id,
+            traceparent,
+            address,
+            actor: OnceLock::new(),
+            let_in: OnceLock::new(),
+            room: OnceLock::new(),
+        }))
     }
 
     /// The correlation id.
@@ -67,6 +75,16 @@ impl Context {
     pub(crate) fn known_as(&self, actor: Actor) {
         // The first who says so is right: a request has one caller.
         let _ = self.0.actor.set(actor);
+    }
+
+    /// For whom alone the request was let in, where it was.
+    pub(crate) fn let_in(&self) -> Option<Actor> {
+        self.0.let_in.get().copied()
+    }
+
+    /// Remembers for whom alone it is let in.
+    pub(crate) fn let_in_as(&self, actor: Actor) {
+        let _ = self.0.let_in.set(actor);
     }
 
     /// What is left of the limit that this request counts against.

@@ -7,13 +7,15 @@ use domain::booking::{
     AttendeeRequest, Booking, BookingStatus, Buyer, Canceller, Channel, HoldRequest, PromoFound, PromoWord, Quote,
     Reference, Refusal, UnitsRequest, quote, unknown_promo_code,
 };
-use domain::{BookingId, EventId, Limit, Problems, Text};
+use domain::{BookingId, EventId, Limit, Problems, Text, UserId};
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
+use crate::booking::shares::{Running, Shares, Wish};
 use crate::booking::{BookingFilter, BookingParties, BookingReads, Command, Desk, Outcome, Parties, WaitingListReads};
 use crate::catalog::{Catalog, EventRef};
 use crate::clock::Ids;
 use crate::error::AppError;
+use crate::guard::Holder;
 use crate::idempotency::{Answer, IdempotencyKey, InFlight};
 use crate::origin::{Origin, Principal};
 use crate::page::{Page, probe};
@@ -22,6 +24,7 @@ use crate::page::{Page, probe};
 pub struct Bookings {
     pub(super) ports: BookingPorts,
     pub(super) in_flight: InFlight,
+    shares: Shares,
 }
 
 /// What bookings need from outside.
@@ -63,7 +66,8 @@ impl Bookings {
     /// Over these ports.
     #[must_use]
     pub fn new(ports: BookingPorts) -> Self {
-        Self { ports, in_flight: InFlight::default() }
+        let shares = Shares::new(Arc::clone(&ports.reads));
+        Self { ports, in_flight: InFlight::default(), shares }
     }
 
     /// Whether a booking of this event would be let in; asked before any costly work, authentication included.
@@ -119,8 +123,10 @@ impl Bookings {
         origin: Origin,
     ) -> Result<Answer<Booking>, AppError> {
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
+        let booking = BookingId::new(self.ports.ids.uuid());
+        let _entered = self.enter(id, principal.user, booking, &request.units, key.as_ref(), origin.address).await?;
         let hold = HoldRequest {
-            id: BookingId::new(self.ports.ids.uuid()),
+            id: booking,
             reference: Reference::of(self.ports.ids.random(), 0),
             buyer: Buyer::Account(principal.user),
             channel: request.channel,
@@ -137,6 +143,26 @@ impl Bookings {
             }
             answer => booking_of(answer?),
         }
+    }
+
+    /// Lets somebody ask for units, where nobody would hold more than his share by that.
+    async fn enter(
+        &self,
+        event: EventId,
+        buyer: UserId,
+        booking: BookingId,
+        units: &UnitsRequest,
+        key: Option<&IdempotencyKey>,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Running>, AppError> {
+        let catalog = &self.ports.catalog;
+        if !catalog.guards().are_on() {
+            return Ok(None);
+        }
+        // Whether there is such an event its lane knows.
+        let Some(seen) = catalog.sale(event).await? else { return Ok(None) };
+        let wish = Wish { sale: &seen.sale, units, booking, key };
+        self.shares.enter(catalog.guards(), &wish, &Holder::both(buyer, address), catalog.now()).await.map(Some)
     }
 
     /// What these units would cost at this moment, and why. Nothing is taken, and nothing asked of the database but the

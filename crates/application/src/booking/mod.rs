@@ -11,6 +11,7 @@ mod ports;
 mod prices;
 mod promo_codes;
 mod promo_snapshot;
+mod shares;
 mod snapshot;
 mod sweep;
 mod waiting_list;

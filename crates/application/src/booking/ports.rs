@@ -428,6 +428,9 @@ pub trait BookingReads: Send + Sync {
     /// Whom it concerns: one look-up by key, for commands, which read the booking itself under the lock of its lane.
     async fn parties(&self, id: BookingId) -> Result<Option<BookingParties>, StoreError>;
 
+    /// Those of these bookings that hold their units (not lapsed at `now`), each with the end of its hold, in no order.
+    async fn still_held(&self, among: &[BookingId], now: Timestamp) -> Result<Vec<(BookingId, Timestamp)>, StoreError>;
+
     /// A page of an account's own, newest first, behind `before`.
     async fn bookings_of(
         &self,

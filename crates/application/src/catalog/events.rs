@@ -182,8 +182,13 @@ impl Catalog {
         }
     }
 
+    /// The sale of an event, whoever asks, if there is one; stale by a second at the most.
+    pub(crate) async fn sale(&self, event: EventId) -> Result<Option<Arc<SeenSale>>, AppError> {
+        self.pages.sale(event).await
+    }
+
     async fn seen(&self, event: &EventRef) -> Result<Arc<SeenSale>, AppError> {
         let id = self.resolve(event).await?;
-        self.pages.sale(id).await?.ok_or(AppError::NotFound("event"))
+        self.sale(id).await?.ok_or(AppError::NotFound("event"))
     }
 }

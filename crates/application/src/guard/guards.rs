@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use crate::access::Agent;
 use crate::error::AppError;
-use crate::guard::{Ask, LimitClass, LimitKey, RateLimiter, Room, TooMany};
+use crate::guard::{Ask, LimitClass, LimitKey, Rate, RateLimiter, Room, TooMany};
 use crate::origin::{Actor, Origin};
 
 /// What somebody uses the API for.
@@ -28,6 +28,8 @@ pub struct Guards {
     limiter: Option<Arc<dyn RateLimiter>>,
     /// Networks where somebody has signed in lately. Each process knows its own.
     signed_in: Cache<LimitKey, ()>,
+    /// How much of a pool one may hold at a time, in hundredths.
+    pub(super) pool_share: u8,
 }
 
 /// For how long it counts that somebody has signed in from a network.
@@ -36,6 +38,9 @@ const SIGNED_IN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const SIGNED_IN_MAX: u64 = 100_000;
 
 impl Guards {
+    /// How many hundredths of a pool one may hold where nobody says otherwise: a quarter.
+    pub const POOL_SHARE: u8 = 25;
+
     /// With this limiter.
     #[must_use]
     pub fn new(limiter: Arc<dyn RateLimiter>) -> Self {
@@ -50,7 +55,13 @@ impl Guards {
 
     fn of(limiter: Option<Arc<dyn RateLimiter>>) -> Self {
         let signed_in = Cache::builder().max_capacity(SIGNED_IN_MAX).time_to_live(SIGNED_IN_FOR).build();
-        Self { limiter, signed_in }
+        Self { limiter, signed_in, pool_share: Self::POOL_SHARE }
+    }
+
+    /// The same where one may hold so many hundredths of a pool at a time.
+    #[must_use]
+    pub fn sharing(self, pool_share: u8) -> Self {
+        Self { pool_share, ..self }
     }
 
     /// Whether there are limits.
@@ -281,6 +292,11 @@ impl Guards {
     /// The password was right.
     pub(crate) async fn right_password(&self, user: UserId) {
         self.forget(LimitClass::Login, LimitKey::account(user)).await;
+    }
+
+    /// The rate of a limit; none where there are no limits.
+    pub(super) fn rate(&self, class: LimitClass) -> Option<Rate> {
+        self.limiter.as_ref().map(|limiter| limiter.rate(class))
     }
 
     pub(super) async fn take(&self, asks: &[Ask]) -> Result<Option<Room>, TooMany> {

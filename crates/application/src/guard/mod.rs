@@ -6,12 +6,14 @@
 //! there are and why: docs/adr/0016.
 
 mod guards;
+mod holder;
 mod key;
 mod limits;
 mod login;
 mod ports;
 
 pub use guards::{Guards, Use};
+pub(crate) use holder::Holder;
 pub use key::LimitKey;
 pub use limits::{LimitClass, LimitRates, Rate};
 pub use login::LoginTry;

@@ -56,6 +56,9 @@ pub struct TooMany {
 /// forgotten has all his units again.
 #[async_trait]
 pub trait RateLimiter: Send + Sync {
+    /// The rate of a limit.
+    fn rate(&self, class: LimitClass) -> Rate;
+
     /// Takes what is asked for, in this order, up to the first that is refused, which takes nothing; what was taken
     /// before that stays taken. Of two who ask for the last unit at the same time one gets it. Tells what is left of the
     /// last limit that was asked; with nothing asked there is nothing to tell.

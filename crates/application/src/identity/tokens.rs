@@ -34,7 +34,7 @@ impl Identity {
         role: Role,
         now: Timestamp,
     ) -> Result<TokenPair, AppError> {
-        let refresh_token = self.new_token("")?;
+        let refresh_token = self.new_refresh_token(session)?;
         uow.insert_refresh_token(&session.token(refresh_token.hash, now)).await?;
         let ttl = self.settings.access_ttl.min(session.expires_at - now);
         let confirmed = uow.second_factor(session.user).await?.and_then(|factor| factor.confirmed_at);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::booking::{BookingItem, BookingStatus, Pool, Refusal};
+use crate::booking::{BookingItem, BookingStatus, Pool, Refusal, UnitsRequest};
 use crate::catalog::{Event, TicketType, TicketTypeStatus};
 use crate::{PoolId, TicketTypeId, Timestamp};
 
@@ -96,6 +96,29 @@ impl Sale {
     #[must_use]
     pub fn pool(&self, id: PoolId) -> Option<&Pool> {
         self.pools.iter().find(|known| known.id == id)
+    }
+
+    /// From which pools these units would be taken, and how many; what is not of this sale takes nothing.
+    #[must_use]
+    pub fn pools_of(&self, units: &UnitsRequest) -> Vec<(PoolId, u32)> {
+        let mut wanted: Vec<(PoolId, u32)> = Vec::with_capacity(2);
+        let mut add = |ticket_type: &TicketType, quantity: u32| {
+            for pool in ticket_type.pools() {
+                match wanted.iter_mut().find(|(known, _)| *known == pool) {
+                    Some((_, units)) => *units = units.saturating_add(quantity),
+                    None => wanted.push((pool, quantity)),
+                }
+            }
+        };
+        match units {
+            UnitsRequest::Only(quantity) => self.only_type().into_iter().for_each(|only| add(only, *quantity)),
+            UnitsRequest::Listed(listed) => {
+                let known =
+                    listed.iter().filter_map(|units| Some((self.ticket_type(units.ticket_type)?, units.quantity)));
+                known.for_each(|(ticket_type, quantity)| add(ticket_type, quantity));
+            }
+        }
+        wanted
     }
 
     /// Whether any unit is held or sold.

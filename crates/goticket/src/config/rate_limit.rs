@@ -79,6 +79,8 @@ pub struct RateLimit {
     pub enabled: bool,
     /// Of how many accounts, addresses and so on each limit knows at a time.
     pub keys_max: u32,
+    /// How many hundredths of a pool an account, and an address, may hold at a time; of a small one, half. 100 is all of it.
+    pub pool_share: u8,
     /// Requests of an address.
     pub requests: HumanRate,
     /// Answers 401, 403, 404 and 405 to an address, and to an account.
@@ -122,6 +124,7 @@ impl Default for RateLimit {
         Self {
             enabled: true,
             keys_max: u32::try_from(MemoryRateLimiter::KEYS_MAX).unwrap_or(u32::MAX),
+            pool_share: Guards::POOL_SHARE,
             requests: HumanRate::of(LimitClass::Requests),
             misses: HumanRate::of(LimitClass::Misses),
             reads: HumanRate::of(LimitClass::Reads),
@@ -146,7 +149,8 @@ impl Default for RateLimit {
 
 impl RateLimit {
     pub(super) fn validate(&self) -> Result<(), Wrong> {
-        check_range("rate_limit.keys_max", &self.keys_max, 2_048..=10_000_000)
+        check_range("rate_limit.keys_max", &self.keys_max, 2_048..=10_000_000)?;
+        check_range("rate_limit.pool_share", &self.pool_share, 1..=100)
     }
 
     fn rates(&self) -> LimitRates {
@@ -186,7 +190,8 @@ impl Settings {
             return Guards::off();
         }
         let keys_max = self.rate_limit.keys_max as usize;
-        Guards::new(Arc::new(MemoryRateLimiter::new(&self.rate_limit.rates(), keys_max, clock)))
+        let limiter = MemoryRateLimiter::new(&self.rate_limit.rates(), keys_max, clock);
+        Guards::new(Arc::new(limiter)).sharing(self.rate_limit.pool_share)
     }
 }
 

@@ -134,6 +134,27 @@ pub async fn parties_are_those_of_the_booking(db: TestDatabase) {
     assert!(db.database.parties(BookingId::new(id())).await.unwrap().is_none());
 }
 
+/// Which of many bookings hold their units: not those that are sold, given back or lapsed, nor those that there are not.
+pub async fn what_is_still_held_is_told(db: TestDatabase) {
+    let sale = stored_concert(&db, None, None).await;
+    let (long, short) = (booking(&sale, buyer(), 1, Some(at(900))), booking(&sale, buyer(), 1, Some(at(60))));
+    let sold = booking(&sale, buyer(), 1, None);
+    write(&db.database, &holds(&sale, &[long.clone(), short.clone(), sold.clone()])).await.unwrap();
+    let mut asked = vec![long.id, short.id, sold.id];
+    asked.extend((0..2_000).map(|_| BookingId::new(id())));
+    let held = async |now| {
+        let mut held = db.database.still_held(&asked, now).await.unwrap();
+        held.sort_unstable();
+        held
+    };
+    let mut both = vec![(long.id, at(900)), (short.id, at(60))];
+    both.sort_unstable();
+    assert_eq!(held(at(59)).await, both);
+    assert_eq!(held(at(60)).await, [(long.id, at(900))]);
+    assert_eq!(held(at(900)).await, []);
+    assert_eq!(db.database.still_held(&[], at(0)).await.unwrap(), []);
+}
+
 /// Filters by status, reference and address, of accounts and guests alike.
 pub async fn lists_are_filtered(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;

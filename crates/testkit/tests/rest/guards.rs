@@ -290,6 +290,59 @@ async fn no_network_empties_a_hall() {
     }
 }
 
+/// Where a hall is so small that the limits of what one may ask for are more than it has.
+#[tokio::test]
+async fn nobody_holds_more_than_a_share_of_a_small_hall() {
+    let world = guarded(LimitRates::default()).await;
+    let World { app, buyer, stranger, admin, .. } = &world;
+    let event = world.on_sale(2_500, 60).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    let (few, many) = (json!({ "quantity": 5 }), json!({ "quantity": 10 }));
+    // One booking may be as large as the organizer lets it be, but then it is the only one: of him, and of his network.
+    let first = buyer.from(HERE).post(&path, &many).await.expect(201);
+    limited(&buyer.from(HERE).post(&path, &many).await, "buyer_units");
+    limited(&buyer.from(THERE).post(&path, &many).await, "buyer_units");
+    buyer.from(THERE).post(&path, &few).await.expect(201);
+    limited(&stranger.from(HERE).post(&path, &many).await, "network_units");
+    stranger.from(HERE).post(&path, &few).await.expect(201);
+    limited(&admin.from(HERE).post(&path, &json!({})).await, "network_units");
+    admin.from("203.0.113.5").post(&path, &many).await.expect(201);
+    // What was paid, or given back, is not held.
+    let first = first["id"].as_str().unwrap();
+    world.organizer.post(&format!("/api/v1/bookings/{first}/confirm"), &json!({})).await.expect(200);
+    admin.from(HERE).post(&path, &json!({})).await.expect(201);
+    // Nor is what lapsed; what is renewed is.
+    let late = stranger.from("203.0.113.6").post(&path, &few).await.expect(201);
+    app.clock.step(TimeDelta::minutes(14));
+    let renew = format!("/api/v1/bookings/{}/renew", late["id"].as_str().unwrap());
+    stranger.from("203.0.113.6").act(&renew).await.expect(200);
+    app.clock.step(TimeDelta::minutes(14));
+    let stranger = app.sign_in("stranger").await;
+    stranger.from(HERE).post(&path, &many).await.expect(201);
+    limited(&stranger.from(HERE).post(&path, &few).await, "buyer_units");
+}
+
+/// Many at a time gain nothing, and who asks again with his key hears of what he has.
+#[tokio::test]
+async fn a_share_is_a_share_for_many_at_a_time() {
+    let app = start(LimitRates::default().with(LimitClass::Bookings, Rate::new(1_000, 60))).await;
+    let world = world_of(app).await;
+    let event = world.on_sale(2_500, 16).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    let buyer = world.buyer.from(HERE);
+    let keyed = async |key| {
+        let body = Some(json!({ "quantity": 7 }).to_string());
+        let headers = [("idempotency-key", key), ("content-type", "application/json")];
+        buyer.send(Method::POST, &path, &headers, body).await
+    };
+    let first = keyed("mine").await.expect(201);
+    let tries = (0..12).map(|_| async { buyer.post(&path, &json!({})).await.status });
+    let made = futures::future::join_all(tries).await.into_iter().filter(|status| *status == 201).count();
+    assert_eq!(made, 1, "eight of sixteen are a share");
+    assert_eq!(keyed("mine").await.expect(201)["id"], first["id"]);
+    limited(&keyed("another").await, "buyer_units");
+}
+
 #[tokio::test]
 async fn scanners_are_refused_before_anything_is_looked_up() {
     let rates = LimitRates::default().with(LimitClass::Misses, Rate::new(10, 600));
@@ -345,6 +398,55 @@ async fn scanners_are_refused_before_anything_is_looked_up() {
     app.anybody().from(THERE).get("/api/v1/events").await.problem(503, "unavailable");
     limited(&scanner.get("/api/v1/events/01980000-0000-7000-8000-000000000001").await, "misses");
     limited(&login(&scanner, "buyer", PASSWORD).await, "misses");
+}
+
+/// Who is signed in goes on where others have scanned, also when his access token has ended; a token that is not ours, or of
+/// somebody who has knocked so himself, is not looked up.
+#[tokio::test]
+async fn sessions_go_on_behind_an_address_that_is_shut() {
+    let app = start(LimitRates::default().with(LimitClass::Misses, Rate::new(6, 600))).await;
+    app.account("ana", Role::User).await;
+    let office = app.anybody().from(HERE);
+    let refresh = async |token: &str| office.post("/api/v1/auth/refresh", &json!({ "refreshToken": token })).await;
+    let tokens = login(&office, "ana", PASSWORD).await.expect(200);
+    let first = tokens["refreshToken"].as_str().unwrap().to_owned();
+    for at in 0..6 {
+        office.get(&format!("/wp-admin/{at}.php")).await.problem(404, "not_found");
+    }
+    limited(&office.get("/api/v1/events").await, "misses");
+    app.clock.step(TimeDelta::minutes(5));
+    for at in 0..3 {
+        office.get(&format!("/wp-admin/{at}.php")).await;
+    }
+    limited(&login(&office, "ana", PASSWORD).await, "misses");
+    let tokens = refresh(&first).await.expect(200);
+    let newest = tokens["refreshToken"].as_str().unwrap().to_owned();
+    assert_ne!(newest, first);
+    let cookie = format!("__Host-goticket-refresh={newest}");
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+    let page = office.send(Method::POST, "/api/v1/auth/web/refresh", &headers, None).await;
+    page.expect(200);
+    let tokens = refresh(&newest).await.expect(200);
+    let newest = tokens["refreshToken"].as_str().unwrap().to_owned();
+
+    let (random, holder) = newest.split_once('.').unwrap();
+    let (shorter, other) = (&holder[..holder.len() - 1], holder.replacen(&holder[30..31], "-", 1));
+    for forged in [random, &format!("{random}."), &format!("{random}.{shorter}"), &format!("{random}.{other}x")] {
+        limited(&refresh(forged).await, "misses");
+    }
+    // What is ours and of no use is a miss of who it was made for, though nobody is known to have sent it.
+    let useless = format!("{}.{holder}", "A".repeat(43));
+    for _ in 0..6 {
+        refresh(&useless).await.problem(401, "unauthenticated");
+    }
+    limited(&refresh(&newest).await, "misses");
+    app.database.database.close().await;
+    limited(&refresh(&newest).await, "misses");
+    app.anybody()
+        .from(THERE)
+        .post("/api/v1/auth/refresh", &json!({ "refreshToken": newest }))
+        .await
+        .problem(503, "unavailable");
 }
 
 /// Providers send thousands of messages from one address; what nobody has signed, or is for nobody, is knocking at doors.

@@ -65,7 +65,7 @@ on_both_engines! {
         all_of_it_goes_with_the_factor,
     ],
     race: [one_ticket_is_sold_once, replicas_sell_no_more_than_there_is, what_comes_back_is_counted_once],
-    bookings: [parties_are_those_of_the_booking, parts_of_prices_are_kept, pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock, open_bookings_are_paged],
+    bookings: [parties_are_those_of_the_booking, what_is_still_held_is_told, parts_of_prices_are_kept, pages_are_newest_first, lists_are_filtered, cancelled_events_are_found_while_they_have_stock, open_bookings_are_paged],
     catalog: [
         a_slug_is_taken_once,
         a_sale_is_read_as_it_was_inserted,

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::Context;
-use crate::extract::cookie::{ACCESS, cookie, is_safe};
+use crate::extract::cookie::{ACCESS, REFRESH, cookie, is_safe};
 use crate::extract::web::of_cookie;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -145,7 +145,10 @@ pub(super) async fn admit(context: &Context, agent: &Agent, parts: &Parts, state
 pub(crate) fn recognised(headers: &HeaderMap, state: &AppState) -> Option<Actor> {
     let token = match bearer(headers) {
         Ok(Some(token)) => token,
-        Ok(None) => cookie(headers, ACCESS)?,
+        Ok(None) => {
+            let refreshes = || state.identity().recognise_refresh(cookie(headers, REFRESH)?);
+            return cookie(headers, ACCESS).and_then(|token| state.identity().recognise(token)).or_else(refreshes);
+        }
         Err(_) => return None,
     };
     state.identity().recognise(token)

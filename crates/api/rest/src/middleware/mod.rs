@@ -115,14 +115,14 @@ where
             let route = route.as_ref().map_or("", MatchedPath::as_str);
             let bytes = bytes_of(request.uri(), request.headers());
             let admitted = settings.admit(&context, request.headers(), bytes, route).await;
-            let (mut response, known) = match admitted {
-                Ok(known) => {
+            let mut response = match admitted {
+                Ok(()) => {
                     request.extensions_mut().insert(context.clone());
-                    (serve(inner.call(request), settings.time_limit).await, known)
+                    serve(inner.call(request), settings.time_limit).await
                 }
-                Err(problem) => (problem.into_response(), None),
+                Err(problem) => problem.into_response(),
             };
-            settings.count_miss(response.status(), &context, known, route).await;
+            settings.count_miss(response.status(), &context, route).await;
             settings.dress(&mut response, &context, route);
             settings.note(response.status(), &context);
             settings.tell(&response, &context, &method, route, started.elapsed());
@@ -159,36 +159,29 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 impl Settings {
     /// Lets a request in whose head is not too large, and whose sender neither asks too often nor has knocked at too many
-    /// doors that are not there. Nothing is looked up for it: who shows an access token or an API key and has not
-    /// knocked so himself is not held responsible for others behind his address. Answers who was let in for that alone.
-    async fn admit(
-        &self,
-        context: &Context,
-        headers: &HeaderMap,
-        bytes: usize,
-        route: &str,
-    ) -> Result<Option<Actor>, Problem> {
+    /// doors that are not there. Nothing is looked up for it.
+    async fn admit(&self, context: &Context, headers: &HeaderMap, bytes: usize, route: &str) -> Result<(), Problem> {
         if bytes > self.header_bytes_max {
             return Err(Problem::headers_too_large(self.header_bytes_max));
         }
-        let Some(state) = self.guards_of(route) else { return Ok(None) };
-        let guards = state.identity().guards();
+        let Some(state) = self.guards_of(route) else { return Ok(()) };
         // Payment providers send thousands of messages from one address; each is signed, and what is not is a miss.
         if !is_webhook(route) {
-            guards.admit(context.address()).await.map_err(AppError::from)?;
+            state.identity().guards().admit(context.address()).await.map_err(AppError::from)?;
         }
-        let Err(limit) = guards.has_missed(context.address()).await else { return Ok(None) };
-        let known = recognised(headers, state).ok_or(AppError::from(limit))?;
-        guards.actor_has_missed(known).await.map_err(AppError::from)?;
-        Ok(Some(known))
+        // The body says who refreshes: its route asks when it has read that.
+        if !is_refresh(route) {
+            let_in(context, state, || recognised(headers, state)).await?;
+        }
+        Ok(())
     }
 
-    /// Counts what scanners meet; also where the route asks nobody who he is, for who was let in as `known`.
-    async fn count_miss(&self, status: StatusCode, context: &Context, known: Option<Actor>, route: &str) {
+    /// Counts what scanners meet; also where the route asks nobody who he is, for who was let in as somebody.
+    async fn count_miss(&self, status: StatusCode, context: &Context, route: &str) {
         use StatusCode as S;
         let is_miss = matches!(status, S::UNAUTHORIZED | S::FORBIDDEN | S::NOT_FOUND | S::METHOD_NOT_ALLOWED);
         if let Some(state) = self.guards_of(route).filter(|_| is_miss) {
-            let actor = match (context.actor(), known) {
+            let actor = match (context.actor(), context.let_in()) {
                 (Actor::Anonymous, Some(known)) => known,
                 (actor, _) => actor,
             };
@@ -274,6 +267,28 @@ fn is_probe(route: &str) -> bool {
 
 fn is_webhook(route: &str) -> bool {
     route == "/api/v1/webhooks/{provider}"
+}
+
+fn is_refresh(route: &str) -> bool {
+    route == "/api/v1/auth/refresh"
+}
+
+/// Lets in who comes from an address where nobody has knocked at too many doors that are not there, and from another one
+/// who is `known` for a token of ours and has not knocked so himself: he is not held responsible for others.
+///
+/// # Errors
+/// [`AppError::RateLimited`].
+pub(crate) async fn let_in(
+    context: &Context,
+    state: &AppState,
+    known: impl FnOnce() -> Option<Actor>,
+) -> Result<(), AppError> {
+    let guards = state.identity().guards();
+    let Err(limit) = guards.has_missed(context.address()).await else { return Ok(()) };
+    let known = known().ok_or(limit)?;
+    guards.actor_has_missed(known).await?;
+    context.let_in_as(known);
+    Ok(())
 }
 
 /// Whether the body says nothing that a program could read.
