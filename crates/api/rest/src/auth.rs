@@ -3,8 +3,8 @@
 use application::identity::{NewUser, PublicKey, SignIn, TokenPair};
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::extract::caller::recognised_to_refresh;
 use crate::extract::client::Client;
 use crate::extract::{Caller, Json, SessionOwner};
 use crate::middleware::let_in;
@@ -191,10 +192,11 @@ pub(crate) struct RefreshBody {
 async fn refresh(
     State(state): State<AppState>,
     context: Context,
+    headers: HeaderMap,
     Json(wish): Json<RefreshBody>,
 ) -> Result<Answer<TokensBody>, Problem> {
     let (identity, token) = (state.identity(), wish.refresh_token.expose_secret());
-    let_in(&context, &state, || identity.recognise_refresh(token)).await?;
+    let_in(&context, &state, || recognised_to_refresh(Some(token), &headers, &state)).await?;
     let pair = identity.refresh(token, &context.origin()).await?;
     Ok(Answer(pair.into()))
 }

@@ -8,6 +8,7 @@ use domain::booking::{
     Reference, Refusal, UnitsRequest, quote, unknown_promo_code,
 };
 use domain::{BookingId, EventId, Limit, Problems, Text, UserId};
+use tracing::Instrument;
 
 use crate::access::{Agent, Operation, PlatformOperation, Subject, require_on_platform};
 use crate::booking::shares::{Running, Shares, Wish};
@@ -124,7 +125,7 @@ impl Bookings {
     ) -> Result<Answer<Booking>, AppError> {
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
         let booking = BookingId::new(self.ports.ids.uuid());
-        let _entered = self.enter(id, principal.user, booking, &request.units, key.as_ref(), origin.address).await?;
+        let running = self.enter(id, principal.user, booking, &request, key.as_ref(), origin.address).await?;
         let hold = HoldRequest {
             id: booking,
             reference: Reference::of(self.ports.ids.random(), 0),
@@ -135,7 +136,12 @@ impl Bookings {
             expected_total: request.expected_total,
             promo_code: request.promo_code.as_deref().map(promo_word).transpose()?,
         };
-        match self.ports.desk.submit(id, Command::Hold(Box::new(hold)), origin, key).await {
+        let command = Command::Hold(Box::new(hold));
+        let answer = match running {
+            None => self.ports.desk.submit(id, command, origin, key).await,
+            Some(running) => self.submit_to_its_end(id, command, origin, key, running).await,
+        };
+        match answer {
             Err(error @ AppError::Refused(Refusal::SalesClosed(_) | Refusal::Invalid(_))) => {
                 // A draft has no buyers, and who may not see it hears that there is none.
                 self.ports.catalog.event(agent, &EventRef::Id(id)).await?;
@@ -151,18 +157,43 @@ impl Bookings {
         event: EventId,
         buyer: UserId,
         booking: BookingId,
-        units: &UnitsRequest,
+        request: &HoldTickets,
         key: Option<&IdempotencyKey>,
         address: Option<IpAddr>,
     ) -> Result<Option<Running>, AppError> {
-        let catalog = &self.ports.catalog;
+        let (catalog, units) = (&self.ports.catalog, &request.units);
         if !catalog.guards().are_on() {
             return Ok(None);
         }
         // Whether there is such an event its lane knows.
         let Some(seen) = catalog.sale(event).await? else { return Ok(None) };
-        let wish = Wish { sale: &seen.sale, units, booking, key };
-        self.shares.enter(catalog.guards(), &wish, &Holder::both(buyer, address), catalog.now()).await.map(Some)
+        let now = catalog.now();
+        // Without its code nothing can be said of what needs one.
+        let would_hold = quote(&seen.sale, units, None, request.expected_total, now)
+            .map_or(request.promo_code.is_some(), |quote| !quote.total.is_zero());
+        let wish = Wish { sale: &seen.sale, units, booking, would_hold };
+        match (self.shares.enter(catalog.guards(), &wish, &Holder::both(buyer, address), now).await, key) {
+            (Err(AppError::RateLimited(_)), Some(key)) if catalog.has_answered(key).await? => Ok(None),
+            (entered, _) => entered,
+        }
+    }
+
+    /// Submits, and drops `running` when that is decided, also where nobody waits for it any more.
+    async fn submit_to_its_end(
+        &self,
+        event: EventId,
+        command: Command,
+        origin: Origin,
+        key: Option<IdempotencyKey>,
+        running: Running,
+    ) -> Result<Answer<Outcome>, AppError> {
+        let desk = self.ports.desk.clone();
+        let submitted = async move {
+            let answer = desk.submit(event, command, origin, key).await;
+            drop(running);
+            answer
+        };
+        tokio::spawn(submitted.in_current_span()).await.unwrap_or(Err(AppError::Internal))
     }
 
     /// What these units would cost at this moment, and why. Nothing is taken, and nothing asked of the database but the

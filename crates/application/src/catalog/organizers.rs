@@ -182,6 +182,12 @@ impl Catalog {
         kept.map(|kept| kept.replay(key).map(ToOwned::to_owned)).transpose()
     }
 
+    /// Whether a success is kept under the key, and so what it comes with is answered and not done.
+    pub(crate) async fn has_answered(&self, key: &IdempotencyKey) -> Result<bool, AppError> {
+        let kept = self.ports.store.begin().await?.kept_answer(key).await?;
+        Ok(kept.is_some_and(|kept| !kept.lapsed(self.now())))
+    }
+
     pub(super) async fn keep_in_op(
         &self,
         uow: &mut dyn UnitOfWork,

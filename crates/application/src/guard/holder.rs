@@ -47,9 +47,10 @@ impl Guards {
         self.are_on().then(|| share(capacity, self.pool_share))
     }
 
-    /// How many units of an event he can hold at a time for all that the rates let through, where a hold lasts so long.
-    pub(crate) fn holds_max(&self, holder: &Holder, hold: TimeDelta) -> u32 {
-        self.rate(holder.class).map_or(u32::MAX, |rate| holds_max(rate, hold))
+    /// How many units of an event he can hold at a time for all that the rates let through, where a hold lasts so long at the
+    /// most, and the largest booking has so many units.
+    pub(crate) fn holds_max(&self, holder: &Holder, hold: TimeDelta, largest: u32) -> u32 {
+        self.rate(holder.class).map_or(u32::MAX, |rate| holds_max(rate, hold, largest))
     }
 }
 
@@ -59,11 +60,12 @@ fn share(capacity: u32, hundredths: u8) -> u32 {
     u32::try_from(share).unwrap_or(capacity).max((capacity / 2).min(SMALL)).max(1)
 }
 
-/// All that he holds was counted within the time of a hold, since what is renewed is counted again.
-fn holds_max(Rate { count, per }: Rate, hold: TimeDelta) -> u32 {
+/// All that he holds was counted within the time of a hold, since what is renewed is counted again. A booking of more than a
+/// rate lets through at once counts as that many ([`Ask::units`](crate::guard::Ask::units)).
+fn holds_max(Rate { count, per }: Rate, hold: TimeDelta, largest: u32) -> u32 {
     let times = hold.to_std().unwrap_or_default().as_nanos().div_ceil(per.as_nanos().max(1));
     let times = u32::try_from(times).unwrap_or(u32::MAX).saturating_add(1);
-    count.get().saturating_mul(times)
+    count.get().max(largest).saturating_mul(times)
 }
 
 #[cfg(test)]
@@ -83,7 +85,8 @@ mod tests {
     fn long_holds_let_one_hold_more() {
         let rate = Rate::new(200, 900);
         for (hold, most) in [(1, 400), (900, 400), (901, 600), (86_400, 200 * 97)] {
-            assert_eq!(holds_max(rate, TimeDelta::seconds(hold)), most, "{hold}");
+            assert_eq!(holds_max(rate, TimeDelta::seconds(hold), 10), most, "{hold}");
         }
+        assert_eq!(holds_max(rate, TimeDelta::seconds(900), 1_000), 2_000, "a thousand count as two hundred");
     }
 }

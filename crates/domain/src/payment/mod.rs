@@ -34,7 +34,7 @@ pub use ledger::{Account, LedgerEntry};
 pub use manual::{MANUAL, confirm_paid};
 pub use refund::{RefundOutcome, RefundRequest, apply_refund_report, cancel_with_event, request_refund};
 pub use report::{ChargeOutcome, ChargeReport, apply_report, takes_again};
-pub use start::{StartPayment, start_payment};
+pub use start::{PAYING_GRACE, StartPayment, start_payment};
 
 use crate::Timestamp;
 use crate::booking::{Booking, Decided, Sale};

@@ -9,7 +9,7 @@ use crate::{PaymentId, Text};
 
 /// By how much the first payment of a booking moves its release at most, so that who is at his bank does not lose the
 /// tickets meanwhile.
-const GRACE: TimeDelta = TimeDelta::minutes(2);
+pub const PAYING_GRACE: TimeDelta = TimeDelta::minutes(2);
 
 /// The most payments of a booking: whoever fails so often does not pay by this way any more.
 const PAYMENTS_MAX: usize = 20;
@@ -78,7 +78,7 @@ pub fn start_payment(books: &Books<'_>, start: &StartPayment) -> Result<(Payment
     if let Some(hold) = &mut step.booking.hold
         && payments.is_empty()
     {
-        hold.release_at += sale.event.terms.hold.min(GRACE);
+        hold.release_at += sale.event.terms.hold.min(PAYING_GRACE);
     }
     let settlement = Settlement { payments: vec![payment.clone()], steps: vec![step], ..Settlement::default() };
     Ok((payment, settlement))

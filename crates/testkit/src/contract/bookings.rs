@@ -138,9 +138,13 @@ pub async fn parties_are_those_of_the_booking(db: TestDatabase) {
 pub async fn what_is_still_held_is_told(db: TestDatabase) {
     let sale = stored_concert(&db, None, None).await;
     let (long, short) = (booking(&sale, buyer(), 1, Some(at(900))), booking(&sale, buyer(), 1, Some(at(60))));
-    let sold = booking(&sale, buyer(), 1, None);
-    write(&db.database, &holds(&sale, &[long.clone(), short.clone(), sold.clone()])).await.unwrap();
-    let mut asked = vec![long.id, short.id, sold.id];
+    // What is over keeps the terms of its hold.
+    let over = |status| Booking { status, ..booking(&sale, buyer(), 1, Some(at(900))) };
+    let (sold, given_back) = (over(BookingStatus::Confirmed), over(BookingStatus::Cancelled));
+    let all = [long, short, sold, given_back];
+    write(&db.database, &holds(&sale, &all)).await.unwrap();
+    let [long, short, ..] = &all;
+    let mut asked: Vec<BookingId> = all.iter().map(|booking| booking.id).collect();
     asked.extend((0..2_000).map(|_| BookingId::new(id())));
     let held = async |now| {
         let mut held = db.database.still_held(&asked, now).await.unwrap();

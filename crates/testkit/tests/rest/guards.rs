@@ -1,5 +1,7 @@
 //! Limits over REST: who asks too often is refused, and nobody else is.
 
+use std::time::Duration;
+
 use application::guard::{LimitClass, LimitRates, Rate};
 use axum::http::Method;
 use chrono::TimeDelta;
@@ -322,7 +324,7 @@ async fn nobody_holds_more_than_a_share_of_a_small_hall() {
     limited(&stranger.from(HERE).post(&path, &few).await, "buyer_units");
 }
 
-/// Many at a time gain nothing, and who asks again with his key hears of what he has.
+/// Many at a time gain nothing, nor who hangs up before he is answered; and who asks again with his key hears of what he has.
 #[tokio::test]
 async fn a_share_is_a_share_for_many_at_a_time() {
     let app = start(LimitRates::default().with(LimitClass::Bookings, Rate::new(1_000, 60))).await;
@@ -341,6 +343,80 @@ async fn a_share_is_a_share_for_many_at_a_time() {
     assert_eq!(made, 1, "eight of sixteen are a share");
     assert_eq!(keyed("mine").await.expect(201)["id"], first["id"]);
     limited(&keyed("another").await, "buyer_units");
+    // Also when it is sold by now, and somebody else of his network holds the share.
+    let id = first["id"].as_str().unwrap();
+    world.organizer.post(&format!("/api/v1/bookings/{id}/confirm"), &json!({})).await.expect(200);
+    world.stranger.from(HERE).post(&path, &json!({ "quantity": 7 })).await.expect(201);
+    assert_eq!(keyed("mine").await.expect(201)["id"], first["id"]);
+    limited(&keyed("another").await, "network_units");
+}
+
+#[tokio::test]
+async fn who_hangs_up_holds_no_more_than_his_share() {
+    let app = start(LimitRates::default().with(LimitClass::Bookings, Rate::new(100_000, 60))).await;
+    let world = world_of(app).await;
+    let buyer = world.buyer.from(HERE);
+    for round in 0..20_u64 {
+        let event = world.on_sale(2_500, 40).await;
+        let path = format!("/api/v1/events/{event}/bookings");
+        for at in 0..6 {
+            // Somewhere on its way to the commit and back.
+            let patience = Duration::from_micros(100 * (round + 1) + 150 * at);
+            let _ = tokio::time::timeout(patience, buyer.post(&path, &json!({ "quantity": 5 }))).await;
+        }
+        // Who asks after them is answered after them.
+        world.stranger.from(THERE).post(&path, &json!({ "quantity": 1 })).await.expect(201);
+        let all = world.organizer.get(&format!("{path}?status=pending")).await.expect(200);
+        let units =
+            all["items"].as_array().unwrap().iter().map(|booking| booking["items"][0]["quantity"].as_u64().unwrap());
+        let held: u64 = units.sum();
+        assert!(held <= 11, "{held} in round {round}");
+    }
+}
+
+/// What costs nothing is held by nobody, also while it is being decided; and what would be refused hears why.
+#[tokio::test]
+async fn a_share_is_for_what_is_held() {
+    let app = start(LimitRates::default().with(LimitClass::Bookings, Rate::new(1_000, 60))).await;
+    let world = world_of(app).await;
+    let free = world.on_sale(0, 20).await;
+    let path = format!("/api/v1/events/{free}/bookings");
+    let buyer = world.buyer.from(HERE);
+    let tries = (0..10).map(|_| async { buyer.post(&path, &json!({ "quantity": 2 })).await.status });
+    assert!(futures::future::join_all(tries).await.into_iter().all(|status| status == 201));
+    // A draft is hidden from who asks for much of it at once.
+    let draft = world.draft(2_500, 8).await["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/events/{draft}/bookings");
+    let tries = (0..4).map(|_| async { buyer.post(&path, &json!({ "quantity": 4 })).await.status });
+    assert!(futures::future::join_all(tries).await.into_iter().all(|status| status == 404));
+    let event = world.on_sale(2_500, 8).await;
+    let path = format!("/api/v1/events/{event}/bookings");
+    buyer.post(&path, &json!({ "quantity": 4 })).await.expect(201);
+    buyer.post(&path, &json!({ "quantity": 4, "expectedTotal": 1 })).await.problem(409, "price_changed");
+    limited(&buyer.post(&path, &json!({ "quantity": 4 })).await, "buyer_units");
+}
+
+/// A share is one of each pool: who holds his of the hall gets no more of it by another type.
+#[tokio::test]
+async fn a_share_of_a_hall_is_one_for_all_its_types() {
+    let app = start(LimitRates::default().with(LimitClass::BuyerUnits, Rate::new(1_000, 900))).await;
+    let world = world_of(app).await;
+    let event = world.on_sale(2_500, 40).await;
+    let (path, types) = (format!("/api/v1/events/{event}"), format!("/api/v1/events/{event}/ticket-types"));
+    let pool =
+        world.organizer.post(&format!("{path}/pools"), &json!({ "name": "Hall", "capacity": 40 })).await.expect(201);
+    let path = format!("{path}/bookings");
+    let add = async |name| {
+        let body = json!({ "name": name, "price": 2_500, "poolIds": [pool["id"]] });
+        world.organizer.post(&types, &body).await.expect(201)["id"].as_str().unwrap().to_owned()
+    };
+    let types = [add("Seated").await, add("Standing").await];
+    let of = |at: usize, quantity: u32| json!({ "items": [{ "ticketTypeId": types[at], "quantity": quantity }] });
+    let buyer = world.buyer.from(HERE);
+    buyer.post(&path, &of(0, 8)).await.expect(201);
+    limited(&buyer.post(&path, &of(1, 8)).await, "buyer_units");
+    buyer.post(&path, &of(1, 2)).await.expect(201);
+    limited(&world.stranger.from(HERE).post(&path, &of(1, 1)).await, "network_units");
 }
 
 #[tokio::test]
@@ -400,8 +476,8 @@ async fn scanners_are_refused_before_anything_is_looked_up() {
     limited(&login(&scanner, "buyer", PASSWORD).await, "misses");
 }
 
-/// Who is signed in goes on where others have scanned, also when his access token has ended; a token that is not ours, or of
-/// somebody who has knocked so himself, is not looked up.
+/// Who is signed in refreshes where others have scanned; a token that is not ours, or of somebody who has knocked so himself,
+/// is not looked up, and it is worth nothing elsewhere.
 #[tokio::test]
 async fn sessions_go_on_behind_an_address_that_is_shut() {
     let app = start(LimitRates::default().with(LimitClass::Misses, Rate::new(6, 600))).await;
@@ -426,6 +502,7 @@ async fn sessions_go_on_behind_an_address_that_is_shut() {
     let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
     let page = office.send(Method::POST, "/api/v1/auth/web/refresh", &headers, None).await;
     page.expect(200);
+    limited(&office.send(Method::GET, "/api/v1/events", &headers[..1], None).await, "misses");
     let tokens = refresh(&newest).await.expect(200);
     let newest = tokens["refreshToken"].as_str().unwrap().to_owned();
 
@@ -440,6 +517,17 @@ async fn sessions_go_on_behind_an_address_that_is_shut() {
         refresh(&useless).await.problem(401, "unauthenticated");
     }
     limited(&refresh(&newest).await, "misses");
+    // With an access token that holds the refresh token need not say whose it is.
+    app.account("ben", Role::User).await;
+    let ben = app.sign_in("ben").await.from(HERE);
+    ben.post("/api/v1/auth/refresh", &json!({ "refreshToken": random })).await.problem(401, "unauthenticated");
+    // After the longest time that its session could have lasted it says nothing any more.
+    let old = login(&app.anybody().from(THERE), "ben", PASSWORD).await.expect(200)["refreshToken"].clone();
+    app.clock.step(TimeDelta::days(31));
+    for at in 0..6 {
+        office.get(&format!("/wp-admin/{at}.php")).await;
+    }
+    limited(&refresh(old.as_str().unwrap()).await, "misses");
     app.database.database.close().await;
     limited(&refresh(&newest).await, "misses");
     app.anybody()

@@ -145,13 +145,17 @@ pub(super) async fn admit(context: &Context, agent: &Agent, parts: &Parts, state
 pub(crate) fn recognised(headers: &HeaderMap, state: &AppState) -> Option<Actor> {
     let token = match bearer(headers) {
         Ok(Some(token)) => token,
-        Ok(None) => {
-            let refreshes = || state.identity().recognise_refresh(cookie(headers, REFRESH)?);
-            return cookie(headers, ACCESS).and_then(|token| state.identity().recognise(token)).or_else(refreshes);
-        }
+        Ok(None) => cookie(headers, ACCESS)?,
         Err(_) => return None,
     };
     state.identity().recognise(token)
+}
+
+/// The same of who refreshes with this token, or the one of his cookie: what his session is worth is seen when it is looked up,
+/// so that it counts nowhere else.
+pub(crate) fn recognised_to_refresh(token: Option<&str>, headers: &HeaderMap, state: &AppState) -> Option<Actor> {
+    let token = token.or_else(|| cookie(headers, REFRESH));
+    token.and_then(|token| state.identity().recognise_refresh(token)).or_else(|| recognised(headers, state))
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750); none without that header.

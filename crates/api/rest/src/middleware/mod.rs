@@ -33,7 +33,7 @@ pub(crate) use meters::Meters;
 
 use crate::Peer;
 use crate::context::{CORRELATION_ID, Context};
-use crate::extract::caller::recognised;
+use crate::extract::caller::{recognised, recognised_to_refresh};
 use crate::forwarded::{Network, caller_address};
 use crate::problem::Problem;
 use crate::rate_limit;
@@ -169,11 +169,13 @@ impl Settings {
         if !is_webhook(route) {
             state.identity().guards().admit(context.address()).await.map_err(AppError::from)?;
         }
-        // The body says who refreshes: its route asks when it has read that.
-        if !is_refresh(route) {
-            let_in(context, state, || recognised(headers, state)).await?;
-        }
-        Ok(())
+        let admitted = match route {
+            // The body says who refreshes: the route asks when it has read that.
+            "/api/v1/auth/refresh" => Ok(()),
+            "/api/v1/auth/web/refresh" => let_in(context, state, || recognised_to_refresh(None, headers, state)).await,
+            _ => let_in(context, state, || recognised(headers, state)).await,
+        };
+        Ok(admitted?)
     }
 
     /// Counts what scanners meet; also where the route asks nobody who he is, for who was let in as somebody.
@@ -267,10 +269,6 @@ fn is_probe(route: &str) -> bool {
 
 fn is_webhook(route: &str) -> bool {
     route == "/api/v1/webhooks/{provider}"
-}
-
-fn is_refresh(route: &str) -> bool {
-    route == "/api/v1/auth/refresh"
 }
 
 /// Lets in who comes from an address where nobody has knocked at too many doors that are not there, and from another one
