@@ -169,9 +169,11 @@ impl Bookings {
         let Some(seen) = catalog.sale(event).await? else { return Ok(None) };
         let now = catalog.now();
         // Without its code nothing can be said of what needs one.
-        let would_hold = quote(&seen.sale, units, None, request.expected_total, now)
-            .map_or(request.promo_code.is_some(), |quote| !quote.total.is_zero());
-        let wish = Wish { sale: &seen.sale, units, booking, would_hold };
+        let would_hold = || {
+            let quote = quote(&seen.sale, units, None, request.expected_total, now);
+            quote.map_or(request.promo_code.is_some(), |quote| !quote.total.is_zero())
+        };
+        let wish = Wish { sale: &seen.sale, units, booking, would_hold: &would_hold };
         match (self.shares.enter(catalog.guards(), &wish, &Holder::both(buyer, address), now).await, key) {
             (Err(AppError::RateLimited(_)), Some(key)) if catalog.has_answered(key).await? => Ok(None),
             (entered, _) => entered,

@@ -44,7 +44,7 @@ pub(super) struct Wish<'a> {
     /// Which booking it is to be.
     pub(super) booking: BookingId,
     /// Whether they would be held, as far as one can tell: what would be refused, or sold at once, hears so from its lane.
-    pub(super) would_hold: bool,
+    pub(super) would_hold: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// That a booking is being decided: to be dropped when it is, and no sooner.
@@ -100,7 +100,7 @@ impl Shares {
         let still: HashMap<BookingId, Timestamp> = self.reads.still_held(&known, now).await?.into_iter().collect();
         let mut held = lock(&held);
         held.forget(&known, &still);
-        if let Some(blocking) = held.blocking(limited).filter(|_| wish.would_hold) {
+        if let Some(blocking) = held.blocking(limited).filter(|_| (wish.would_hold)()) {
             let ends = held.ends(blocking.pool, &still);
             let wait = ends.and_then(|end| (end - now).to_std().ok()).unwrap_or_default().max(WAIT_MIN);
             return Err(holder.holds_too_much(blocking.share, wish.sale.event.terms.hold, wait).into());

@@ -42,9 +42,9 @@ impl Holder {
 }
 
 impl Guards {
-    /// How many units of a pool of this capacity one may hold at a time; none where nobody counts.
+    /// How many units of a pool of this capacity one may hold at a time; none where nobody counts, or he may hold all.
     pub(crate) fn share_of(&self, capacity: u32) -> Option<u32> {
-        self.are_on().then(|| share(capacity, self.pool_share))
+        (self.are_on() && self.pool_share < 100).then(|| share(capacity, self.pool_share))
     }
 
     /// How many units of an event he can hold at a time for all that the rates let through, where a hold lasts so long at the

@@ -24,6 +24,8 @@ impl Limits {
             Self::Counting => &OF_SIGN_INS,
             Self::OfSignIns => &[],
         };
-        REACHED.iter().chain(of_sign_ins).map(widest).collect()
+        // Shares are for halls that are smaller than what rates let one hold; with these rates every hall would be.
+        let shares = ("GOTICKET_RATE_LIMIT__POOL_SHARE".to_owned(), "100".to_owned());
+        REACHED.iter().chain(of_sign_ins).map(widest).chain([shares]).collect()
     }
 }
