@@ -77,6 +77,8 @@ pub(crate) struct Serve {
 pub(crate) enum User {
     /// Make an account
     Create(CreateUser),
+    /// Give an account another role that has verified its address. Beside a running server
+    SetRole(SetRole),
     /// Take the second factor of an account away whose owner has lost it, and end its sessions. Beside a running server
     ResetSecondFactor(ResetSecondFactor),
 }
@@ -153,6 +155,17 @@ pub(crate) struct CreateUser {
     /// Read the password from the first line of standard input: arguments are seen by everybody on the machine
     #[arg(long, required = true)]
     pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetRole {
+    /// The e-mail address of the account
+    #[arg(long)]
+    pub(crate) email: String,
+
+    /// What it may do from now on
+    #[arg(long, value_enum)]
+    pub(crate) role: RoleWord,
 }
 
 #[derive(Debug, Args)]

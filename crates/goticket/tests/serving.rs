@@ -147,6 +147,26 @@ fn a_second_factor_is_set_up_asked_for_and_reset_by_the_command_line() {
     assert_eq!(unknown.status.code(), Some(1));
 }
 
+#[test]
+fn who_has_registered_becomes_admin_by_the_command_line_once_his_address_is_verified() {
+    let server = Server::start(&[]);
+    let credentials = json!({"email": "anna@example.com", "password": "correct horse battery"});
+    assert_eq!(server.post("/api/v1/auth/register", &credentials).status, 201);
+    let set =
+        |email: &str, role: &str| run(&mut server.command(), &["user", "set-role", "--email", email, "--role", role]);
+    let early = set("anna@example.com", "admin");
+    assert!(early.status.code() == Some(1) && stderr(&early).contains("verif"), "{}", stderr(&early));
+    let token = wait_for("the mail", || mailed_token(&server, "anna@example.com"));
+    assert_eq!(server.post("/api/v1/auth/email/verify", &json!({"token": token})).status, 200);
+    assert!(set("anna@example.com", "admin").status.success());
+    let pair = server.post("/api/v1/auth/login", &credentials).json();
+    assert_eq!(server.get_as("/api/v1/users", pair["accessToken"].as_str().unwrap()).status, 200);
+    assert!(set("anna@example.com", "admin").status.success(), "done twice, it is done once");
+    let last = set("anna@example.com", "user");
+    assert!(last.status.code() == Some(1), "the last admin stays one: {}", stderr(&last));
+    assert_eq!(set("nobody@example.com", "admin").status.code(), Some(1));
+}
+
 /// Notes wait for five seconds at most, and for none of them where the server is asked to stop.
 #[test]
 fn what_is_noted_is_written_before_a_server_stops() {
@@ -185,9 +205,8 @@ fn keys_are_rotated_beside_a_running_server() {
     let rotated = run(&mut server.command(), &["keys", "rotate"]);
     assert!(rotated.status.success(), "{}", stderr(&rotated));
     wait_for("the new key", || (keys() == 2).then_some(()));
-    let new = sign_in();
     let head = |token: &str| token.split('.').next().unwrap().to_owned();
-    assert_ne!(head(&old), head(&new), "another `kid`");
+    let new = wait_for("a token with another `kid`", || Some(sign_in()).filter(|new| head(new) != head(&old)));
     for token in [old, new] {
         assert_eq!(server.get_as("/api/v1/auth/me", &token).status, 200);
     }

@@ -101,7 +101,8 @@ fn a_new_certificate_is_taken_and_a_bad_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let first = certify(dir.path());
     let server = start(dir, &[]);
-    get(&server, &first).unwrap();
+    let head = get(&server, &first).unwrap().head.to_lowercase();
+    assert!(head.contains("strict-transport-security: max-age=31536000"), "where nobody says otherwise: {head}");
     std::fs::write(server.dir.path().join("key.pem"), "no key").unwrap();
     wait_for("a complaint about the key", || server.log().contains("the old one goes on").then_some(()));
     assert_eq!(get(&server, &first).unwrap().status, 200, "the old one goes on");

@@ -542,8 +542,9 @@ async fn confirm_booking(
     ids: Ids<1>,
     OptionalJson(wish): OptionalJson<ConfirmBody>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (Acting { agent, origin }, Ids([id])) = (acting, ids);
-    let booking = state.bookings().confirm(&agent, BookingId::new(id), wish.note.as_deref(), origin).await?;
+    let (id, origin) = (BookingId::new(ids.0[0]), acting.origin.clone());
+    let booking = state.bookings().confirm(&acting.agent, id, wish.note.as_deref(), origin).await?;
+    reads::note_booking(&state, &acting, id, "booking.read").await?;
     Ok(Answer(booking.into()))
 }
 
@@ -562,8 +563,10 @@ async fn cancel_booking(
     acting: Acting,
     ids: Ids<1>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (Acting { agent, origin }, Ids([id])) = (acting, ids);
-    Ok(Answer(state.bookings().cancel(&agent, BookingId::new(id), origin).await?.into()))
+    let (id, origin) = (BookingId::new(ids.0[0]), acting.origin.clone());
+    let booking = state.bookings().cancel(&acting.agent, id, origin).await?;
+    reads::note_booking(&state, &acting, id, "booking.read").await?;
+    Ok(Answer(booking.into()))
 }
 
 /// Makes a hold longer

@@ -383,8 +383,9 @@ async fn unblock_ticket(State(state): State<AppState>, acting: Acting, ids: Ids<
 }
 
 async fn block(state: &AppState, acting: Acting, ids: Ids<1>, blocked: bool) -> Result<Response, Problem> {
-    let (Acting { agent, origin }, Ids([ticket])) = (acting, ids);
-    let changed = state.tickets().block(&agent, TicketId::new(ticket), blocked, origin).await?;
+    let (ticket, origin) = (TicketId::new(ids.0[0]), acting.origin.clone());
+    let changed = state.tickets().block(&acting.agent, ticket, blocked, origin).await?;
+    reads::note_ticket(state, &acting, ticket).await?;
     Ok((NOT_KEPT, Answer(TicketBody::from(changed))).into_response())
 }
 

@@ -39,6 +39,9 @@ pub struct Note {
     pub object: Uuid,
 }
 
+/// Who did it from where, what it was, and by which request, where that is told.
+type Noted = (Actor, Option<IpAddr>, Note, Option<Arc<str>>);
+
 /// Keeps notes, and writes them.
 pub struct Witness {
     notes: Mutex<Notes>,
@@ -49,7 +52,7 @@ pub struct Witness {
 
 #[derive(Default)]
 struct Notes {
-    noted: HashMap<(Actor, Option<IpAddr>, Note), (AuditRow, u64)>,
+    noted: HashMap<Noted, (AuditRow, u64)>,
     dropped: u64,
 }
 
@@ -62,8 +65,17 @@ impl Witness {
 
     /// Notes it. Never waits.
     pub fn note(&self, origin: &Origin, note: Note) {
+        self.note_by(origin, note, None);
+    }
+
+    /// The same with the request that it was, as method and route: one line for each of them.
+    pub fn note_request(&self, origin: &Origin, note: Note, request: &str) {
+        self.note_by(origin, note, Some(request.into()));
+    }
+
+    fn note_by(&self, origin: &Origin, note: Note, request: Option<Arc<str>>) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (origin.actor, origin.address, note);
+        let key = (origin.actor, origin.address, note, request);
         if let Some((_, times)) = notes.noted.get_mut(&key) {
             *times += 1;
             return;
@@ -96,7 +108,11 @@ impl Witness {
     /// What the store answers; the notes are kept then.
     pub async fn write(&self) -> Result<(), AppError> {
         let taken = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut lines: Vec<AuditRow> = taken.noted.values().map(|(line, times)| counted(line, *times)).collect();
+        let mut lines: Vec<AuditRow> = taken
+            .noted
+            .iter()
+            .map(|((.., request), (line, times))| counted(line, *times, request.as_deref()))
+            .collect();
         lines.sort_unstable_by_key(|line| line.id);
         if taken.dropped > 0 {
             tracing::warn!(dropped = taken.dropped, "More was to be noted in the audit log than fits");
@@ -105,7 +121,7 @@ impl Witness {
             let scribe = Scribe { ids: self.ids.as_ref(), origin: &origin, at: self.clock.now() };
             let (organizer, object) = (None, Uuid::nil());
             let deed = Deed { organizer, action: "audit.notes_dropped", object_kind: "audit", object };
-            lines.push(counted(&scribe.line(deed, None, None), taken.dropped));
+            lines.push(counted(&scribe.line(deed, None, None), taken.dropped, None));
         }
         if lines.is_empty() {
             return Ok(());
@@ -140,6 +156,10 @@ impl Witness {
     }
 }
 
-fn counted(line: &AuditRow, times: u64) -> AuditRow {
-    AuditRow { after: Some(json!({ "times": times }).to_string()), ..line.clone() }
+fn counted(line: &AuditRow, times: u64, request: Option<&str>) -> AuditRow {
+    let mut after = json!({ "times": times });
+    if let Some(request) = request {
+        after["request"] = json!(request);
+    }
+    AuditRow { after: Some(after.to_string()), ..line.clone() }
 }

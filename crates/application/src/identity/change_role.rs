@@ -3,8 +3,8 @@
 //! A change of role ends no session: every replica learns of it within a second and from then on puts the new role in
 //! place of the one that the tokens of the account still bear.
 
-use domain::UserId;
 use domain::identity::{NotVerified, Role, RoleDecision, RoleRefusal, User};
+use domain::{EmailAddress, UserId};
 
 use crate::access::{Agent, PlatformOperation, decide_platform, require_on_platform};
 use crate::error::AppError;
@@ -37,6 +37,30 @@ impl Identity {
         let before = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none());
         let before = before.ok_or(AppError::NotFound("user"))?;
         let other_admins = admins.iter().filter(|admin| **admin != user).count();
+        let RoleDecision::Changed(after) = before.change_role(Role::Admin, role, other_admins, self.now())? else {
+            return Ok(before);
+        };
+        let changed = self.save_role_in_op(uow.as_mut(), &before, &after, origin).await?;
+        uow.commit().await?;
+        self.role_changed(changed);
+        Ok(after)
+    }
+
+    /// Gives the account of this address another role, by whoever has the command line: how the first admin is made of who has
+    /// registered already. The same role again changes nothing.
+    ///
+    /// # Errors
+    /// [`AppError::Validation`] for what is no address; [`AppError::NotFound`]; [`AppError::InvalidState`] for the last
+    /// admin, and where nobody has verified the address yet: whoever registered it may be somebody else.
+    pub async fn give_role(&self, email: &str, role: Role, origin: &Origin) -> Result<User, AppError> {
+        let email = EmailAddress::parse("email", email)?;
+        let account = self.ports.reads.account_by_email(&email).await?.ok_or(AppError::NotFound("user"))?;
+        let mut uow = self.ports.store.begin().await?;
+        let admins = uow.lock_admins().await?;
+        let before = uow.lock_user(account.user.id).await?.filter(|user| user.deleted_at.is_none());
+        let before = before.ok_or(AppError::NotFound("user"))?;
+        before.must_be_verified()?;
+        let other_admins = admins.iter().filter(|admin| **admin != before.id).count();
         let RoleDecision::Changed(after) = before.change_role(Role::Admin, role, other_admins, self.now())? else {
             return Ok(before);
         };

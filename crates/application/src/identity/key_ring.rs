@@ -8,6 +8,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use domain::{SigningKeyId, Timestamp};
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio::sync::Mutex;
@@ -20,6 +21,8 @@ use crate::store::{StoreError, UnitOfWork};
 
 /// How often the keys are read anew.
 pub(super) const RELOAD_EVERY: Duration = Duration::from_secs(5);
+/// After so long every replica has read a new key, also where one reading has failed.
+const PUBLISHED_FOR: TimeDelta = TimeDelta::seconds(10);
 /// An unknown `kid` makes us read no more often than this.
 const UNKNOWN_KEY_EVERY: Duration = Duration::from_secs(1);
 /// An answer of the database that takes longer counts as none.
@@ -160,10 +163,13 @@ impl KeyRing {
 }
 
 impl Keys {
-    /// The newest key that is not on its way out signs; all that are not yet retired verify.
+    /// All keys that are not yet retired verify. The newest one signs that every replica has read by now, where there is one:
+    /// who made up ids could else keep a replica for a second from looking for it.
     fn open(stored: &[StoredSigningKey], sealer: &dyn Sealer, now: Timestamp) -> Result<Self, KeyRingError> {
-        let signing = stored.iter().rfind(|key| key.retired_at.is_none()).ok_or(KeyRingError::NoKey)?;
         let is_valid = |key: &&StoredSigningKey| key.retired_at.is_none_or(|at| now < at);
+        let known_to_all = |key: &&StoredSigningKey| is_valid(key) && key.created_at + PUBLISHED_FOR <= now;
+        let signing = stored.iter().rfind(known_to_all).or_else(|| stored.iter().find(is_valid));
+        let signing = signing.ok_or(KeyRingError::NoKey)?;
         let public = stored.iter().filter(is_valid).map(|key| PublicKey { id: key.id, bytes: key.public_key });
         Ok(Self {
             signing: signing.id,

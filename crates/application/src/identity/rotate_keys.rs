@@ -9,12 +9,12 @@ use crate::identity::service::Identity;
 use crate::journal::Scribe;
 use crate::origin::Origin;
 
-/// For how long other replicas may go on signing with the old key: until they read the keys anew, with room to spare.
+/// For how long replicas may go on signing with the old key: until all of them have read the new one, with room to spare.
 const OTHERS_SIGN_ON: TimeDelta = TimeDelta::minutes(2);
 
 impl Identity {
-    /// Makes a new signing key. Those before it sign no more, and verify until the last token that they have signed has
-    /// expired.
+    /// Makes a new signing key, which signs some ten seconds later, when every replica knows it. Those before it verify until
+    /// the last token that they have signed has expired.
     ///
     /// # Errors
     /// What the store answers.

@@ -1,4 +1,4 @@
-//! `goticket user …`: how the first admin is made, and how he gets in again who has lost his second factor.
+//! `goticket user …`: how the first admin is made, anew or of an account that is there, and how he gets in again who has lost his second factor.
 
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
@@ -11,13 +11,14 @@ use domain::identity::Role;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::open;
-use crate::cli::{CreateUser, ResetSecondFactor, User};
+use crate::cli::{CreateUser, ResetSecondFactor, SetRole, User};
 use crate::config::Settings;
 use crate::output;
 
 pub(super) async fn run(settings: Settings, command: User) -> anyhow::Result<ExitCode> {
     match command {
         User::Create(wish) => create(settings, wish).await,
+        User::SetRole(wish) => set_role(settings, wish).await,
         User::ResetSecondFactor(wish) => reset_second_factor(settings, wish).await,
     }
 }
@@ -34,6 +35,18 @@ async fn create(settings: Settings, wish: CreateUser) -> anyhow::Result<ExitCode
         Ok(user) => {
             output::line(&format!("Made the account {} ({}, {}).", user.id, user.email.as_str(), user.role.as_str()))?
         }
+        Err(error) => bail!(told(&error)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set_role(settings: Settings, wish: SetRole) -> anyhow::Result<ExitCode> {
+    let ground = open(&settings).await?;
+    let identity = ground.identity(&settings).await?;
+    let given = identity.give_role(&wish.email, Role::from(wish.role), &Origin::system("command line")).await;
+    ground.database.close().await;
+    match given {
+        Ok(user) => output::line(&format!("The account {} is {} now.", user.email.as_str(), user.role.as_str()))?,
         Err(error) => bail!(told(&error)),
     }
     Ok(ExitCode::SUCCESS)

@@ -37,7 +37,7 @@ pub struct Http {
     pub header_bytes_max: u32,
     /// The most bytes of the body of a request.
     pub body_bytes_max: u32,
-    /// Tells browsers to use HTTPS alone for that long; for instances behind a TLS proxy.
+    /// Tells browsers to use HTTPS alone for that long. With `http.tls` a year where nothing is said; `0s` says nothing.
     pub https_only_for: Option<HumanDuration>,
     /// How long connections are still taken after the readiness has gone.
     pub shutdown_lead: HumanDuration,
@@ -117,6 +117,12 @@ impl Http {
     #[must_use]
     pub fn public_url(&self) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("{}://{}", self.scheme(), self.address))
+    }
+
+    /// For how long browsers are told to use HTTPS alone. Where a proxy speaks TLS that is for the operator to say.
+    pub(super) fn https_only_for(&self) -> Option<HumanDuration> {
+        let with_tls = self.tls.certificate_path.is_some().then_some(HumanDuration::from_secs(365 * 86_400));
+        self.https_only_for.or(with_tls).filter(|time| *time > HumanDuration::from_secs(0))
     }
 
     /// What the server goes by.
@@ -207,7 +213,7 @@ impl Settings {
             header_bytes_max: self.http.header_bytes_max as usize,
             cors_origins: self.cors.origins.clone(),
             public_origin: self.http.public_url.clone(),
-            https_only_for: self.http.https_only_for.map(HumanDuration::std),
+            https_only_for: self.http.https_only_for().map(HumanDuration::std),
             // Each was checked.
             trusted_proxies: self.http.trusted_proxies.iter().filter_map(|it| it.parse().ok()).collect(),
         }

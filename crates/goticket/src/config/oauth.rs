@@ -78,11 +78,12 @@ impl OauthProvider {
         if self.title.as_ref().is_some_and(|title| title.is_empty() || title.chars().count() > 60) {
             return Err("`title` must have 1 to 60 characters".to_owned());
         }
+        let needs_secret = self.is_github(name) || name == "google";
+        if needs_secret && self.client_secret.is_none() {
+            return Err("`client_secret` must be set".to_owned());
+        }
         if self.is_github(name) {
             let urls = [&self.web_url, &self.api_url];
-            if self.client_secret.is_none() {
-                return Err("`client_secret` must be set".to_owned());
-            }
             if urls.into_iter().flatten().any(|url| !is_sound_url(url) || url.ends_with('/')) {
                 return Err("`web_url` and `api_url` must begin with https:// and not end with /".to_owned());
             }

@@ -80,7 +80,7 @@ pub struct RateLimit {
     /// Of how many accounts, addresses and so on each limit knows at a time.
     pub keys_max: u32,
     /// How many hundredths of a pool an account, and an address, may hold at a time; of a small one, half. 100 is all of it.
-    pub pool_share: u8,
+    pub pool_share: u32,
     /// Requests of an address.
     pub requests: HumanRate,
     /// Answers 401, 403, 404 and 405 to an address, and to an account.
@@ -124,7 +124,7 @@ impl Default for RateLimit {
         Self {
             enabled: true,
             keys_max: u32::try_from(MemoryRateLimiter::KEYS_MAX).unwrap_or(u32::MAX),
-            pool_share: Guards::POOL_SHARE,
+            pool_share: Guards::POOL_SHARE.into(),
             requests: HumanRate::of(LimitClass::Requests),
             misses: HumanRate::of(LimitClass::Misses),
             reads: HumanRate::of(LimitClass::Reads),
@@ -191,7 +191,7 @@ impl Settings {
         }
         let keys_max = self.rate_limit.keys_max as usize;
         let limiter = MemoryRateLimiter::new(&self.rate_limit.rates(), keys_max, clock);
-        Guards::new(Arc::new(limiter)).sharing(self.rate_limit.pool_share)
+        Guards::new(Arc::new(limiter)).sharing(u8::try_from(self.rate_limit.pool_share).unwrap_or(Guards::POOL_SHARE))
     }
 }
 

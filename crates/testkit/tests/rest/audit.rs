@@ -138,6 +138,10 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
         world.stranger.get(&path).await.problem(404, "not_found");
         world.buyer.get("/api/v1/users").await.problem(403, "forbidden");
     }
+    let factor = format!("/api/v1/users/{}/second-factor", owner.user());
+    world.buyer.send(Method::DELETE, &factor, &[], None).await.problem(403, "forbidden");
+    // Asked to do what is done already it answers all the same, and nothing else is noted of that.
+    owner.post(&format!("/api/v1/bookings/{booking}/confirm"), &json!({})).await.expect(200);
     let wrong = json!({ "email": "buyer@example.com", "password": "wrong password" });
     for _ in 0..2 {
         app.anybody().post("/api/v1/auth/login", &wrong).await.problem(401, "unauthenticated");
@@ -157,7 +161,7 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     assert_eq!((&lines[0]["after"], &lines[0]["objectId"]), (&json!({ "times": 3 }), &json!(event)));
     assert_eq!(lines[0]["actorId"], json!(owner.user()));
     for (action, object, times) in [
-        ("booking.read", booking, 1),
+        ("booking.read", booking, 2),
         ("tickets.read", booking, 1),
         ("invoices.read", booking, 1),
         ("ticket.read", ticket.as_str(), 2),
@@ -170,7 +174,19 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
     }
     let (platform, _) = page(&world.admin, "/api/v1/audit?limit=100").await;
     let noted = |action: &str| platform.iter().filter(|line| line["action"] == action).count();
-    assert_eq!((noted("access.refused"), noted("access.hidden")), (1, 1));
+    let tried = |action: &str| -> Vec<(&Value, &Value)> {
+        let lines = platform.iter().filter(|line| line["action"] == action);
+        lines.map(|line| (&line["after"], &line["objectId"])).collect()
+    };
+    let organizer = path.split('/').nth(4).unwrap();
+    let (list, one) = ("GET /api/v1/users", "DELETE /api/v1/users/{userId}/second-factor");
+    let hidden = "GET /api/v1/organizers/{organizerId}/audit";
+    let of = |request: &str, times: u64| json!({ "times": times, "request": request });
+    let (nothing, owner_id) = (json!(Uuid::nil()), json!(owner.user()));
+    assert_eq!(tried("access.hidden"), [(&of(hidden, 3), &json!(organizer))]);
+    let refused = tried("access.refused");
+    assert!(refused.contains(&(&of(list, 3), &nothing)) && refused.contains(&(&of(one, 1), &owner_id)), "{refused:?}");
+    assert_eq!(refused.len(), 2);
     // Of whom, where it is an account; and alike for all addresses that are none's.
     let times = |action: &str, whose: &Value| -> Vec<u64> {
         let line = |line: &&Value| line["action"] == action && line["objectId"] == *whose;

@@ -356,9 +356,17 @@ async fn another_master_key_is_told_from_the_right_one(world: World) {
 async fn after_a_rotation_old_tokens_hold_until_they_expire_and_new_ones_hold_everywhere_at_once(world: World) {
     let (here, there) = (world.replica().await, world.replica().await);
     let (_, _, old) = make(&here, "ana@example.com", Role::User).await;
+    let sign_in = async |replica: &Identity| {
+        replica.login("ana@example.com", PASSWORD, &origin()).await.unwrap().tokens().unwrap()
+    };
+    let kid = |pair: &TokenPair| pair.access_token.expose_secret().split('.').next().unwrap().to_owned();
     here.rotate_signing_keys(&origin()).await.unwrap();
-    let new = here.login("ana@example.com", PASSWORD, &origin()).await.unwrap().tokens().unwrap();
-    for pair in [&old, &new] {
+    let meanwhile = sign_in(&here).await;
+    assert_eq!(kid(&meanwhile), kid(&old), "not before every replica has had the time to read the new key");
+    world.clock.advance(TimeDelta::seconds(10));
+    let new = sign_in(&world.replica().await).await;
+    assert_ne!(kid(&new), kid(&old));
+    for pair in [&old, &meanwhile, &new] {
         assert!(who(&here, pair).await.is_ok() && who(&there, pair).await.is_ok());
     }
     assert_eq!((here.public_keys().len(), there.public_keys()), (2, here.public_keys()));

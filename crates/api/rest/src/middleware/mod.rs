@@ -107,6 +107,7 @@ where
         let address = peer.map(|Peer(peer)| caller_address(*peer, request.headers(), &settings.trusted_proxies));
         let context = Context::of(request.headers(), address, settings.ids.as_ref());
         let method = request.method().clone();
+        let path = request.uri().path().to_owned();
         let route = request.extensions().get::<MatchedPath>().cloned();
         // What is ready is called; its copy is asked again before it is.
         let copy = self.inner.clone();
@@ -124,7 +125,7 @@ where
             };
             settings.count_miss(response.status(), &context, route).await;
             settings.dress(&mut response, &context, route);
-            settings.note(response.status(), &context);
+            settings.note(response.status(), &context, &method, route, &path);
             settings.tell(&response, &context, &method, route, started.elapsed());
             Ok(response)
         })
@@ -218,18 +219,18 @@ impl Settings {
     }
 
     /// Notes refused access for the audit log. A thing that the caller may not know of is told like one that is not there;
-    /// who is signed in and asks for such a thing is noted in either case.
-    fn note(&self, status: StatusCode, context: &Context) {
+    /// who is signed in and asks for such a thing is noted in either case: with the route, and the first id of its path.
+    fn note(&self, status: StatusCode, context: &Context, method: &Method, route: &str, path: &str) {
         let Some(witness) = &self.witness else { return };
         let action = match status {
             StatusCode::FORBIDDEN => "access.refused",
             StatusCode::NOT_FOUND if context.actor() != Actor::Anonymous => "access.hidden",
             _ => return,
         };
-        witness.note(
-            &context.origin(),
-            Note { organizer: None, action, object_kind: "request", object: uuid::Uuid::nil() },
-        );
+        // What is no route has nothing to be told but what somebody made up.
+        let object = path.split('/').find_map(|part| part.parse().ok()).filter(|_| !route.is_empty());
+        let note = Note { organizer: None, action, object_kind: "request", object: object.unwrap_or_default() };
+        witness.note_request(&context.origin(), note, &format!("{method} {route}"));
     }
 
     /// Counts, measures, and writes the summary line.
