@@ -46,8 +46,7 @@ def main(goticket: str, wapiti: str, out: str) -> int:
             await_ready(url, server)
             create_admin(goticket, environment, home)
             token = login(url)
-            ids = seed(url, token)
-            ids["organizers"] = get(f"{url}/api/v1/organizers", token)["items"][0]["id"]
+            ids = {kind: known[0] for kind, known in seed(url, token).items()}
             document = filled(url, ids, home)
             finished = scan(wapiti, url, document, token, reports, home)
         finally:
@@ -88,12 +87,6 @@ def parameters(described: list[dict], known: dict[str, str]) -> list[dict]:
         elif schema.get("format") == "date-time":
             schema["default"] = "2026-01-01T00:00:00Z"
     return kept
-
-
-def get(url: str, token: str) -> dict:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
 
 
 def scan(wapiti: str, url: str, document: pathlib.Path, token: str, reports: pathlib.Path, home: pathlib.Path) -> bool:
