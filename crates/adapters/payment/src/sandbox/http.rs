@@ -42,6 +42,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .nest("/v1", programs)
         .route("/checkout/{reference}", get(show_page).post(decide_on_page))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), until_it_ends))
         .with_state(shared);
     // Who does not hang up is not waited for.
     let served = axum::serve(listener, router);
@@ -49,6 +50,14 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         ended = served => if let Err(error) = ended { tracing::error!("The sandbox does not listen any more: {error}") },
         () = end.cancelled() => {}
     }
+}
+
+/// A connection may outlive the listener by a moment: nothing is said over it any more.
+async fn until_it_ends(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    if shared.end.is_cancelled() {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "ended");
+    }
+    next.run(request).await
 }
 
 async fn with_secret(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
