@@ -363,7 +363,7 @@ async fn connections_cut_after_any_number_of_bytes_lose_no_promise() {
     let world = world_behind(&proxy, database_settings(), TIME_LIMIT).await;
     let event = world.on_sale(100, 10_000).await;
     let path = format!("/api/v1/events/{event}/bookings");
-    let mut promised = BTreeSet::new();
+    let (mut promised, mut refused) = (BTreeSet::new(), 0);
     for bytes in (0..2_600).step_by(37) {
         proxy.cut_after(bytes);
         for reply in join_all((0..3).map(|_| hold(&world, &path))).await {
@@ -371,11 +371,15 @@ async fn connections_cut_after_any_number_of_bytes_lose_no_promise() {
                 201 => assert!(promised.insert(id(&reply.body)), "promised twice"),
                 _ => drop(reply.problem(503, "unavailable")),
             }
+            refused += usize::from(reply.status != 201);
         }
     }
+    proxy.set(Weather::Clear);
+    promised.insert(id(&until(201, "the desk", async || hold(&world, &path).await).await));
     let there = mine(&world.buyer).await;
     assert!(promised.iter().all(|booking| there.contains_key(booking)), "every promise is kept");
-    assert!(promised.len() > 20, "{} bookings", promised.len());
+    // How many are promised in between is a question of how fast the machine is.
+    assert!(refused > 0 && promised.len() > 1, "{refused} refused, {} promised", promised.len());
     verify(&world).await;
     world.app.stop().await;
 }
