@@ -16,7 +16,7 @@ use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Ticke
 use application::audit::{AuditLog, AuditPorts, EraseAudit, PruneAudit, SealAudit, Witness};
 use application::booking::{
     Availability, BookingPorts, Bookings, Desk, LeaveWaitingLists, MailBuyers, Parties, ServeWaiting, SweepLapsed,
-    TellBuyers, WindDownCancelled,
+    TellBuyers, TellMoved, WindDownCancelled,
 };
 use application::breaker::Breaker;
 use application::catalog::{Catalog, CatalogPorts};
@@ -378,7 +378,7 @@ impl Application {
             WindDownCancelled { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let serve = ServeWaiting { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
         let leave = LeaveWaitingLists { desk: self.desk.clone(), reads: database.clone(), clock: Arc::clone(clock) };
-        let tell = TellBuyers {
+        let tell = Arc::new(TellBuyers {
             store: database.clone(),
             notices: database.clone(),
             bookings: database.clone(),
@@ -388,7 +388,7 @@ impl Application {
             mails: Arc::clone(&self.mails),
             desk: self.desk.clone(),
             clock: Arc::clone(clock),
-        };
+        });
         let issue = IssueInvoices {
             store: database.clone(),
             invoices: database.clone(),
@@ -414,7 +414,8 @@ impl Application {
             Arc::new(wind_down),
             Arc::new(serve),
             Arc::new(leave),
-            Arc::new(tell),
+            tell.clone(),
+            Arc::new(TellMoved { tell }),
             Arc::new(issue),
             Arc::new(housekeeping),
             Arc::new(forget),

@@ -21,7 +21,7 @@ use application::admission::{DoorCounters, PassPorts, Passes, TicketPorts, Ticke
 use application::audit::{AuditLog, AuditPorts, EraseAudit, SealAudit, Witness};
 use application::booking::{
     Availability, BookingPorts, Bookings, Desk, DeskSettings, LeaveWaitingLists, MailBuyers, NoticeReads, Parties,
-    TellBuyers,
+    TellBuyers, TellMoved,
 };
 use application::catalog::{Catalog, CatalogPorts, CatalogSettings};
 use application::clock::{Clock, Ids};
@@ -433,17 +433,8 @@ impl TestApp {
     #[must_use]
     pub fn teller(&self) -> TellBuyers {
         let port = Arc::new(self.database.database.clone());
-        TellBuyers {
-            store: port.clone(),
-            notices: port.clone(),
-            bookings: port.clone(),
-            tickets: port.clone(),
-            events: port.clone(),
-            accounts: port.clone(),
-            mails: Arc::new(mails(&self.ids)),
-            desk: self.desk.clone(),
-            clock: Arc::new(self.clock.clone()),
-        }
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        teller(&port, &clock, &self.ids, &self.desk)
     }
 
     /// Does the work that is due.
@@ -512,6 +503,20 @@ impl TestMail {
     }
 }
 
+fn teller(port: &Arc<Database>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>, desk: &Desk) -> TellBuyers {
+    TellBuyers {
+        store: port.clone(),
+        notices: port.clone(),
+        bookings: port.clone(),
+        tickets: port.clone(),
+        events: port.clone(),
+        accounts: port.clone(),
+        mails: Arc::new(mails(ids)),
+        desk: desk.clone(),
+        clock: clock.clone(),
+    }
+}
+
 fn worker(
     port: &Arc<Database>,
     clock: &Arc<dyn Clock>,
@@ -533,11 +538,12 @@ fn worker(
         tries_max: 3,
     });
     let of_bookings = MailBuyers { send: send.clone(), desk: desk.clone() };
+    let moved = TellMoved { tell: Arc::new(teller(port, clock, ids, desk)) };
     let resets = MailPasswordResets { identity: identity.clone() };
     let erase = EraseAudit { seals: port.clone(), clock: clock.clone() };
     let leave = LeaveWaitingLists { desk: desk.clone(), reads: port.clone(), clock: clock.clone() };
     let handlers: Vec<Arc<dyn JobHandler>> =
-        vec![send, Arc::new(of_bookings), Arc::new(resets), Arc::new(erase), Arc::new(leave)];
+        vec![send, Arc::new(of_bookings), Arc::new(moved), Arc::new(resets), Arc::new(erase), Arc::new(leave)];
     Worker::new(port.clone(), clock.clone(), ids.clone(), handlers)
 }
 

@@ -40,14 +40,14 @@ const BUTTON: (&str, &str) = ("button.html", include_str!("../templates/button.h
 const TEMPLATES: &[(&str, &str)] = templates! {
     "en": [
         "account_deleted", "booking_cancelled", "confirm_new_email", "confirm_old_email", "email_changed",
-        "email_in_use", "event_cancelled", "identity_linked", "identity_unlinked", "layout",
+        "email_in_use", "event_cancelled", "event_moved", "identity_linked", "identity_unlinked", "layout",
         "organizer_invitation", "other_paid_back", "paid_back", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
         "second_factor_blocked", "second_factor_removed", "second_factor_set_up",
         "ticket_transferred", "tickets", "tickets_cancelled", "verify_email", "waiting_list_offer",
     ],
     "pl": [
         "account_deleted", "booking_cancelled", "confirm_new_email", "confirm_old_email", "email_changed",
-        "email_in_use", "event_cancelled", "identity_linked", "identity_unlinked", "layout",
+        "email_in_use", "event_cancelled", "event_moved", "identity_linked", "identity_unlinked", "layout",
         "organizer_invitation", "other_paid_back", "paid_back", "password_changed", "recovery_code_used", "recovery_codes_renewed", "reset_password",
         "second_factor_blocked", "second_factor_removed", "second_factor_set_up",
         "ticket_transferred", "tickets", "tickets_cancelled", "verify_email", "waiting_list_offer",

@@ -53,6 +53,12 @@ fn contents(name: &str) -> Vec<MailContent> {
             reference: "K7QW2M".into(),
             paid_back: "75.00 PLN".into(),
         },
+        MailContent::EventMoved {
+            event: name.to_owned(),
+            when: when.clone(),
+            venue: "Hala".into(),
+            reference: "K7QW2M".into(),
+        },
         MailContent::EventCancelled {
             event: name.to_owned(),
             when: when.clone(),
@@ -215,6 +221,7 @@ fn values(content: &MailContent) -> Vec<&str> {
         }
         MailContent::Tickets { .. } => panic!("three of them"),
         MailContent::TicketTransferred { event, when, venue } => vec![event, when, venue],
+        MailContent::EventMoved { event, when, venue, reference } => vec![event, when, venue, reference],
         MailContent::BookingCancelled { event, when, reference, paid_back }
         | MailContent::EventCancelled { event, when, reference, paid_back } => vec![event, when, reference, paid_back],
         MailContent::TicketsCancelled { event, when, reference, tickets: 2, paid_back } => {

@@ -142,6 +142,12 @@ impl JobQueue for SqlUnit {
     async fn enqueue_job(&mut self, job: &NewJob) -> Result<bool, StoreError> {
         insert(&self.0, job).await
     }
+
+    async fn advance_job(&mut self, job: &LeasedJob, payload: &str) -> Result<bool, StoreError> {
+        let update = job::Entity::update_many().col_expr(job::Column::Payload, Expr::value(payload));
+        let rows = update.filter(held(job.id, job.fence)).exec(&self.0).await.map_err(orm)?.rows_affected;
+        Ok(rows > 0)
+    }
 }
 
 async fn insert(connection: &impl ConnectionTrait, job: &NewJob) -> Result<bool, StoreError> {

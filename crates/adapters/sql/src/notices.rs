@@ -1,10 +1,10 @@
-//! What people are to be told of their bookings, as the rows hold it: 37 bytes each, which are a kind, a booking, an amount
-//! or a ticket, and the issue of the ticket or a number of tickets.
+//! What people are to be told, as the rows hold it: 37 bytes each, which are a kind, a booking or an event, an amount or a
+//! ticket, and the issue of the ticket or a number of tickets.
 
 use application::booking::{LaneChanges, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository};
 use application::store::StoreError;
 use async_trait::async_trait;
-use domain::{BookingId, TicketId};
+use domain::{BookingId, EventId, TicketId};
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ const WIDTH: usize = 37;
 pub(crate) fn rows(changes: &LaneChanges) -> Vec<(Uuid, Vec<u8>)> {
     let Some(id) = changes.outbox.first().map(|message| message.id.uuid()) else { return Vec::new() };
     let (offers, others): (Vec<Notice>, Vec<Notice>) =
-        changes.notices.iter().partition(|notice| notice.kind == NoticeKind::Offered);
+        changes.notices.iter().partition(|notice| matches!(notice, Notice::Booking(_, NoticeKind::Offered)));
     let rows = [(ahead(id), offers), (id, others)];
     rows.into_iter().filter(|(_, notices)| !notices.is_empty()).map(|(id, notices)| (id, pack(&notices))).collect()
 }
@@ -35,20 +35,26 @@ fn ahead(id: Uuid) -> Uuid {
 
 fn pack(notices: &[Notice]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(notices.len() * WIDTH);
-    for Notice { booking, kind } in notices {
+    for notice in notices {
         let amount = |minor: &i64| u128::from(minor.unsigned_abs());
-        let (code, about, number) = match kind {
-            NoticeKind::Confirmed => (0, 0, 0),
-            NoticeKind::Cancelled(minor) => (1, amount(minor), 0),
-            NoticeKind::EventCancelled(minor) => (2, amount(minor), 0),
-            NoticeKind::PaidBack(minor) => (3, amount(minor), 0),
-            NoticeKind::Transferred(ticket, issue) => (4, ticket.uuid().as_u128(), *issue),
-            NoticeKind::OtherPaidBack => (5, 0, 0),
-            NoticeKind::Offered => (6, 0, 0),
-            NoticeKind::TicketsCancelled(tickets, minor) => (7, amount(minor), *tickets),
+        let (of, (code, about, number)) = match notice {
+            Notice::EventMoved(event) => (event.uuid(), (8, 0, 0)),
+            Notice::Booking(booking, kind) => (
+                booking.uuid(),
+                match kind {
+                    NoticeKind::Confirmed => (0, 0, 0),
+                    NoticeKind::Cancelled(minor) => (1, amount(minor), 0),
+                    NoticeKind::EventCancelled(minor) => (2, amount(minor), 0),
+                    NoticeKind::PaidBack(minor) => (3, amount(minor), 0),
+                    NoticeKind::Transferred(ticket, issue) => (4, ticket.uuid().as_u128(), *issue),
+                    NoticeKind::OtherPaidBack => (5, 0, 0),
+                    NoticeKind::Offered => (6, 0, 0),
+                    NoticeKind::TicketsCancelled(tickets, minor) => (7, amount(minor), *tickets),
+                },
+            ),
         };
         packed.push(code);
-        packed.extend(booking.uuid().into_bytes());
+        packed.extend(of.into_bytes());
         packed.extend(about.to_be_bytes());
         packed.extend(number.to_be_bytes());
     }
@@ -62,7 +68,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<Notice>, StoreError> {
     }
     let read = |notice: &[u8; WIDTH]| {
         let [code, ids @ ..] = notice;
-        let (booking, about) = (u128_of(&ids[..16]), u128_of(&ids[16..32]));
+        let (of, about) = (Uuid::from_u128(u128_of(&ids[..16])), u128_of(&ids[16..32]));
         let number = u32::try_from(u128_of(&ids[32..])).unwrap_or(u32::MAX);
         let amount = i64::try_from(about);
         let kind = match (code, amount) {
@@ -74,9 +80,10 @@ fn unpack(packed: &[u8]) -> Result<Vec<Notice>, StoreError> {
             (5, _) => NoticeKind::OtherPaidBack,
             (6, _) => NoticeKind::Offered,
             (7, Ok(amount)) => NoticeKind::TicketsCancelled(number, amount),
+            (8, _) => return Ok(Notice::EventMoved(EventId::new(of))),
             _ => return Err(bad_row("kind of a notice", code)),
         };
-        Ok(Notice { booking: BookingId::new(Uuid::from_u128(booking)), kind })
+        Ok(Notice::Booking(BookingId::new(of), kind))
     };
     notices.iter().map(read).collect()
 }
@@ -124,7 +131,7 @@ mod tests {
     fn offers_are_told_before_all_else() {
         let at = |seconds| Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
         let noted = |id: Uuid, kinds: &[NoticeKind]| {
-            let notice = |kind: &NoticeKind| Notice { booking: BookingId::new(Uuid::nil()), kind: *kind };
+            let notice = |kind: &NoticeKind| Notice::Booking(BookingId::new(Uuid::nil()), *kind);
             let id = OutboxId::new(id);
             let (kind, at, aggregate) = ("test", Timestamp::UNIX_EPOCH, Uuid::nil());
             let message = OutboxRow { id, aggregate, sequence: 1, kind, at, data: String::new(), traceparent: None };
@@ -133,9 +140,9 @@ mod tests {
         };
         let early = noted(at(1_800_000_000), &[NoticeKind::Confirmed]);
         let late = noted(at(1_800_000_009), &[NoticeKind::Confirmed, NoticeKind::Offered, NoticeKind::Confirmed]);
-        let kinds = |row: &(Uuid, Vec<u8>)| unpack(&row.1).unwrap().into_iter().map(|it| it.kind).collect::<Vec<_>>();
-        assert_eq!(kinds(&late[0]), [NoticeKind::Offered]);
-        assert_eq!(kinds(&late[1]), [NoticeKind::Confirmed; 2]);
+        let of = |kind| Notice::Booking(BookingId::new(Uuid::nil()), kind);
+        assert_eq!(unpack(&late[0].1).unwrap(), [of(NoticeKind::Offered)]);
+        assert_eq!(unpack(&late[1].1).unwrap(), [of(NoticeKind::Confirmed); 2]);
         assert!(late[0].0 < early[0].0 && early[0].0 < late[1].0);
         assert_eq!(noted(at(1), &[]), []);
     }

@@ -1,12 +1,12 @@
 //! `/events/{eventId}/check-ins`: letting in at the door.
 
-use application::admission::Presented;
+use application::admission::{Presented, Shown};
 use application::idempotency::Answer as Kept;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
-use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket};
+use domain::admission::{CheckIn, Scan, ScanResult, ScannedTicket, UnpaidBooking};
 use domain::{CheckInId, CheckInListId, EventId, Problems};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewCheckIn)]
 pub(crate) struct PresentedBody {
-    /// The text of the code, whatever it is.
+    /// The text of the code, whatever it is; or the reference of a booking that is not paid yet.
     #[schema(example = "GT1:…")]
     code: String,
     /// By which check-in list; left out, by the one that every event has.
@@ -40,6 +40,10 @@ pub(crate) struct PresentedBody {
     gate: Option<String>,
     /// When it has read the code, as it claims, from 1970 to 9999; the server's clock decides.
     at: Option<DateTime<Utc>>,
+    /// What the door has taken for the booking, in minor units of its currency: all that is due. It is for who may confirm
+    /// bookings.
+    #[schema(minimum = 1, example = 5_000)]
+    paid: Option<i64>,
 }
 
 /// What became of a code at the door.
@@ -65,6 +69,49 @@ pub(crate) struct ScanBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "North")]
     gate: Option<String>,
+    /// The other tickets of a booking that was paid at the door, which have let in with this one; left out where there are
+    /// none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    others: Vec<AdmittedBody>,
+    /// The booking, where it is not paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    booking: Option<UnpaidBookingBody>,
+}
+
+/// A ticket that has let in.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AdmittedTicket)]
+pub(crate) struct AdmittedBody {
+    /// The ticket.
+    ticket: ScannedTicketBody,
+    /// Its entry.
+    check_in_id: Uuid,
+}
+
+/// What the door sees of a booking that is not paid.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = UnpaidBooking)]
+pub(crate) struct UnpaidBookingBody {
+    /// Its id.
+    id: Uuid,
+    /// What people call it.
+    #[schema(example = "K7QW-2MXY")]
+    reference: String,
+    /// How many it lets in, once it is paid.
+    #[schema(minimum = 1, example = 2)]
+    units: u32,
+    /// What is due, in minor units of the currency.
+    #[schema(minimum = 1, example = 5_000)]
+    due: i64,
+    /// ISO 4217.
+    #[schema(example = "EUR")]
+    currency: String,
+    /// From then on its tickets are anybody's.
+    held_until: DateTime<Utc>,
 }
 
 /// What becomes of a code at the door.
@@ -86,6 +133,8 @@ pub(crate) enum ScanResultBody {
     NotOnList,
     /// It is a ticket of another event.
     WrongEvent,
+    /// It is the reference of a booking that is held and not paid.
+    Unpaid,
     /// It is no code of ours.
     Invalid,
 }
@@ -168,6 +217,43 @@ impl From<Scan> for ScanBody {
             check_in_id: check_in.as_ref().map(|entry| entry.id.uuid()),
             first_admitted_at: check_in.as_ref().map(|entry| entry.at),
             gate: check_in.and_then(|entry| entry.gate).map(|gate| gate.as_str().to_owned()),
+            others: Vec::new(),
+            booking: None,
+        }
+    }
+}
+
+impl From<UnpaidBooking> for UnpaidBookingBody {
+    fn from(booking: UnpaidBooking) -> Self {
+        Self {
+            id: booking.id.uuid(),
+            reference: booking.reference.to_string(),
+            units: booking.units,
+            due: booking.due.minor,
+            currency: booking.due.currency.to_string(),
+            held_until: booking.held_until,
+        }
+    }
+}
+
+impl From<Shown> for ScanBody {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Scan(scan) => scan.into(),
+            Shown::Unpaid(booking) => Self {
+                result: ScanResultBody::Unpaid,
+                booking: Some(booking.into()),
+                ..Scan::refused(ScanResult::Invalid).into()
+            },
+            Shown::Paid(scans) => {
+                let mut scans = scans.into_iter();
+                let first = scans.next().unwrap_or_else(|| Scan::refused(ScanResult::Invalid));
+                let other = |scan: Scan| {
+                    let (ticket, entry) = scan.ticket.zip(scan.check_in)?;
+                    Some(AdmittedBody { ticket: ticket.into(), check_in_id: entry.id.uuid() })
+                };
+                Self { others: scans.filter_map(other).collect(), ..first.into() }
+            }
         }
     }
 }
@@ -189,8 +275,10 @@ impl From<CheckIn> for CheckInBody {
 
 /// Lets in with a code
 ///
-/// Each ticket once, or again after each exit where its check-in list says so; the result says why not. For members of the organizer, scanners included, and keys that may
-/// `check-ins:write`. With an `Idempotency-Key` of its own for each reading, a scanner that did not hear the answer asks
+/// Each ticket once, or again after each exit where its check-in list says so; the result says why not. For members of the
+/// organizer, scanners included, and keys that may `check-ins:write`. Who shows the reference of a booking that is held is
+/// `unpaid`; where the door has taken what is due (`paid`), the booking is confirmed and all of its tickets let in, or
+/// nothing changes. With an `Idempotency-Key` of its own for each reading, a scanner that did not hear the answer asks
 /// again and hears the same; what let nobody in is decided anew.
 #[utoipa::path(
     post, path = "/events/{eventId}/check-ins", operation_id = "checkIn", tag = "Tickets",
@@ -201,7 +289,9 @@ impl From<CheckIn> for CheckInBody {
         headers(("Idempotency-Replayed" = String, description = "`true` where this is the answer to an earlier request with this key.")),
     )),
     security(("bearer" = [])),
-    extensions(("x-problems" = json!(["forbidden", "not_found", "validation_failed"]))),
+    extensions(("x-problems" = json!([
+        "booking_expired", "forbidden", "invalid_state", "not_found", "price_changed", "validation_failed",
+    ]))),
 )]
 async fn check_in(
     State(state): State<AppState>,
@@ -211,13 +301,13 @@ async fn check_in(
 ) -> Result<Response, Problem> {
     let (Acting { agent, origin }, Ids([event])) = (acting, ids);
     let key = wish.key(&agent);
-    let PresentedBody { code, list_id, gate, at } = &wish.value;
+    let PresentedBody { code, list_id, gate, at, paid } = &wish.value;
     if at.is_some_and(|at| !(1970..=9999).contains(&at.year())) {
         return Err(Problems::one("at", "out_of_range", "must be in a year from 1970 to 9999").into());
     }
     // As all times of ours, in whole microseconds.
     let at = at.map(|at| at.trunc_subsecs(6));
-    let presented = Presented { code, list: list_id.map(CheckInListId::new), gate: gate.as_deref(), at };
+    let presented = Presented { code, list: list_id.map(CheckInListId::new), gate: gate.as_deref(), at, paid: *paid };
     let Kept { value, replayed } =
         state.tickets().check_in(&agent, EventId::new(event), presented, key, origin).await?;
     let headers = replayed.then_some([(IDEMPOTENCY_REPLAYED, "true")]);

@@ -1,11 +1,14 @@
-//! Use cases: a code is shown at the door, and an entry is undone.
+//! Use cases: a code is shown at the door, or the reference of a booking that is not paid, and an entry is undone.
 
-use domain::admission::{CheckIn, CheckInRequest, CodeClaims, Scan, ScanResult, SignedCode};
-use domain::{CheckInId, CheckInListId, EventId, Timestamp};
+use domain::admission::{
+    CheckIn, CheckInRequest, CodeClaims, DoorPayment, Scan, ScanResult, SignedCode, UnpaidBooking,
+};
+use domain::booking::{Booking, Reference};
+use domain::{CheckInId, CheckInListId, EventId, Problems, Timestamp};
 
 use super::tickets::Tickets;
 use crate::access::{Agent, Operation};
-use crate::booking::{Command, Outcome};
+use crate::booking::{BookingFilter, Command, Outcome};
 use crate::error::AppError;
 use crate::idempotency::{Answer, IdempotencyKey};
 use crate::origin::Origin;
@@ -21,14 +24,31 @@ pub struct Presented<'a> {
     pub gate: Option<&'a str>,
     /// When it has read it, as it claims.
     pub at: Option<Timestamp>,
+    /// What the door has taken for the booking whose reference was shown, in minor units of the event's currency.
+    pub paid: Option<i64>,
+}
+
+/// What became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// A code, which lets in or not.
+    Scan(Scan),
+    /// The reference of a booking that is not paid.
+    Unpaid(UnpaidBooking),
+    /// The reference of a booking that was paid at the door: each of its tickets has let in.
+    Paid(Vec<Scan>),
 }
 
 impl Tickets {
-    /// Lets in with a code, once. With a key, the first entry is answered again; what let nobody in is decided anew.
+    /// Lets in with a code, once. With a key, the first entry is answered again; what let nobody in is decided anew. Who shows
+    /// the reference of a booking hears what is due, as long as it is held; and where that was taken from him, the booking is
+    /// confirmed and lets in with all of its tickets, or nothing is changed.
     ///
     /// # Errors
     /// [`AppError::NotFound`] or [`AppError::Forbidden`] for who does not stand at the door, and for a list that is none;
-    /// [`AppError::RateLimited`] for who has shown too many codes that are none; a gate that is none.
+    /// [`AppError::Forbidden`] for who takes money and may not confirm bookings; [`AppError::RateLimited`] for who has shown
+    /// too many codes that are none; a gate that is none; money for a code; and, where money was taken, the refusals of
+    /// [`domain::admission::pay_at_door`] and [`domain::booking::confirm`].
     pub async fn check_in(
         &self,
         agent: &Agent,
@@ -36,33 +56,63 @@ impl Tickets {
         presented: Presented<'_>,
         key: Option<IdempotencyKey>,
         origin: Origin,
-    ) -> Result<Answer<Scan>, AppError> {
+    ) -> Result<Answer<Shown>, AppError> {
         self.ports.catalog.require(agent, Operation::CheckIn, event).await?;
+        if presented.paid.is_some() {
+            self.ports.catalog.require(agent, Operation::ConfirmBooking, event).await?;
+        }
         let gate = CheckInRequest::gate(presented.gate)?;
         let list = self.list(event, presented.list).await?;
         let guards = self.ports.catalog.guards();
         guards.has_guessed_tickets(agent).await?;
-        let Some(claims) = self.verified(presented.code).await? else {
-            guards.guessed_ticket(agent).await;
-            return Ok(Answer::fresh(Scan::refused(ScanResult::Invalid)));
+        let device_at = presented.at;
+        let command = match self.verified(presented.code).await? {
+            Some(_) if presented.paid.is_some() => {
+                return Err(Problems::one(
+                    "paid",
+                    "not_due",
+                    "a ticket is paid: money is for the reference of a booking",
+                )
+                .into());
+            }
+            Some(claims) if claims.event != event => {
+                return Ok(Answer::fresh(Shown::Scan(Scan::refused(ScanResult::WrongEvent))));
+            }
+            Some(CodeClaims { ticket, issue, .. }) => {
+                let id = CheckInId::new(self.ports.ids.uuid());
+                Command::CheckIn(Box::new(CheckInRequest { id, ticket, issue, list, gate, device_at }))
+            }
+            None => {
+                let booking = self.booked(event, presented.code).await?;
+                let unpaid = booking.as_ref().and_then(|booking| UnpaidBooking::of(booking, self.ports.clock.now()));
+                match (booking, unpaid, presented.paid) {
+                    (Some(booking), _, Some(amount)) => {
+                        let booking = booking.id;
+                        Command::PayAtDoor(Box::new(DoorPayment { booking, amount, list, gate, device_at }))
+                    }
+                    (_, Some(unpaid), None) => return Ok(Answer::fresh(Shown::Unpaid(unpaid))),
+                    _ => {
+                        guards.guessed_ticket(agent).await;
+                        return Ok(Answer::fresh(Shown::Scan(Scan::refused(ScanResult::Invalid))));
+                    }
+                }
+            }
         };
-        if claims.event != event {
-            return Ok(Answer::fresh(Scan::refused(ScanResult::WrongEvent)));
-        }
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
-        let request = CheckInRequest {
-            id: CheckInId::new(self.ports.ids.uuid()),
-            ticket: claims.ticket,
-            issue: claims.issue,
-            list,
-            gate,
-            device_at: presented.at,
+        let answer = self.ports.desk.submit(event, command, origin, key).await?;
+        let shown = match answer.value {
+            Outcome::Scan(scan) => Shown::Scan(*scan),
+            Outcome::Scans(scans) => Shown::Paid(scans),
+            _ => return Err(AppError::Internal),
         };
-        let answer = self.ports.desk.submit(event, Command::CheckIn(Box::new(request)), origin, key).await?;
-        match answer.value {
-            Outcome::Scan(scan) => Ok(Answer { value: *scan, replayed: answer.replayed }),
-            _ => Err(AppError::Internal),
-        }
+        Ok(Answer { value: shown, replayed: answer.replayed })
+    }
+
+    /// The booking of the event that this is the reference of, if it is one.
+    async fn booked(&self, event: EventId, shown: &str) -> Result<Option<Booking>, AppError> {
+        let Some(reference) = Reference::parse(shown) else { return Ok(None) };
+        let filter = BookingFilter { reference: Some(reference), ..BookingFilter::default() };
+        Ok(self.ports.bookings.bookings_in(event, &filter, None, 1).await?.pop())
     }
 
     /// The entry counts no more, and its ticket lets in again. Done twice, it is done once.

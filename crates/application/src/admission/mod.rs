@@ -18,7 +18,7 @@ mod printing;
 mod snapshot;
 mod tickets;
 
-pub use door::Presented;
+pub use door::{Presented, Shown};
 pub use door_log::{DoorCursor, DoorNews, EntryNews, LastEntry, LetsIn, TicketNews};
 pub(crate) use journal::{of_check_in, of_check_in_list};
 pub use keys::{KEY_PURPOSE, StoredTicketKey};
@@ -30,5 +30,5 @@ pub use passes::{
 };
 pub use ports::{AdmissionStore, TicketKeyRepository};
 pub use printing::{Paper, PrintError, TicketPrinter, TicketSheet};
-pub(crate) use snapshot::{read_scan, scan};
+pub(crate) use snapshot::{read_scan, read_scans, scan, scans};
 pub use tickets::{IssuedTicket, TicketPorts, Tickets, no_code};

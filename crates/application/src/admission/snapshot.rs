@@ -29,10 +29,20 @@ struct AdmittedV1 {
 
 /// The snapshot of a scan that let somebody in; of any other there is none.
 pub(crate) fn scan(scan: &Scan) -> Option<String> {
+    serde_json::to_string(&admitted(scan)?).ok()
+}
+
+/// The snapshot of all tickets of a booking that was paid at the door.
+pub(crate) fn scans(scans: &[Scan]) -> String {
+    let admitted: Vec<_> = scans.iter().filter_map(admitted).collect();
+    serde_json::to_string(&admitted).unwrap_or_default()
+}
+
+fn admitted(scan: &Scan) -> Option<AdmittedV1> {
     let (ScanResult::Admitted, Some(ticket), Some(entry)) = (scan.result, &scan.ticket, &scan.check_in) else {
         return None;
     };
-    serde_json::to_string(&AdmittedV1 {
+    Some(AdmittedV1 {
         v: VERSION,
         id: entry.id.uuid(),
         list_id: entry.list.uuid(),
@@ -46,7 +56,6 @@ pub(crate) fn scan(scan: &Scan) -> Option<String> {
         type_name: ticket.type_name.as_str().to_owned(),
         unit: ticket.unit,
     })
-    .ok()
 }
 
 /// The scan of a snapshot.
@@ -54,11 +63,27 @@ pub(crate) fn scan(scan: &Scan) -> Option<String> {
 /// # Errors
 /// [`AppError::Internal`] for a text that no version of ours has written.
 pub(crate) fn read_scan(snapshot: &str) -> Result<Scan, AppError> {
-    let kept = serde_json::from_str::<AdmittedV1>(snapshot).ok().filter(|kept| kept.v == VERSION);
-    let kept = kept.ok_or_else(|| {
-        tracing::error!("A kept answer is no entry");
-        AppError::Internal
-    })?;
+    serde_json::from_str(snapshot).ok().and_then(read).ok_or_else(unreadable)
+}
+
+/// The scans of a snapshot.
+///
+/// # Errors
+/// As [`read_scan`].
+pub(crate) fn read_scans(snapshot: &str) -> Result<Vec<Scan>, AppError> {
+    let kept: Option<Vec<AdmittedV1>> = serde_json::from_str(snapshot).ok();
+    kept.and_then(|kept| kept.into_iter().map(read).collect()).ok_or_else(unreadable)
+}
+
+fn unreadable() -> AppError {
+    tracing::error!("A kept answer is no entry");
+    AppError::Internal
+}
+
+fn read(kept: AdmittedV1) -> Option<Scan> {
+    if kept.v != VERSION {
+        return None;
+    }
     let ticket = TicketId::new(kept.ticket_id);
     let check_in = CheckIn {
         id: CheckInId::new(kept.id),
@@ -82,7 +107,7 @@ pub(crate) fn read_scan(snapshot: &str) -> Result<Scan, AppError> {
         type_name: Text::trusted(kept.type_name),
         unit: kept.unit,
     };
-    Ok(Scan { result: ScanResult::Admitted, ticket: Some(ticket), check_in: Some(check_in) })
+    Some(Scan { result: ScanResult::Admitted, ticket: Some(ticket), check_in: Some(check_in) })
 }
 
 #[cfg(test)]
@@ -117,9 +142,12 @@ mod tests {
         };
         let before = Scan { result: ScanResult::Admitted, ticket: Some(shown), check_in: Some(entry) };
         assert_eq!(read_scan(&scan(&before).unwrap()).unwrap(), before);
+        let both = [before.clone(), before.clone()];
+        assert_eq!(read_scans(&scans(&both)).unwrap(), both);
         assert_eq!(scan(&Scan { result: ScanResult::AlreadyUsed, ..before }), None, "a refusal is decided anew");
         for text in ["", "{}", r#"{"v":2}"#] {
             assert!(matches!(read_scan(text), Err(AppError::Internal)), "{text}");
+            assert!(matches!(read_scans(text), Err(AppError::Internal)), "{text}");
         }
     }
 }

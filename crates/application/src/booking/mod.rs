@@ -5,6 +5,7 @@ mod bookings;
 mod desk;
 mod journal;
 mod leave_waiting_lists;
+mod moved;
 mod notices;
 mod parties;
 mod ports;
@@ -24,6 +25,7 @@ pub use bookings::{BookingPorts, Bookings, HoldTickets};
 pub use desk::{Command, Desk, DeskMetrics, DeskSettings, Outcome};
 pub use leave_waiting_lists::LeaveWaitingLists;
 pub(crate) use leave_waiting_lists::leaving;
+pub use moved::TellMoved;
 pub use notices::{MailBuyers, Notice, NoticeBatch, NoticeKind, NoticeReads, NoticeRepository, TellBuyers};
 pub use parties::Parties;
 pub use ports::{

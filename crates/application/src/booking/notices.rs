@@ -1,5 +1,5 @@
 //! What people are told of their bookings: noted by the commit that brings it about, and made into mails by the job
-//! `buyers.tell` (ADR 0040).
+//! `buyers.tell` (ADR 0040). Where an event is moved, that job makes one that tells all who have its tickets.
 //!
 //! Mails wait while people buy: in a rush at the desk none is made and none is sent for the first minutes, and few after
 //! them. They are jobs of a kind of their own, so that whoever has forgotten his password waits for none of them.
@@ -10,30 +10,31 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::booking::{Booking, BookingStatus, Buyer, HoldTerms};
 use domain::catalog::EventTerms;
-use domain::{BookingId, EmailAddress, Language, Money, TicketId, Timestamp};
+use domain::{BookingId, EmailAddress, EventId, JobId, Language, Money, TicketId, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
+use super::moved;
 use crate::admission::AdmissionStore;
 use crate::booking::{BookingReads, Desk};
 use crate::catalog::CatalogReads;
 use crate::clock::Clock;
 use crate::error::AppError;
 use crate::identity::IdentityReads;
-use crate::jobs::{JobHandler, JobOutcome, LeasedJob};
+use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
 use crate::mail::{BOOKING_MAIL, Enclosed, MailContent, Mails, SendMail};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, UnitOfWork};
 
 /// What somebody is to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Notice {
-    /// Of which booking.
-    pub booking: BookingId,
-    /// What of it.
-    pub kind: NoticeKind,
+pub enum Notice {
+    /// Something of a booking.
+    Booking(BookingId, NoticeKind),
+    /// An event is at another time or place: all who have its tickets hear of it, by the job `event.tell_moved`.
+    EventMoved(EventId),
 }
 
-/// What there is to tell. Amounts are in minor units of the booking's currency.
+/// What there is to tell of a booking. Amounts are in minor units of the booking's currency.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoticeKind {
     /// It is confirmed: here are its tickets.
@@ -158,12 +159,19 @@ pub struct TellBuyers {
 }
 
 /// A mail to be.
-struct Wish {
-    to: EmailAddress,
-    language: Language,
-    content: MailContent,
-    encloses: Option<Enclosed>,
-    not_after: Timestamp,
+pub(super) struct Wish {
+    pub(super) to: EmailAddress,
+    pub(super) language: Language,
+    pub(super) content: MailContent,
+    pub(super) encloses: Option<Enclosed>,
+    pub(super) not_after: Timestamp,
+}
+
+/// What a notice becomes.
+enum Told {
+    Nothing,
+    Mail(Wish),
+    Job(NewJob),
 }
 
 #[async_trait]
@@ -197,8 +205,8 @@ impl TellBuyers {
             return Ok(0);
         }
         let notices = batch.notices.iter().take(told).copied();
-        let wishes: Vec<Option<Wish>> = futures::stream::iter(notices)
-            .map(|notice| self.wish_or_none(notice))
+        let all: Vec<Told> = futures::stream::iter(notices)
+            .map(|notice| self.told(&batch, notice))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -206,36 +214,54 @@ impl TellBuyers {
         if !uow.settle_notices(&batch, told).await? {
             return Ok(0); // somebody else has told them
         }
-        let now = self.clock.now();
-        for Wish { to, language, content, encloses, not_after } in wishes.into_iter().flatten() {
-            let within = (now, not_after);
-            match content {
-                // It ends: it does not wait for better times.
-                MailContent::WaitingListOffer { .. } => {
-                    self.mails.send_in_op(uow.as_mut(), &to, language, content, within).await?;
-                }
-                _ => self.mails.tell_in_op(uow.as_mut(), &to, language, content, encloses, within).await?,
+        for told in all {
+            match told {
+                Told::Nothing => {}
+                Told::Mail(wish) => self.mail_in_op(uow.as_mut(), wish).await?,
+                // One that waits for the same is as good.
+                Told::Job(job) => _ = uow.enqueue_job(&job).await?,
             }
         }
         uow.commit().await?;
         Ok(told)
     }
 
-    /// What cannot be told for a defect of ours keeps nobody else waiting.
-    async fn wish_or_none(&self, notice: Notice) -> Result<Option<Wish>, AppError> {
-        match self.wish(notice).await {
-            Err(error @ AppError::Unavailable { .. }) => Err(error),
-            Err(error) => {
-                tracing::error!(booking.id = %notice.booking, %error, "A buyer cannot be told of his booking");
-                Ok(None)
-            }
-            wish => wish,
+    /// A mail goes out once the transaction is committed.
+    pub(super) async fn mail_in_op(&self, uow: &mut dyn UnitOfWork, wish: Wish) -> Result<(), AppError> {
+        let Wish { to, language, content, encloses, not_after } = wish;
+        let within = (self.clock.now(), not_after);
+        match content {
+            // It ends: it does not wait for better times.
+            MailContent::WaitingListOffer { .. } => self.mails.send_in_op(uow, &to, language, content, within).await,
+            _ => self.mails.tell_in_op(uow, &to, language, content, encloses, within).await,
         }
     }
 
+    /// What cannot be told for a defect of ours keeps nobody else waiting.
+    async fn told(&self, batch: &NoticeBatch, notice: Notice) -> Result<Told, AppError> {
+        let told = match notice {
+            Notice::Booking(booking, kind) => self.wish(booking, kind).await.map(|it| it.map(Told::Mail)),
+            Notice::EventMoved(event) => self.moved(event, batch.id).await.map(|it| it.map(Told::Job)),
+        };
+        match told {
+            Err(error @ AppError::Unavailable { .. }) => Err(error),
+            Err(error) => {
+                tracing::error!(?notice, %error, "A buyer cannot be told of his booking");
+                Ok(Told::Nothing)
+            }
+            Ok(told) => Ok(told.unwrap_or(Told::Nothing)),
+        }
+    }
+
+    /// The job that tells all who have tickets of an event; none where the event is gone.
+    async fn moved(&self, event: EventId, id: Uuid) -> Result<Option<NewJob>, AppError> {
+        let seen = self.events.sale(event).await?;
+        seen.map(|seen| moved::job(JobId::new(id), &seen.sale.event, self.clock.now())).transpose()
+    }
+
     /// None where there is nobody to tell, or nothing any more.
-    async fn wish(&self, notice: Notice) -> Result<Option<Wish>, AppError> {
-        let Some(booking) = self.bookings.booking(notice.booking).await? else { return Ok(None) };
+    async fn wish(&self, of: BookingId, kind: NoticeKind) -> Result<Option<Wish>, AppError> {
+        let Some(booking) = self.bookings.booking(of).await? else { return Ok(None) };
         let Some(seen) = self.events.sale(booking.event).await? else { return Ok(None) };
         let terms = &seen.sale.event.terms;
         let buyer = self.buyer(&booking).await?;
@@ -244,7 +270,7 @@ impl TellBuyers {
         let money = |minor| Money { minor, currency: booking.total.currency }.to_string();
         let paid_back = |minor| if minor == 0 { String::new() } else { money(minor) };
         let venue = terms.venue.as_ref().map(|venue| venue.as_str().to_owned()).unwrap_or_default();
-        let (to, content, encloses) = match notice.kind {
+        let (to, content, encloses) = match kind {
             NoticeKind::Confirmed if booking.status != BookingStatus::Confirmed => return Ok(None),
             NoticeKind::Confirmed => {
                 let (units, total) = (booking.kept_units(), paid_back(booking.total.minor));
@@ -301,7 +327,7 @@ impl TellBuyers {
     }
 
     /// Whom to write to, and in which language; nobody where the account is gone.
-    async fn buyer(&self, booking: &Booking) -> Result<Option<(EmailAddress, Language)>, AppError> {
+    pub(super) async fn buyer(&self, booking: &Booking) -> Result<Option<(EmailAddress, Language)>, AppError> {
         Ok(match &booking.buyer {
             Buyer::Account(user) => {
                 let user = self.accounts.user_by_id(*user).await?.filter(|user| user.deleted_at.is_none());
@@ -315,9 +341,19 @@ impl TellBuyers {
     async fn holder(&self, booking: &Booking, ticket: TicketId, issue: u32) -> Result<Option<EmailAddress>, AppError> {
         let ticket = self.tickets.ticket(ticket).await?.filter(|ticket| ticket.issue == issue);
         let place = ticket.and_then(|ticket| ticket.attendee);
-        let attendee = place.and_then(|place| booking.attendees.get(usize::from(place)));
-        Ok(attendee.and_then(|attendee| attendee.email.clone()))
+        Ok(place.and_then(|place| attendee(booking, place)))
     }
+}
+
+/// The address of who comes at this place among the attendees of a booking.
+pub(super) fn attendee(booking: &Booking, place: u16) -> Option<EmailAddress> {
+    booking.attendees.get(usize::from(place)).and_then(|attendee| attendee.email.clone())
+}
+
+/// Whether mails of bookings are better left for now: printing the tickets that are enclosed takes more than selling them
+/// did.
+pub(super) fn rests(desk: &Desk) -> bool {
+    desk.rush().and_then(|lasts| TimeDelta::from_std(lasts).ok()).is_some_and(|lasts| lasts < PATIENCE)
 }
 
 /// Jobs [`BOOKING_MAIL`]: mails of bookings go out.
@@ -346,9 +382,8 @@ impl JobHandler for MailBuyers {
         self.send.at_once()
     }
 
-    /// Printing the tickets that are enclosed takes more than selling them did.
     fn rests(&self) -> bool {
-        self.desk.rush().and_then(|lasts| TimeDelta::from_std(lasts).ok()).is_some_and(|lasts| lasts < PATIENCE)
+        rests(&self.desk)
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
@@ -366,7 +401,7 @@ fn at_once(is_rush: bool, age: TimeDelta) -> usize {
 }
 
 /// When it begins, on the clocks of the place.
-fn when(terms: &EventTerms) -> String {
+pub(super) fn when(terms: &EventTerms) -> String {
     local(terms.start_at, terms)
 }
 

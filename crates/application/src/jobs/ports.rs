@@ -82,6 +82,10 @@ pub trait JobQueue {
     /// Puts a job in, unless an unfinished one of its kind and subject is there; says whether it did. Nobody sees it
     /// before the transaction is committed.
     async fn enqueue_job(&mut self, job: &NewJob) -> Result<bool, StoreError>;
+
+    /// Gives a leased job other arguments, so that what a part of it has done and where it goes on are written together;
+    /// `false`, and nothing is changed, where another worker has it now.
+    async fn advance_job(&mut self, job: &LeasedJob, payload: &str) -> Result<bool, StoreError>;
 }
 
 /// Where jobs are kept.

@@ -187,6 +187,17 @@ pub enum MailContent {
         /// What goes back, or nothing.
         paid_back: String,
     },
+    /// An event is at another time or place; its tickets are enclosed once more.
+    EventMoved {
+        /// The name of the event.
+        event: String,
+        /// When it begins now.
+        when: String,
+        /// Where it is now, or nothing.
+        venue: String,
+        /// The name of the booking; nothing for who has a ticket of somebody else's booking.
+        reference: String,
+    },
     /// Who has waited is offered tickets.
     WaitingListOffer {
         /// The name of the event.
@@ -248,6 +259,7 @@ impl MailContent {
             Self::BookingCancelled { .. } => "booking_cancelled",
             Self::TicketsCancelled { .. } => "tickets_cancelled",
             Self::EventCancelled { .. } => "event_cancelled",
+            Self::EventMoved { .. } => "event_moved",
             Self::PaidBack { .. } => "paid_back",
             Self::OtherPaidBack { .. } => "other_paid_back",
             Self::WaitingListOffer { .. } => "waiting_list_offer",

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what is a ticket, when is it issued, issued anew, passed on? | `ticket` |
 //! | who is let in, and why not? | `door` |
+//! | who has not paid, and may he pay at the door? | `unpaid` |
 //! | what becomes of scans that were made without a network? | `offline` |
 //! | which tickets enter where, when and how often? | `list` |
 //! | how does a code look, which texts are none? | `code`, `base45` |
@@ -17,6 +18,7 @@ mod door;
 mod list;
 mod offline;
 mod ticket;
+mod unpaid;
 
 pub use code::{CodeClaims, CodeText, NotACode, SignedCode, Validity};
 pub use door::{
@@ -25,3 +27,4 @@ pub use door::{
 pub use list::{CheckInList, EntryRule, ListEdit, ListTerms};
 pub use offline::{OfflineScan, SKEW_WARNED, Sync, sync_check_in};
 pub use ticket::{Blocker, Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, disputed, issue, revoke};
+pub use unpaid::{DoorPayment, UnpaidBooking, pay_at_door};

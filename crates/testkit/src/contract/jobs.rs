@@ -10,6 +10,7 @@ use application::booking::LaneChanges;
 use application::clock::Clock;
 use application::error::AppError;
 use application::jobs::{JobCounts, JobHandler, JobOutcome, JobStore, LeasedJob, NewJob, Worker};
+use application::store::Store;
 use async_trait::async_trait;
 use domain::{JobId, UserId};
 use tokio::sync::Barrier;
@@ -78,6 +79,37 @@ pub async fn an_old_fence_holds_nothing(db: TestDatabase) {
     assert!(store.finish(third.id, third.fence, &again).await.unwrap());
     let fourth = store.lease(&["sweep"], at(80), at(99)).await.unwrap().unwrap();
     assert_eq!(fourth.attempts, 0, "success forgets the failures");
+}
+
+/// What a part of a job has done and where it goes on are written together, by whoever has the job.
+pub async fn a_job_moves_on_with_what_it_has_done(db: TestDatabase) {
+    let store = &db.database;
+    store.enqueue(&job("tell", "all", 0)).await.unwrap();
+    let slow = store.lease(&["tell"], at(0), at(30)).await.unwrap().unwrap();
+    let advance = async |leased: &LeasedJob, to: &str, part: &str, commits: bool| {
+        let mut uow = store.begin().await.unwrap();
+        let has_moved = uow.advance_job(leased, to).await.unwrap();
+        uow.enqueue_job(&job("mail", part, 0)).await.unwrap();
+        if has_moved && commits {
+            uow.commit().await.unwrap();
+        }
+        has_moved
+    };
+    assert!(advance(&slow, "1", "first", true).await);
+    assert!(advance(&slow, "2", "lost", false).await, "and it crashes");
+    // Its lease has run out: another one goes on where it was, and it does nothing any more.
+    let next = store.lease(&["tell"], at(30), at(60)).await.unwrap().unwrap();
+    assert_eq!((next.id, &*next.payload), (slow.id, "1"));
+    assert!(!advance(&slow, "3", "late", true).await);
+    assert!(advance(&next, "4", "second", true).await);
+    assert!(store.finish(next.id, next.fence, &JobOutcome::Done).await.unwrap());
+    assert!(!advance(&next, "5", "over", true).await, "nobody has it");
+    let mut parts = Vec::new();
+    while let Some(mail) = store.lease(&["mail"], at(60), at(90)).await.unwrap() {
+        parts.push(mail.subject);
+    }
+    parts.sort();
+    assert_eq!(parts, ["first", "second"]);
 }
 
 /// Many workers, each job once.

@@ -48,7 +48,7 @@ pub async fn a_batch_is_read_as_it_was_written(db: TestDatabase) {
 pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
     let sale = stored_concert(&db, Some(100), None).await;
     assert_eq!(db.database.oldest_notices().await.unwrap(), None);
-    let notice = |kind| Notice { booking: BookingId::new(id()), kind };
+    let notice = |kind| Notice::Booking(BookingId::new(id()), kind);
     let first = vec![
         notice(NoticeKind::Confirmed),
         notice(NoticeKind::Cancelled(0)),
@@ -57,6 +57,7 @@ pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
         notice(NoticeKind::Transferred(TicketId::new(id()), u32::MAX)),
         notice(NoticeKind::OtherPaidBack),
         notice(NoticeKind::TicketsCancelled(u32::MAX, i64::MAX)),
+        Notice::EventMoved(sale.event.id),
     ];
     let second = vec![notice(NoticeKind::Confirmed)];
     for notices in [&first, &second] {
@@ -73,11 +74,11 @@ pub async fn notices_wait_until_they_are_told(db: TestDatabase) {
     assert_eq!(whole.notices, first);
     assert!(settle(&whole, 2).await);
     assert!(!settle(&whole, 2).await, "who read it before hears that somebody was here");
-    assert!(!settle(&whole, 7).await);
+    assert!(!settle(&whole, 8).await);
     let rest = db.database.oldest_notices().await.unwrap().unwrap();
     assert_eq!((rest.id, &rest.notices[..]), (whole.id, &first[2..]));
-    assert!(settle(&rest, 5).await);
-    assert!(!settle(&rest, 5).await);
+    assert!(settle(&rest, 6).await);
+    assert!(!settle(&rest, 6).await);
     let last = db.database.oldest_notices().await.unwrap().unwrap();
     assert_eq!(last.notices, second);
     // An offer ends: it is told before all that waits.

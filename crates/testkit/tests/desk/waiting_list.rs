@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::booking::{
-    Command, Desk, DeskSettings, LeaveWaitingLists, NoticeKind, NoticeReads, Outcome, SeenEntry, ServeWaiting,
+    Command, Desk, DeskSettings, LeaveWaitingLists, Notice, NoticeKind, NoticeReads, Outcome, SeenEntry, ServeWaiting,
     WaitingListReads,
 };
 use application::clock::Clock;
@@ -153,12 +153,15 @@ async fn what_comes_back_is_offered_in_the_same_commit(engine: Engine) {
     assert_eq!(listed[0].offer_expires_at, offers[0].hold.map(|hold| hold.expires_at));
     let mut told = Vec::new();
     while let Some(batch) = hall.test.database.oldest_notices().await.unwrap() {
-        told.extend(batch.notices.iter().filter(|notice| notice.kind == NoticeKind::Offered).copied());
+        told.extend(batch.notices.iter().filter_map(|notice| match notice {
+            Notice::Booking(booking, NoticeKind::Offered) => Some(*booking),
+            _ => None,
+        }));
         let mut uow = application::store::Store::begin(&hall.test.database).await.unwrap();
         uow.settle_notices(&batch, batch.notices.len()).await.unwrap();
         uow.commit().await.unwrap();
     }
-    assert_eq!(told.iter().map(|notice| notice.booking).collect::<Vec<_>>(), [offers[0].id]);
+    assert_eq!(told, [offers[0].id]);
     // Paid, it is a booking like others.
     hall.submit(Command::Confirm { booking: offers[0].id, note: None }).await.unwrap();
     assert_eq!(statuses(&hall).await, [EntryStatus::Purchased, EntryStatus::Waiting, EntryStatus::Waiting]);

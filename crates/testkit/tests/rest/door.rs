@@ -8,6 +8,7 @@ use futures::future::join_all;
 use goticket_testkit::app::{Caller, Reply, Settings, TestApp};
 use goticket_testkit::contract::fixture::assert_sound;
 use goticket_testkit::databases::Engine;
+use goticket_testkit::on_both_engines;
 use goticket_testkit::world::{World, gala, world, world_of};
 use serde_json::{Value, json};
 
@@ -353,6 +354,92 @@ async fn a_device_of_one_event_is_a_stranger_elsewhere() {
     world.app.clock.step(TimeDelta::minutes(14));
     device.post(&format!("{event}/check-ins"), &shown).await.problem(401, "unauthenticated");
     world.app.stop().await;
+}
+
+/// Who has not paid is told apart from who has no ticket; he pays at the door and enters at once, or nothing changes.
+async fn s5_21_who_has_not_paid_pays_at_the_door(engine: Engine) {
+    let world = world(engine).await;
+    let mut soon = gala(2_500, 10);
+    soon["startAt"] = json!("2027-01-15T12:00:00Z");
+    soon["endAt"] = json!("2027-01-15T22:00:00Z");
+    let made = world.organizer.post("/api/v1/events", &soon).await.expect(201);
+    let event = format!("/api/v1/events/{}", text(&made["id"]));
+    world.organizer.act(&format!("{event}/publish")).await.expect(200);
+    let organizer = organizer(&world).await;
+    let key = async |scopes: &[&str]| {
+        let wish = json!({ "name": "Scanner", "scopes": scopes });
+        let made = world.organizer.post(&format!("{organizer}/api-keys"), &wish).await.expect(201);
+        world.app.bearer(text(&made["secret"]))
+    };
+    let hold = async || world.buyer.post(&format!("{event}/bookings"), &json!({ "quantity": 2 })).await.expect(201);
+    let (scanner, till) = (key(&["check-ins:write"]).await, key(&["check-ins:write", "bookings:write"]).await);
+    let (door, booking) = (format!("{event}/check-ins"), hold().await);
+    let reference = text(&booking["reference"]);
+
+    // As people type it.
+    let said = scan(&scanner, &event, &reference.to_lowercase(), "North").await;
+    let due = json!({
+        "id": booking["id"], "reference": reference, "units": 2, "due": 5_000, "currency": "EUR",
+        "heldUntil": said["booking"]["heldUntil"],
+    });
+    assert_eq!(said, json!({ "result": "unpaid", "booking": due }));
+    let (elsewhere, _, tickets) = doors(&world, 1).await;
+    assert_eq!(result(&scanner, &elsewhere, reference).await, "invalid", "no event tells of another's bookings");
+
+    // Who may let in may not take money; and nobody takes another sum, nor money for a ticket.
+    let paid = |code: &str, paid: i64| json!({ "code": code, "gate": "North", "paid": paid });
+    scanner.post(&door, &paid(reference, 5_000)).await.problem(403, "forbidden");
+    till.post(&door, &paid(reference, 4_999)).await.problem(409, "price_changed");
+    let code = text(&tickets[0]["code"]);
+    till.post(&format!("{elsewhere}/check-ins"), &paid(code, 1)).await.problem(422, "validation_failed");
+    // Nobody pays and stays outside.
+    let body = json!({ "name": "Later", "from": "2027-01-15T20:00:00Z" });
+    let later = world.organizer.post(&format!("{event}/check-in-lists"), &body).await.expect(201);
+    let body = json!({ "code": reference, "paid": 5_000, "listId": later["id"] });
+    assert_eq!(till.post(&door, &body).await.expect(200), json!({ "result": "not_valid_now" }));
+    let path = format!("/api/v1/bookings/{}", text(&booking["id"]));
+    assert_eq!(world.buyer.get(&path).await.expect(200)["status"], "pending");
+
+    // Twice at once, and once more because the answer was lost.
+    let body = paid(reference, 5_000).to_string();
+    let send = async || till.send(Method::POST, &door, &[("idempotency-key", "till-1")], Some(body.clone())).await;
+    let (one, other) = tokio::join!(send(), send());
+    let answered: Vec<_> = [one, other].into_iter().filter(|reply| reply.status == 200).collect();
+    assert!(!answered.is_empty());
+    let said = send().await.expect(200);
+    for reply in &answered {
+        assert_eq!(reply.body, said);
+    }
+    assert_eq!((&said["result"], &said["gate"]), (&json!("admitted"), &json!("North")));
+    assert_eq!(said["others"].as_array().unwrap().len(), 1);
+    assert_eq!([&said["ticket"]["unit"], &said["others"][0]["ticket"]["unit"]], [&json!(1), &json!(2)]);
+    let booking = world.buyer.get(&path).await.expect(200);
+    assert_eq!(booking["status"], "confirmed");
+    let payments = world.organizer.get(&format!("{path}/payments")).await.expect(200);
+    assert_eq!((payments.as_array().unwrap().len(), &payments[0]["provider"]), (1, &json!("manual")));
+    for ticket in world.buyer.get(&format!("{path}/tickets")).await.expect(200).as_array().unwrap() {
+        assert_eq!(result(&scanner, &event, text(&ticket["code"])).await, "already_used");
+    }
+    // It is paid: its tickets let in, and its reference nothing. Nobody pays twice.
+    assert_eq!(result(&scanner, &event, reference).await, "invalid");
+    till.post(&door, &paid(reference, 5_000)).await.problem(409, "invalid_state");
+    assert_eq!(till.post(&door, &paid("K7QWZM", 5_000)).await.expect(200), json!({ "result": "invalid" }));
+
+    // What is held no longer is nobody's, and no money is taken for it.
+    let late = hold().await;
+    world.app.clock.step(TimeDelta::hours(1));
+    let organizer = world.app.sign_in("organizer").await;
+    assert_eq!(result(&organizer, &event, text(&late["reference"])).await, "invalid");
+    organizer.post(&door, &paid(text(&late["reference"]), 5_000)).await.problem(409, "booking_expired");
+    let audit = format!("/api/v1/organizers/{}/audit?action=booking.confirmed", text(&made["organizerId"]));
+    let noted = organizer.get(&audit).await.expect(200);
+    assert_eq!(noted["items"][0]["personal"]["note"], "paid at the door: North", "{noted}");
+    assert_sound(&world.app.database).await;
+    world.app.stop().await;
+}
+
+on_both_engines! {
+    s5_21_who_has_not_paid_pays_at_the_door,
 }
 
 /// Who shows too many codes that are none has to wait, and nobody else.

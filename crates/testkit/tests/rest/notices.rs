@@ -1,6 +1,10 @@
 //! What people are told of their bookings, by mails that are really sent: each once, with tickets that open the door.
 
-use application::booking::{NoticeBatch, NoticeReads};
+use std::sync::Arc;
+
+use application::booking::{NoticeBatch, NoticeReads, TellMoved};
+use application::clock::Clock;
+use application::jobs::{JobHandler, JobStore};
 use application::store::Store;
 use axum::http::Method;
 use chrono::TimeDelta;
@@ -139,6 +143,90 @@ async fn one_round_tells_what_many_commits_have_noted(engine: Engine) {
     world.app.stop().await;
 }
 
+async fn s5_9_a_date_is_moved_and_holders_are_told(engine: Engine) {
+    let world = world(engine).await;
+    let event = world.on_sale(0, 10).await;
+    let booking = world.book(&event, 2).await;
+    let path = format!("/api/v1/bookings/{}/tickets", text(&booking["id"]));
+    let before = world.buyer.get(&path).await.expect(200);
+    let to = json!({ "name": "Ola", "email": "ola@example.com" });
+    let transfer = format!("/api/v1/tickets/{}/transfer", text(&before[0]["id"]));
+    world.buyer.post(&transfer, &to).await.expect(200);
+    let cancelled = world.book(&event, 1).await;
+    world.organizer.act(&format!("/api/v1/bookings/{}/cancel", text(&cancelled["id"]))).await.expect(200);
+    world.app.mails_to(BUYER).await;
+    let told = async |address: &str| {
+        let mails = world.app.mails_to(address).await;
+        let of = |mail: &TestMail| mail.subject == "New time or place: Gala";
+        mails.into_iter().filter(of).collect::<Vec<_>>()
+    };
+    let patch = async |change: serde_json::Value| {
+        world.organizer.patch(&format!("/api/v1/events/{event}"), &change).await.expect(200);
+    };
+    // What does not move it is told to nobody.
+    patch(json!({ "description": "With an orchestra" })).await;
+    // What is mended at once is told once.
+    patch(json!({ "startAt": "2030-03-01T18:00:00Z", "endAt": "2030-03-01T22:00:00Z" })).await;
+    assert_eq!(told(BUYER).await.len(), 0, "not at once");
+    patch(json!({ "startAt": "2030-03-02T18:00:00Z", "endAt": "2030-03-02T22:00:00Z", "venue": "Hala" })).await;
+    assert_eq!(told(BUYER).await.len(), 0);
+    world.app.clock.step(TimeDelta::minutes(2));
+    let mail = only(told(BUYER).await);
+    for part in ["2030-03-02 18:00", "Where: Hala", text(&booking["reference"]), "its tickets stay valid"] {
+        assert!(mail.text.contains(part), "{part}: {}", mail.text);
+    }
+    assert_eq!(pages(&mail), 2, "of the booking that stands");
+    assert!(String::from_utf8_lossy(&mail.enclosed[1].1).contains(":20300302T180000"));
+    let mail = only(told("ola@example.com").await);
+    assert_eq!(pages(&mail), 1);
+    assert!(mail.text.contains("Your ticket stays valid") && !mail.text.contains(text(&booking["reference"])));
+    // The codes let in by the new times.
+    let after = world.buyer.get(&path).await.expect(200);
+    assert_ne!(text(&before[1]["code"]), text(&after[1]["code"]));
+    assert_eq!((&before[1]["id"], &after[1]["status"]), (&after[1]["id"], &json!("valid")));
+    // Another move is another mail; a cancelled event is told of otherwise.
+    patch(json!({ "venue": "Stadion" })).await;
+    world.app.tell_buyers().await;
+    world.app.clock.step(TimeDelta::minutes(2));
+    assert_eq!(told(BUYER).await.len(), 2);
+    patch(json!({ "venue": "Park" })).await;
+    world.app.tell_buyers().await;
+    world.organizer.act(&format!("/api/v1/events/{event}/cancel")).await.expect(200);
+    world.app.clock.step(TimeDelta::minutes(2));
+    assert_eq!(told(BUYER).await.len(), 2);
+    world.app.stop().await;
+}
+
+/// More than one part of the job, with a worker that dies in the middle of it.
+async fn all_are_told_once_of_a_moved_event(engine: Engine) {
+    let world = world(engine).await;
+    let event = world.on_sale(0, 300).await;
+    let book = format!("/api/v1/events/{event}/bookings");
+    for _ in 0..230 {
+        world.buyer.post(&book, &json!({ "quantity": 1 })).await.expect(201);
+    }
+    world.app.mails_to(BUYER).await;
+    let put = world.organizer.patch(&format!("/api/v1/events/{event}"), &json!({ "venue": "Hala" })).await;
+    put.expect(200);
+    world.app.tell_buyers().await;
+    world.app.clock.step(TimeDelta::minutes(2));
+    // A part is told, and its worker says nothing any more; the one who comes after it goes on there.
+    let (port, now) = (&world.app.database.database, world.app.clock.now());
+    let job = port.lease(&["event.tell_moved"], now, now + TimeDelta::seconds(30)).await.unwrap().unwrap();
+    let tell = TellMoved { tell: Arc::new(world.app.teller()) };
+    tell.run(&job).await.unwrap();
+    // Nor does it do any harm, where it wakes up late.
+    world.app.clock.step(TimeDelta::minutes(1));
+    let count = async || {
+        let mails = world.app.mails_to(BUYER).await;
+        mails.iter().filter(|mail| mail.subject == "New time or place: Gala").count()
+    };
+    assert_eq!(count().await, 230);
+    tell.run(&job).await.unwrap();
+    assert_eq!(count().await, 230);
+    world.app.stop().await;
+}
+
 async fn who_is_too_late_to_be_told_is_not(engine: Engine) {
     let world = world(engine).await;
     let event = world.on_sale(0, 10).await;
@@ -198,6 +286,8 @@ on_both_engines!(
     a_ticket_that_is_passed_on_goes_to_who_has_it_now,
     a_ticket_that_goes_on_at_once_reaches_the_last_alone,
     one_round_tells_what_many_commits_have_noted,
+    s5_9_a_date_is_moved_and_holders_are_told,
+    all_are_told_once_of_a_moved_event,
     who_is_too_late_to_be_told_is_not,
     nobody_writes_to_an_account_that_is_gone,
     two_workers_tell_once,

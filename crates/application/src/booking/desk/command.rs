@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::admission::{
-    CheckIn, CheckInList, CheckInRequest, ListEdit, OfflineScan, Scan, ScanResult, Ticket, TicketChange,
+    CheckIn, CheckInList, CheckInRequest, DoorPayment, ListEdit, OfflineScan, Scan, ScanResult, Ticket, TicketChange,
 };
 use domain::booking::{
     Booking, Buyer, Canceller, HoldRequest, JoinRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest,
@@ -102,6 +102,8 @@ pub enum Command {
     /// Let in with a ticket. At the door of an event its sale is over or quiet, so that both share a lane, and so does
     /// whatever may take the ticket away meanwhile.
     CheckIn(Box<CheckInRequest>),
+    /// The door has taken the money of a booking: it is confirmed, and lets in with all of its tickets, in one commit.
+    PayAtDoor(Box<DoorPayment>),
     /// Take over a scan that let in without a network.
     SyncCheckIn(Box<OfflineScan>),
     /// An entry that counts no more.
@@ -173,6 +175,7 @@ impl Command {
     /// The booking that it is about, where that exists already.
     pub(super) const fn booking(&self) -> Option<BookingId> {
         match self {
+            Self::PayAtDoor(payment) => Some(payment.booking),
             Self::Confirm { booking: id, .. }
             | Self::StartPayment { booking: id, .. }
             | Self::ApplyReport { booking: id, .. }
@@ -205,6 +208,7 @@ impl Command {
     /// The booking whose payments it has to know.
     pub(super) const fn paid_booking(&self) -> Option<BookingId> {
         match self {
+            Self::PayAtDoor(payment) => Some(payment.booking),
             Self::Confirm { booking, .. }
             | Self::StartPayment { booking, .. }
             | Self::ApplyReport { booking, .. }
@@ -329,6 +333,8 @@ pub enum Outcome {
     Ticket(Box<Ticket>, Box<Booking>),
     /// What became of a code at the door.
     Scan(Box<Scan>),
+    /// What became of the tickets of a booking that was paid at the door.
+    Scans(Vec<Scan>),
     /// The entry as it is now.
     CheckIn(Box<CheckIn>),
     /// What became of a scan that was made without a network: its entry, or why there is none.

@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::admission::{
-    CheckIn, CheckInList, CheckInRequest, Issue, ListEdit, OfflineScan, ScanResult, Ticket, TicketChange, TicketStatus,
-    change_ticket, check_in, exit_check_in, issue, revoke, sync_check_in, undo_check_in,
+    CheckIn, CheckInList, CheckInRequest, DoorPayment, Issue, ListEdit, OfflineScan, Scan, ScanResult, Ticket,
+    TicketChange, TicketStatus, change_ticket, check_in, exit_check_in, issue, pay_at_door, revoke, sync_check_in,
+    undo_check_in,
 };
 use domain::booking::{
     Attendee, Booking, BookingStatus, Buyer, Decided, FactKind, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
@@ -28,7 +29,7 @@ use self::waiting_list::WaitingList;
 use super::command::{Command, Outcome, Reply, Submission};
 use super::diff;
 use super::promo_codes::PromoCodes;
-use crate::admission::{self, read_scan};
+use crate::admission::{self, read_scan, read_scans};
 use crate::booking::journal::{self, SaleFact};
 use crate::booking::promo_snapshot::{self, read_promo_code};
 use crate::booking::waiting_list_snapshot::{self, read_waiting_list_entry};
@@ -225,7 +226,8 @@ impl LaneWork {
             Command::ChangeTicket { booking, ticket, change } => {
                 self.change_ticket(*booking, *ticket, change, origin, rules)
             }
-            Command::CheckIn(request) => Ok(self.check_in(request, origin, rules)),
+            Command::CheckIn(request) => Ok(Outcome::Scan(Box::new(self.check_in(request, origin, rules)))),
+            Command::PayAtDoor(payment) => self.pay_at_door(payment, origin, rules),
             Command::SyncCheckIn(scan) => Ok(self.sync_check_in(scan, origin, rules)),
             Command::UndoCheckIn(id) => self.change_check_in(*id, origin, rules, undo_check_in),
             Command::ExitCheckIn { id, list } => {
@@ -269,6 +271,7 @@ impl LaneWork {
                         Ok(Outcome::WaitingListEntry(Box::new(read_waiting_list_entry(snapshot)?)))
                     }
                     Command::CheckIn(_) => Ok(Outcome::Scan(Box::new(read_scan(snapshot)?))),
+                    Command::PayAtDoor(_) => Ok(Outcome::Scans(read_scans(snapshot)?)),
                     Command::Change { .. } => {
                         let sale = snapshot::read_sale(snapshot)?;
                         Ok(Outcome::Sale(Arc::new(SeenSale { sale, version: self.before.version })))
@@ -290,6 +293,7 @@ impl LaneWork {
                     Some(snapshot) => snapshot,
                     None => return Answer::fresh(outcome),
                 },
+                Outcome::Scans(scans) => admission::scans(scans),
                 Outcome::Payment(started, _) => payment::started(started),
                 Outcome::Refunds(refunds, _) => payment::refunds(refunds),
                 Outcome::Ticket(..)
@@ -546,7 +550,7 @@ impl LaneWork {
         known.filter(|entry| entry.counts()).collect()
     }
 
-    fn check_in(&mut self, request: &CheckInRequest, origin: &Origin, rules: &Rules<'_>) -> Outcome {
+    fn check_in(&mut self, request: &CheckInRequest, origin: &Origin, rules: &Rules<'_>) -> Scan {
         let ticket = self.tickets.get(&request.ticket);
         let scan = check_in(&self.sale, ticket, &self.counting(request.ticket), request, self.now);
         if let (ScanResult::Admitted, Some(entry)) = (scan.result, &scan.check_in) {
@@ -554,7 +558,31 @@ impl LaneWork {
             self.new_check_ins.push(entry.id);
             self.remember_check_in(entry.clone());
         }
-        Outcome::Scan(Box::new(scan))
+        scan
+    }
+
+    fn pay_at_door(&mut self, payment: &DoorPayment, origin: &Origin, rules: &Rules<'_>) -> Result<Outcome, AppError> {
+        let booking = self.bookings.get(&payment.booking).ok_or(AppError::NotFound("booking"))?;
+        if let Some(refused) = pay_at_door(&self.sale, booking, payment, self.now)? {
+            return Ok(Outcome::Scan(Box::new(Scan::refused(refused))));
+        }
+        let at = payment.gate.as_ref().map(|gate| format!(": {}", gate.as_str())).unwrap_or_default();
+        let known = self.new_tickets.len();
+        self.confirm(payment.booking, Some(&format!("paid at the door{at}")), origin, rules)?;
+        let issued = self.new_tickets.get(known..).unwrap_or_default().to_vec();
+        let enter = |ticket: Ticket| {
+            let request = CheckInRequest {
+                id: CheckInId::new(rules.ids.uuid()),
+                ticket: ticket.id,
+                issue: ticket.issue,
+                list: Arc::clone(&payment.list),
+                gate: payment.gate.clone(),
+                device_at: payment.device_at,
+            };
+            self.tickets.insert(ticket.id, ticket);
+            self.check_in(&request, origin, rules)
+        };
+        Ok(Outcome::Scans(issued.into_iter().map(enter).collect()))
     }
 
     fn sync_check_in(&mut self, scan: &OfflineScan, origin: &Origin, rules: &Rules<'_>) -> Outcome {
@@ -722,6 +750,7 @@ impl LaneWork {
                 SaleFact::Stepped(after.event.status)
             };
             self.journal_sale(&after, fact, origin, rules);
+            self.notices.change(&self.sale.event, &after.event);
             self.sale = after;
         }
         Ok(Outcome::Sale(Arc::new(SeenSale { sale: self.sale.clone(), version: self.next_version })))

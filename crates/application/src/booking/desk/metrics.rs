@@ -68,6 +68,7 @@ const fn command_word(command: &Command) -> &'static str {
         Command::Renew(_) => "renew",
         Command::ChangeTicket { .. } => "change_ticket",
         Command::CheckIn(_) => "check_in",
+        Command::PayAtDoor(_) => "pay_at_door",
         Command::SyncCheckIn(_) => "sync_check_in",
         Command::UndoCheckIn(_) => "undo_check_in",
         Command::ExitCheckIn { .. } => "exit_check_in",

@@ -2,13 +2,22 @@
 
 use domain::admission::Ticket;
 use domain::booking::{BookingStatus, Channel, Decided, FactKind};
-use domain::catalog::EventStatus;
+use domain::catalog::{Event, EventStatus};
+use domain::{BookingId, EventId};
 
 use crate::booking::{LaneChanges, Notice, NoticeKind};
 
 /// The notices of a transaction, in the order of its decisions.
 #[derive(Default)]
-pub(super) struct Notices(Vec<Notice>);
+pub(super) struct Notices {
+    of_bookings: Vec<OfBooking>,
+    moved: Option<EventId>,
+}
+
+struct OfBooking {
+    booking: BookingId,
+    kind: NoticeKind,
+}
 
 impl Notices {
     /// Notes a fact, in an event that stands so. A cancellation and the refund that goes with it are told together,
@@ -16,7 +25,7 @@ impl Notices {
     pub(super) fn note(&mut self, decided: &Decided, event: EventStatus) {
         let Decided { booking, before, fact, .. } = decided;
         let became = |status| booking.status == status && *before != Some(status);
-        let mut mine = self.0.iter_mut().rev().take_while(|notice| notice.booking == booking.id);
+        let mut mine = self.of_bookings.iter_mut().rev().take_while(|notice| notice.booking == booking.id);
         let kind = match fact.kind {
             FactKind::RefundRequested(_, amount) if amount.currency != booking.total.currency => {
                 NoticeKind::OtherPaidBack
@@ -54,16 +63,28 @@ impl Notices {
             }
             _ => return,
         };
-        self.0.push(Notice { booking: booking.id, kind });
+        self.of_bookings.push(OfBooking { booking: booking.id, kind });
     }
 
     /// Notes that a ticket is somebody else's now.
     pub(super) fn pass_on(&mut self, ticket: &Ticket) {
-        self.0.push(Notice { booking: ticket.booking, kind: NoticeKind::Transferred(ticket.id, ticket.issue) });
+        let kind = NoticeKind::Transferred(ticket.id, ticket.issue);
+        self.of_bookings.push(OfBooking { booking: ticket.booking, kind });
+    }
+
+    /// Notes that an event has other terms: who has tickets is told where it is at another time or place, and still to be
+    /// held.
+    pub(super) fn change(&mut self, before: &Event, after: &Event) {
+        let is_to_come = matches!(after.status, EventStatus::Published | EventStatus::Paused);
+        if is_to_come && after.terms.moved(&before.terms) {
+            self.moved = Some(after.id);
+        }
     }
 
     /// Adds them to the commit.
     pub(super) fn collect(&mut self, changes: &mut LaneChanges) {
-        changes.notices.append(&mut self.0);
+        let of_bookings = self.of_bookings.drain(..);
+        changes.notices.extend(of_bookings.map(|OfBooking { booking, kind }| Notice::Booking(booking, kind)));
+        changes.notices.extend(self.moved.take().map(Notice::EventMoved));
     }
 }

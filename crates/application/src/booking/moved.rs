@@ -1,0 +1,172 @@
+//! Job `event.tell_moved`: who has tickets of an event that is at another time or place hears of it, and gets them once more:
+//! what stands on them, and when their codes let in, is as it is now.
+//!
+//! Each part of it, the mails of a hundred bookings, is put in by the transaction that notes how far it has come, so that
+//! nobody is told twice. A job ends where the event was moved again, since that has made another.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::admission::TicketStatus;
+use domain::booking::BookingStatus;
+use domain::catalog::{Event, EventStatus, EventTerms};
+use domain::{BookingId, EventId, JobId, Timestamp};
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::notices::{TellBuyers, Wish, attendee, rests, when};
+use crate::error::AppError;
+use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
+use crate::mail::{Enclosed, MailContent};
+
+const KIND: &str = "event.tell_moved";
+/// For so long people are not told: what an organizer mends at once, they hear once.
+const DELAY: TimeDelta = TimeDelta::minutes(1);
+/// How many bookings are told at a time.
+const PART: u64 = 100;
+/// How many of them are looked into at a time.
+const AT_ONCE: usize = 8;
+
+/// The job that tells all who have tickets of this event where and when it is now. One that waits to tell the same is not
+/// put in again.
+///
+/// # Errors
+/// None that is not a defect.
+pub(super) fn job(id: JobId, event: &Event, now: Timestamp) -> Result<NewJob, AppError> {
+    let telling = Telling { event: event.id.uuid(), at: Place::of(&event.terms), after: None };
+    Ok(NewJob {
+        id,
+        kind: KIND,
+        subject: format!("{} {}", event.id, event.version),
+        payload: telling.payload()?,
+        run_at: now + DELAY,
+    })
+}
+
+/// What is told, and how far that has come.
+#[derive(Serialize, Deserialize)]
+struct Telling {
+    event: Uuid,
+    at: Place,
+    /// The last booking whose people were told.
+    after: Option<Uuid>,
+}
+
+impl Telling {
+    fn payload(&self) -> Result<String, AppError> {
+        serde_json::to_string(self).map_err(|_| AppError::Internal)
+    }
+}
+
+/// When and where an event is: all that makes it another time or place.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Place {
+    start: i64,
+    end: i64,
+    timezone: String,
+    venue: Option<String>,
+}
+
+impl Place {
+    fn of(terms: &EventTerms) -> Self {
+        Self {
+            start: terms.start_at.timestamp_micros(),
+            end: terms.end_at.timestamp_micros(),
+            timezone: terms.timezone.name().to_owned(),
+            venue: terms.venue.as_ref().map(|venue| venue.as_str().to_owned()),
+        }
+    }
+}
+
+/// Job `event.tell_moved`.
+pub struct TellMoved {
+    /// Who tells buyers.
+    pub tell: Arc<TellBuyers>,
+}
+
+#[async_trait]
+impl JobHandler for TellMoved {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn recurs(&self) -> bool {
+        false
+    }
+
+    fn rests(&self) -> bool {
+        rests(&self.tell.desk)
+    }
+
+    async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
+        let Ok(mut telling) = serde_json::from_str::<Telling>(&job.payload) else {
+            return Ok(JobOutcome::Parked { error: "it does not say what is to be told".to_owned() });
+        };
+        let event = EventId::new(telling.event);
+        let Some(seen) = self.tell.events.sale(event).await? else { return Ok(JobOutcome::Done) };
+        let event = seen.sale.event;
+        let is_to_come = matches!(event.status_at(self.tell.clock.now()), EventStatus::Published | EventStatus::Paused);
+        if !is_to_come || Place::of(&event.terms) != telling.at {
+            return Ok(JobOutcome::Done);
+        }
+        let part = self.tell.bookings.open_bookings(event.id, telling.after.map(BookingId::new), PART).await?;
+        let Some(last) = part.last() else { return Ok(JobOutcome::Done) };
+        telling.after = Some(last.uuid());
+        let payload = telling.payload()?;
+        let wishes: Vec<Vec<Wish>> = futures::stream::iter(part)
+            .map(|booking| self.wishes(booking, &event.terms))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut uow = self.tell.store.begin().await?;
+        if uow.advance_job(job, &payload).await? {
+            for wish in wishes.into_iter().flatten() {
+                self.tell.mail_in_op(uow.as_mut(), wish).await?;
+            }
+            uow.commit().await?;
+        }
+        Ok(JobOutcome::Again { run_at: self.tell.clock.now(), payload })
+    }
+}
+
+impl TellMoved {
+    /// The mails of a booking: to its buyer with all that it has, and to each whom a ticket was passed on to. Who was merely
+    /// named by the buyer never got a ticket from here, and gets none now.
+    async fn wishes(&self, id: BookingId, terms: &EventTerms) -> Result<Vec<Wish>, AppError> {
+        let booking = self.tell.bookings.booking(id).await?;
+        let Some(booking) = booking.filter(|booking| booking.status == BookingStatus::Confirmed) else {
+            return Ok(Vec::new());
+        };
+        let buyer = self.tell.buyer(&booking).await?;
+        let language = buyer.as_ref().map(|(_, language)| *language).unwrap_or_default();
+        let mut people = Vec::new();
+        for ticket in self.tell.tickets.tickets_of(booking.id).await? {
+            let was_issued_again = ticket.issue > 1 && ticket.status != TicketStatus::Revoked;
+            let holder = ticket.attendee.filter(|_| was_issued_again).and_then(|place| attendee(&booking, place));
+            let holder = holder.filter(|holder| buyer.as_ref().is_none_or(|(buyer, _)| buyer != holder));
+            let ticket = Enclosed::Ticket(ticket.id.uuid(), ticket.issue);
+            people.extend(holder.map(|to| (to, language, String::new(), ticket)));
+        }
+        let all = Enclosed::Tickets(booking.id.uuid());
+        people.extend(buyer.map(|(to, language)| (to, language, booking.reference.to_string(), all)));
+        let wish = |(to, language, reference, encloses)| Wish {
+            to,
+            language,
+            content: moved(terms, reference),
+            encloses: Some(encloses),
+            not_after: terms.end_at,
+        };
+        Ok(people.into_iter().map(wish).collect())
+    }
+}
+
+fn moved(terms: &EventTerms, reference: String) -> MailContent {
+    MailContent::EventMoved {
+        event: terms.name.as_str().to_owned(),
+        when: when(terms),
+        venue: terms.venue.as_ref().map(|venue| venue.as_str().to_owned()).unwrap_or_default(),
+        reference,
+    }
+}
