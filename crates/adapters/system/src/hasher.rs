@@ -1,8 +1,8 @@
 //! Password hashes by bcrypt.
 //!
-//! A hash of cost 12 keeps one core busy for a quarter of a second. So it runs on the threads for blocking work, only on
-//! half of the cores at a time, and behind a line that ends after a few seconds of work: who comes then is told to come
-//! back. A wave of sign-ins must not take the cores from those who buy.
+//! A hash of cost 12 keeps one core busy for a quarter of a second. So it runs on a thread of its own that gives way to all
+//! others, only on half of the cores at a time, and behind a line that ends after a few seconds of work: who comes then is
+//! told to come back. A wave of sign-ins must not take the cores from those who buy.
 
 use std::error::Error;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use application::identity::{HashError, PasswordHasher};
 use async_trait::async_trait;
 use bcrypt::{BcryptResult, HashParts};
 use domain::identity::{Password, PasswordHash};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// How many passwords are hashed at a time, and how many more wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,13 +87,31 @@ impl BcryptHasher {
     ) -> Result<T, HashError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(failed)?;
-        let task = tokio::task::spawn_blocking(move || {
+        let (done, result) = oneshot::channel();
+        // Not one of the threads for blocking work: whoever gives way once does so for good.
+        let hashing = std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
+            give_way();
             let result = work();
             drop((turn, place));
-            result
+            // Whoever has asked may be gone.
+            let _ = done.send(result);
         });
-        task.await.map_err(failed)?.map_err(failed)
+        hashing.map_err(failed)?;
+        result.await.map_err(failed)?.map_err(failed)
     }
+}
+
+/// How much less of a contended core a hash gets: a third of what a thread of those who buy gets there. Where cores are idle
+/// it has them.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
+/// This thread gives way to others from now on. On Linux a priority is that of a thread, elsewhere that of the process, which
+/// must not give way.
+fn give_way() {
+    // Who is not allowed to hashes at the priority of all else.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICENESS);
 }
 
 /// Works on for as long as an outdated hash was quicker than a present one, or the time would tell the accounts that have
@@ -144,6 +162,20 @@ impl PasswordHasher for BcryptHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_gives_way_and_nobody_else_does() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let hasher = BcryptHasher::weak_for_tests(BcryptLimits::default());
+        let before = niceness();
+        for _ in 0..3 {
+            let hashing = hasher.run(move || Ok(niceness())).await.unwrap();
+            assert_eq!(hashing, (before + NICENESS).min(19));
+        }
+        let blocking = tokio::task::spawn_blocking(niceness).await.unwrap();
+        assert_eq!([niceness(), blocking], [before; 2]);
+    }
 
     fn password(raw: &str) -> Password {
         Password::parse("password", raw).unwrap()
