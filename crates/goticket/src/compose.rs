@@ -388,6 +388,7 @@ impl Application {
             mails: Arc::clone(&self.mails),
             desk: self.desk.clone(),
             clock: Arc::clone(clock),
+            ids: Arc::clone(&self.ground.ids),
         });
         let issue = IssueInvoices {
             store: database.clone(),

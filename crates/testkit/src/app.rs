@@ -514,6 +514,7 @@ fn teller(port: &Arc<Database>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>, desk
         mails: Arc::new(mails(ids)),
         desk: desk.clone(),
         clock: clock.clone(),
+        ids: ids.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The states of one limit by key, bounded.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use governor::nanos::Nanos;
@@ -12,8 +13,27 @@ const SHARDS: usize = 16;
 /// Fewer are never forgotten for want of room.
 const YOUNG_MIN: usize = 64;
 
-/// Until when each key has used up what it has, in nanoseconds.
-type Generation = HashMap<u128, u64>;
+/// Until when each key has used up what it has, in nanoseconds; by the digest of the key, since whoever books comes to half a
+/// dozen such tables, and waits for the memory of each: the smaller, the nearer.
+type Generation = HashMap<u64, u64, BuildHasherDefault<Digested>>;
+
+/// A digest is its own hash.
+#[derive(Default)]
+struct Digested(u64);
+
+impl Hasher for Digested {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |digest, byte| digest << 8 | u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Two generations: what is asked for moves to the young one; when that is full, whoever has all his units again is
 /// dropped, and if it is still more than half full it becomes the old one, and the old one is dropped. So it is bounded,
@@ -25,12 +45,12 @@ struct Shard {
 }
 
 impl Shard {
-    fn get(&self, key: u128) -> Option<u64> {
+    fn get(&self, key: u64) -> Option<u64> {
         self.young.get(&key).or_else(|| self.old.get(&key)).copied()
     }
 
     /// Takes a key in that is not among the young.
-    fn take_in(&mut self, key: u128, until: u64, young_max: usize, now: u64) {
+    fn take_in(&mut self, key: u64, until: u64, young_max: usize, now: u64) {
         self.old.remove(&key);
         if self.young.len() >= young_max {
             self.young.retain(|_, until| *until > now);
@@ -43,7 +63,7 @@ impl Shard {
         self.young.insert(key, until);
     }
 
-    fn remove(&mut self, key: u128) {
+    fn remove(&mut self, key: u64) {
         self.young.remove(&key);
         self.old.remove(&key);
     }
@@ -54,21 +74,30 @@ pub(crate) struct Table {
     shards: [Mutex<Shard>; SHARDS],
     young_max: usize,
     time: Time,
+    /// Keyed anew in each process: nobody knows which keys would share a digest.
+    random: RandomState,
 }
 
 impl Table {
     /// For at most so many keys.
     pub(crate) fn new(keys_max: usize, time: Time) -> Self {
-        Self { shards: Default::default(), young_max: (keys_max / SHARDS / 2).max(YOUNG_MIN), time }
+        Self {
+            shards: Default::default(),
+            young_max: (keys_max / SHARDS / 2).max(YOUNG_MIN),
+            time,
+            random: RandomState::new(),
+        }
     }
 
     /// Until when the key has used up what it has.
     pub(crate) fn get(&self, key: u128) -> Option<u64> {
+        let key = self.digest(key);
         self.shard(key).get(key)
     }
 
     /// Brings that forward.
     pub(crate) fn bring_forward(&self, key: u128, by: u64) {
+        let key = self.digest(key);
         let mut shard = self.shard(key);
         if let Some(until) = shard.young.get_mut(&key) {
             *until = until.saturating_sub(by);
@@ -79,6 +108,7 @@ impl Table {
 
     /// Forgets a key.
     pub(crate) fn remove(&self, key: u128) {
+        let key = self.digest(key);
         self.shard(key).remove(key);
     }
 
@@ -88,10 +118,13 @@ impl Table {
         shards.map(|shard| shard.young.len() + shard.old.len()).sum()
     }
 
-    fn shard(&self, key: u128) -> MutexGuard<'_, Shard> {
-        // Addresses differ at one end or the other, ids at theirs.
-        let bits = (key >> 64) as u64 ^ key as u64;
-        let at = bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
+    fn digest(&self, key: u128) -> u64 {
+        self.random.hash_one(key)
+    }
+
+    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
+        // Bits of the middle: within a shard the map goes by those at both ends.
+        let at = key >> 32;
         self.shards[at as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,6 +140,7 @@ impl StateStore for Written {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let table = &self.0;
+        let key = &table.digest(*key);
         let mut shard = table.shard(*key);
         // Nearly all who ask are young: one look finds the place that is written to.
         if let Some(until) = shard.young.get_mut(key) {

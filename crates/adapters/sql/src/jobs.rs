@@ -143,6 +143,20 @@ impl JobQueue for SqlUnit {
         insert(&self.0, job).await
     }
 
+    async fn rouse_job(&mut self, job: &NewJob) -> Result<(), StoreError> {
+        use job::Column;
+        let later = "CASE WHEN jobs.run_at > excluded.run_at THEN jobs.run_at ELSE excluded.run_at END";
+        let rouse = OnConflict::columns([Column::Kind, Column::Subject])
+            .target_and_where(Expr::cust("NOT parked"))
+            .value(Column::RunAt, Expr::cust(later))
+            .value(Column::Fence, Expr::cust("jobs.fence + 1"))
+            .value(Column::LeaseUntil, Expr::value(None::<i64>))
+            .to_owned();
+        let insert = job::Entity::insert(row(job).into_active_model()).on_conflict(rouse);
+        insert.exec_without_returning(&self.0).await.map_err(orm)?;
+        Ok(())
+    }
+
     async fn advance_job(&mut self, job: &LeasedJob, payload: &str) -> Result<bool, StoreError> {
         let update = job::Entity::update_many().col_expr(job::Column::Payload, Expr::value(payload));
         let rows = update.filter(held(job.id, job.fence)).exec(&self.0).await.map_err(orm)?.rows_affected;
@@ -150,8 +164,8 @@ impl JobQueue for SqlUnit {
     }
 }
 
-async fn insert(connection: &impl ConnectionTrait, job: &NewJob) -> Result<bool, StoreError> {
-    let row = job::Model {
+fn row(job: &NewJob) -> job::Model {
+    job::Model {
         id: job.id.uuid(),
         kind: job.kind.to_owned(),
         subject: job.subject.clone(),
@@ -162,9 +176,12 @@ async fn insert(connection: &impl ConnectionTrait, job: &NewJob) -> Result<bool,
         attempts: 0,
         parked: false,
         error: None,
-    };
+    }
+}
+
+async fn insert(connection: &impl ConnectionTrait, job: &NewJob) -> Result<bool, StoreError> {
     let there = OnConflict::new().do_nothing().to_owned();
-    let insert = job::Entity::insert(row.into_active_model()).on_conflict(there);
+    let insert = job::Entity::insert(row(job).into_active_model()).on_conflict(there);
     Ok(insert.exec_without_returning(connection).await.map_err(orm)? > 0)
 }
 

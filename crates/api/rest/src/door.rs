@@ -40,9 +40,9 @@ pub(crate) struct PresentedBody {
     gate: Option<String>,
     /// When it has read the code, as it claims, from 1970 to 9999; the server's clock decides.
     at: Option<DateTime<Utc>>,
-    /// What the door has taken for the booking, in minor units of its currency: all that is due. It is for who may confirm
-    /// bookings.
-    #[schema(minimum = 1, example = 5_000)]
+    /// What the door has taken for the booking, in minor units of its currency: all that is due, which is nothing where all of
+    /// it came otherwise and waits. It is for who may confirm bookings.
+    #[schema(minimum = 0, example = 5_000)]
     paid: Option<i64>,
 }
 
@@ -104,8 +104,8 @@ pub(crate) struct UnpaidBookingBody {
     /// How many it lets in, once it is paid.
     #[schema(minimum = 1, example = 2)]
     units: u32,
-    /// What is due, in minor units of the currency.
-    #[schema(minimum = 1, example = 5_000)]
+    /// What is to be paid yet, in minor units of the currency.
+    #[schema(minimum = 0, example = 5_000)]
     due: i64,
     /// ISO 4217.
     #[schema(example = "EUR")]

@@ -82,26 +82,22 @@ impl Tickets {
                 let id = CheckInId::new(self.ports.ids.uuid());
                 Command::CheckIn(Box::new(CheckInRequest { id, ticket, issue, list, gate, device_at }))
             }
-            None => {
-                let booking = self.booked(event, presented.code).await?;
-                let unpaid = booking.as_ref().and_then(|booking| UnpaidBooking::of(booking, self.ports.clock.now()));
-                match (booking, unpaid, presented.paid) {
-                    (Some(booking), _, Some(amount)) => {
-                        let booking = booking.id;
-                        Command::PayAtDoor(Box::new(DoorPayment { booking, amount, list, gate, device_at }))
-                    }
-                    (_, Some(unpaid), None) => return Ok(Answer::fresh(Shown::Unpaid(unpaid))),
-                    _ => {
-                        guards.guessed_ticket(agent).await;
-                        return Ok(Answer::fresh(Shown::Scan(Scan::refused(ScanResult::Invalid))));
-                    }
+            None => match self.booked(event, presented.code).await? {
+                Some(booking) => {
+                    let (booking, paid) = (booking.id, presented.paid);
+                    Command::PayAtDoor(Box::new(DoorPayment { booking, paid, list, gate, device_at }))
                 }
-            }
+                None => {
+                    guards.guessed_ticket(agent).await;
+                    return Ok(Answer::fresh(Shown::Scan(Scan::refused(ScanResult::Invalid))));
+                }
+            },
         };
         let _running = key.as_ref().map(|key| self.in_flight.enter(key)).transpose()?;
         let answer = self.ports.desk.submit(event, command, origin, key).await?;
         let shown = match answer.value {
             Outcome::Scan(scan) => Shown::Scan(*scan),
+            Outcome::Unpaid(booking) => Shown::Unpaid(*booking),
             Outcome::Scans(scans) => Shown::Paid(scans),
             _ => return Err(AppError::Internal),
         };

@@ -38,7 +38,10 @@ impl Tickets {
         let (tickets, booking) = match of {
             Enclosed::Tickets(booking) => {
                 let booking = BookingId::new(booking);
-                (self.ports.store.tickets_of(booking).await?, booking)
+                let mut tickets = self.ports.store.tickets_of(booking).await?;
+                // What is somebody else's by now went to him.
+                tickets.retain(|ticket| !ticket.passed_on);
+                (tickets, booking)
             }
             Enclosed::Ticket(ticket, issue) => match self.ports.store.ticket(TicketId::new(ticket)).await? {
                 // Another issue is somebody else's.

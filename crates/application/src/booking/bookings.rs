@@ -384,6 +384,7 @@ fn booking_of(answer: Answer<Outcome>) -> Result<Answer<Booking>, AppError> {
         | Outcome::Refunds(..)
         | Outcome::KnownRefunds(_)
         | Outcome::Scan(_)
+        | Outcome::Unpaid(_)
         | Outcome::Scans(_)
         | Outcome::CheckIn(_)
         | Outcome::CheckInList(_)

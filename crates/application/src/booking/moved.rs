@@ -1,8 +1,9 @@
-//! Job `event.tell_moved`: who has tickets of an event that is at another time or place hears of it, and gets them once more:
+//! Job `event.tell_moved`: who has tickets of an event whose time or place was changed hears of it, and gets them once more:
 //! what stands on them, and when their codes let in, is as it is now.
 //!
-//! Each part of it, the mails of a hundred bookings, is put in by the transaction that notes how far it has come, so that
-//! nobody is told twice. A job ends where the event was moved again, since that has made another.
+//! There is one such job of an event. Each part of it, the mails of a hundred bookings, is put in by the transaction that notes
+//! how far it has come, so that nobody is told twice. Where the event is moved meanwhile, it begins anew; and it stays for an hour
+//! after it, so that nobody hears of one event more often than that.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::admission::TicketStatus;
 use domain::booking::BookingStatus;
-use domain::catalog::{Event, EventStatus, EventTerms};
+use domain::catalog::{EventStatus, EventTerms};
 use domain::{BookingId, EventId, JobId, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -24,39 +25,48 @@ use crate::mail::{Enclosed, MailContent};
 const KIND: &str = "event.tell_moved";
 /// For so long people are not told: what an organizer mends at once, they hear once.
 const DELAY: TimeDelta = TimeDelta::minutes(1);
+/// For so long after they were told, they are not told again.
+const REST: TimeDelta = TimeDelta::hours(1);
 /// How many bookings are told at a time.
 const PART: u64 = 100;
+/// How many, once a second, in a rush that lasts.
+const SMALL_PART: u64 = 10;
 /// How many of them are looked into at a time.
 const AT_ONCE: usize = 8;
 
-/// The job that tells all who have tickets of this event where and when it is now. One that waits to tell the same is not
-/// put in again.
+/// The job that tells all who have tickets of this event where and when it is.
 ///
 /// # Errors
 /// None that is not a defect.
-pub(super) fn job(id: JobId, event: &Event, now: Timestamp) -> Result<NewJob, AppError> {
-    let telling = Telling { event: event.id.uuid(), at: Place::of(&event.terms), after: None };
-    Ok(NewJob {
-        id,
-        kind: KIND,
-        subject: format!("{} {}", event.id, event.version),
-        payload: telling.payload()?,
-        run_at: now + DELAY,
-    })
+pub(super) fn job(id: JobId, event: EventId, now: Timestamp) -> Result<NewJob, AppError> {
+    let payload = Telling { event: event.uuid(), at: None, after: None, is_told: false }.payload()?;
+    Ok(NewJob { id, kind: KIND, subject: event.to_string(), payload, run_at: now + DELAY })
 }
 
 /// What is told, and how far that has come.
 #[derive(Serialize, Deserialize)]
 struct Telling {
     event: Uuid,
-    at: Place,
+    /// What people are told, or were told last.
+    at: Option<Place>,
     /// The last booking whose people were told.
     after: Option<Uuid>,
+    /// Whether all of them were.
+    is_told: bool,
 }
 
 impl Telling {
     fn payload(&self) -> Result<String, AppError> {
         serde_json::to_string(self).map_err(|_| AppError::Internal)
+    }
+
+    /// From the beginning, where the event is elsewhere than what is told.
+    fn of(mut self, terms: &EventTerms) -> Self {
+        let now = Place::of(terms);
+        if self.at.as_ref() != Some(&now) {
+            self = Self { at: Some(now), after: None, is_told: false, ..self };
+        }
+        self
     }
 }
 
@@ -101,22 +111,30 @@ impl JobHandler for TellMoved {
     }
 
     async fn run(&self, job: &LeasedJob) -> Result<JobOutcome, AppError> {
-        let Ok(mut telling) = serde_json::from_str::<Telling>(&job.payload) else {
+        let Ok(telling) = serde_json::from_str::<Telling>(&job.payload) else {
             return Ok(JobOutcome::Parked { error: "it does not say what is to be told".to_owned() });
         };
-        let event = EventId::new(telling.event);
-        let Some(seen) = self.tell.events.sale(event).await? else { return Ok(JobOutcome::Done) };
-        let event = seen.sale.event;
-        let is_to_come = matches!(event.status_at(self.tell.clock.now()), EventStatus::Published | EventStatus::Paused);
-        if !is_to_come || Place::of(&event.terms) != telling.at {
+        let Some(seen) = self.tell.events.sale(EventId::new(telling.event)).await? else { return Ok(JobOutcome::Done) };
+        let (event, now) = (seen.sale.event, self.tell.clock.now());
+        let is_to_come = matches!(event.status_at(now), EventStatus::Published | EventStatus::Paused);
+        let mut telling = telling.of(&event.terms);
+        if !is_to_come || telling.is_told {
             return Ok(JobOutcome::Done);
         }
-        let part = self.tell.bookings.open_bookings(event.id, telling.after.map(BookingId::new), PART).await?;
-        let Some(last) = part.last() else { return Ok(JobOutcome::Done) };
+        let (rows, pause) = match self.tell.desk.rush() {
+            None => (PART, TimeDelta::zero()),
+            Some(_) => (SMALL_PART, TimeDelta::seconds(1)),
+        };
+        let after = telling.after.map(BookingId::new);
+        let part = self.tell.bookings.open_bookings(event.id, after, rows).await?;
+        let Some(last) = part.last() else {
+            let payload = Telling { after: None, is_told: true, ..telling }.payload()?;
+            return Ok(JobOutcome::Again { run_at: now + REST, payload });
+        };
         telling.after = Some(last.uuid());
         let payload = telling.payload()?;
         let wishes: Vec<Vec<Wish>> = futures::stream::iter(part)
-            .map(|booking| self.wishes(booking, &event.terms))
+            .map(|booking| self.wishes_or_none(booking, &event.terms))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -127,13 +145,24 @@ impl JobHandler for TellMoved {
             }
             uow.commit().await?;
         }
-        Ok(JobOutcome::Again { run_at: self.tell.clock.now(), payload })
+        Ok(JobOutcome::Again { run_at: now + pause, payload })
     }
 }
 
 impl TellMoved {
-    /// The mails of a booking: to its buyer with all that it has, and to each whom a ticket was passed on to. Who was merely
-    /// named by the buyer never got a ticket from here, and gets none now.
+    /// What cannot be told for a defect of ours keeps nobody else waiting.
+    async fn wishes_or_none(&self, id: BookingId, terms: &EventTerms) -> Result<Vec<Wish>, AppError> {
+        match self.wishes(id, terms).await {
+            Err(error @ AppError::Unavailable { .. }) => Err(error),
+            Err(error) => {
+                tracing::error!(booking.id = %id, %error, "A buyer cannot be told that his event was moved");
+                Ok(Vec::new())
+            }
+            wishes => wishes,
+        }
+    }
+
+    /// The mails of a booking: to its buyer with all that is his, and to each whom a ticket was passed on to.
     async fn wishes(&self, id: BookingId, terms: &EventTerms) -> Result<Vec<Wish>, AppError> {
         let booking = self.tell.bookings.booking(id).await?;
         let Some(booking) = booking.filter(|booking| booking.status == BookingStatus::Confirmed) else {
@@ -143,9 +172,8 @@ impl TellMoved {
         let language = buyer.as_ref().map(|(_, language)| *language).unwrap_or_default();
         let mut people = Vec::new();
         for ticket in self.tell.tickets.tickets_of(booking.id).await? {
-            let was_issued_again = ticket.issue > 1 && ticket.status != TicketStatus::Revoked;
-            let holder = ticket.attendee.filter(|_| was_issued_again).and_then(|place| attendee(&booking, place));
-            let holder = holder.filter(|holder| buyer.as_ref().is_none_or(|(buyer, _)| buyer != holder));
+            let is_his = ticket.passed_on && ticket.status != TicketStatus::Revoked;
+            let holder = ticket.attendee.filter(|_| is_his).and_then(|place| attendee(&booking, place));
             let ticket = Enclosed::Ticket(ticket.id.uuid(), ticket.issue);
             people.extend(holder.map(|to| (to, language, String::new(), ticket)));
         }

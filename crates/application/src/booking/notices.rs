@@ -18,7 +18,7 @@ use super::moved;
 use crate::admission::AdmissionStore;
 use crate::booking::{BookingReads, Desk};
 use crate::catalog::CatalogReads;
-use crate::clock::Clock;
+use crate::clock::{Clock, Ids};
 use crate::error::AppError;
 use crate::identity::IdentityReads;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
@@ -156,6 +156,8 @@ pub struct TellBuyers {
     pub desk: Desk,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
 }
 
 /// A mail to be.
@@ -205,11 +207,8 @@ impl TellBuyers {
             return Ok(0);
         }
         let notices = batch.notices.iter().take(told).copied();
-        let all: Vec<Told> = futures::stream::iter(notices)
-            .map(|notice| self.told(&batch, notice))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let all: Vec<Told> =
+            futures::stream::iter(notices).map(|notice| self.told(notice)).buffered(AT_ONCE).try_collect().await?;
         let mut uow = self.store.begin().await?;
         if !uow.settle_notices(&batch, told).await? {
             return Ok(0); // somebody else has told them
@@ -218,8 +217,7 @@ impl TellBuyers {
             match told {
                 Told::Nothing => {}
                 Told::Mail(wish) => self.mail_in_op(uow.as_mut(), wish).await?,
-                // One that waits for the same is as good.
-                Told::Job(job) => _ = uow.enqueue_job(&job).await?,
+                Told::Job(job) => uow.rouse_job(&job).await?,
             }
         }
         uow.commit().await?;
@@ -238,10 +236,12 @@ impl TellBuyers {
     }
 
     /// What cannot be told for a defect of ours keeps nobody else waiting.
-    async fn told(&self, batch: &NoticeBatch, notice: Notice) -> Result<Told, AppError> {
+    async fn told(&self, notice: Notice) -> Result<Told, AppError> {
         let told = match notice {
             Notice::Booking(booking, kind) => self.wish(booking, kind).await.map(|it| it.map(Told::Mail)),
-            Notice::EventMoved(event) => self.moved(event, batch.id).await.map(|it| it.map(Told::Job)),
+            Notice::EventMoved(event) => {
+                moved::job(JobId::new(self.ids.uuid()), event, self.clock.now()).map(|job| Some(Told::Job(job)))
+            }
         };
         match told {
             Err(error @ AppError::Unavailable { .. }) => Err(error),
@@ -251,12 +251,6 @@ impl TellBuyers {
             }
             Ok(told) => Ok(told.unwrap_or(Told::Nothing)),
         }
-    }
-
-    /// The job that tells all who have tickets of an event; none where the event is gone.
-    async fn moved(&self, event: EventId, id: Uuid) -> Result<Option<NewJob>, AppError> {
-        let seen = self.events.sale(event).await?;
-        seen.map(|seen| moved::job(JobId::new(id), &seen.sale.event, self.clock.now())).transpose()
     }
 
     /// None where there is nobody to tell, or nothing any more.

@@ -83,6 +83,10 @@ pub trait JobQueue {
     /// before the transaction is committed.
     async fn enqueue_job(&mut self, job: &NewJob) -> Result<bool, StoreError>;
 
+    /// Puts a job in. An unfinished one of its kind and subject runs again instead, with the arguments that it has and not
+    /// before either of them: whoever runs it at this moment loses it, so that nothing that happened by now is missed.
+    async fn rouse_job(&mut self, job: &NewJob) -> Result<(), StoreError>;
+
     /// Gives a leased job other arguments, so that what a part of it has done and where it goes on are written together;
     /// `false`, and nothing is changed, where another worker has it now.
     async fn advance_job(&mut self, job: &LeasedJob, payload: &str) -> Result<bool, StoreError>;

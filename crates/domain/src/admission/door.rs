@@ -316,6 +316,7 @@ pub(super) mod tests {
             status: TicketStatus::Valid,
             issue: 3,
             attendee: None,
+            passed_on: false,
         }
     }
 

@@ -27,4 +27,4 @@ pub use door::{
 pub use list::{CheckInList, EntryRule, ListEdit, ListTerms};
 pub use offline::{OfflineScan, SKEW_WARNED, Sync, sync_check_in};
 pub use ticket::{Blocker, Holder, Issue, Ticket, TicketChange, TicketStatus, change_ticket, disputed, issue, revoke};
-pub use unpaid::{DoorPayment, UnpaidBooking, pay_at_door};
+pub use unpaid::{DoorPayment, DoorVerdict, UnpaidBooking, pay_at_door};

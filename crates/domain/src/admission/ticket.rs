@@ -23,6 +23,8 @@ pub struct Ticket {
     pub issue: u32,
     /// Who comes with it: the place among the attendees of the booking.
     pub attendee: Option<u16>,
+    /// Whether it was sent to an address of its own, so that its codes are for who has that, and not for its buyer.
+    pub passed_on: bool,
 }
 
 /// Whether a ticket lets in.
@@ -126,6 +128,7 @@ pub fn issue(booking: &Booking, mut fresh: impl FnMut() -> TicketId) -> Vec<Tick
                 status: TicketStatus::Valid,
                 issue: 1,
                 attendee: attendees.next(),
+                passed_on: false,
             });
         }
     }
@@ -218,6 +221,7 @@ pub fn disputed(ticket: &Ticket, blocks: bool, is_disputed: bool) -> Option<Tick
 impl Issue {
     fn hand_to(&mut self, holder: &Holder) -> Result<(), Refusal> {
         let Holder { name, email } = holder.clone();
+        self.ticket.passed_on = email.is_some();
         let attendee = Attendee { ticket_type: self.ticket.ticket_type, name: Some(name), email };
         let attendees = &mut self.decided.booking.attendees;
         match self.ticket.attendee.and_then(|place| attendees.get_mut(usize::from(place))) {

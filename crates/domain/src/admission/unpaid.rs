@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::door::is_open;
 use crate::admission::{CheckInList, ScanResult};
-use crate::booking::{Booking, BookingStatus, Reference, Refusal, Sale};
+use crate::booking::{Booking, BookingStatus, Reference, Refusal, Sale, confirm};
 use crate::{BookingId, Money, Text, Timestamp};
 
 /// What the door may know of a booking that is not paid: nobody's name.
@@ -16,35 +16,19 @@ pub struct UnpaidBooking {
     pub reference: Reference,
     /// How many people it lets in, once it is paid.
     pub units: u32,
-    /// What it costs.
+    /// What is to be paid yet.
     pub due: Money,
     /// From then on its units are anybody's.
     pub held_until: Timestamp,
 }
 
-impl UnpaidBooking {
-    /// What the door may know of this one; none where there is nothing to pay, or nothing to be had for it any more.
-    #[must_use]
-    pub fn of(booking: &Booking, now: Timestamp) -> Option<Self> {
-        let is_held = booking.status == BookingStatus::Pending && !booking.has_lapsed(now) && !booking.total.is_zero();
-        let hold = booking.hold.filter(|_| is_held)?;
-        Some(Self {
-            id: booking.id,
-            reference: booking.reference.clone(),
-            units: booking.units(),
-            due: booking.total,
-            held_until: hold.release_at,
-        })
-    }
-}
-
-/// The door has taken money.
+/// The reference of a booking is shown at the door.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DoorPayment {
-    /// For which booking.
+    /// Of which booking.
     pub booking: BookingId,
-    /// How much, in minor units of the event's currency.
-    pub amount: i64,
+    /// What the door has taken for it, in minor units of the event's currency; none where it asks what is due.
+    pub paid: Option<i64>,
     /// By which list those who come with it enter.
     pub list: Arc<CheckInList>,
     /// Where.
@@ -53,26 +37,58 @@ pub struct DoorPayment {
     pub device_at: Option<Timestamp>,
 }
 
-/// Whether a booking may be paid at the door: only where all of its tickets let in there and then, so that nobody pays and
-/// stays outside. The word that says why they do not, or nothing; whether the hold still stands is decided with the payment.
+/// What becomes of a booking whose reference is shown at the door.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DoorVerdict {
+    /// It is to be paid, and the door asks what is due.
+    Unpaid(UnpaidBooking),
+    /// It is paid: it is to be confirmed, and lets in.
+    Paid,
+    /// It lets nobody in, whatever is paid.
+    Refused(ScanResult),
+}
+
+/// Decides what becomes of a booking whose reference is shown, of which so much is still due. Money is asked for, and taken,
+/// only where all of its tickets let in there and then: nobody pays and stays outside.
 ///
 /// # Errors
-/// [`Refusal::PriceChanged`] where another amount is due; [`Refusal::InvalidState`] where it is paid already: its tickets are
-/// shown then.
+/// Where money was taken, why it must go back: [`Refusal::BookingExpired`] and [`Refusal::InvalidState`] where the booking does
+/// not hold any more, is paid already or costs nothing; [`Refusal::PriceChanged`] where another amount is due.
 pub fn pay_at_door(
     sale: &Sale,
     booking: &Booking,
+    due: Money,
     payment: &DoorPayment,
     now: Timestamp,
-) -> Result<Option<ScanResult>, Refusal> {
+) -> Result<DoorVerdict, Refusal> {
+    if let Err(refusal) = payable(sale, booking, now) {
+        return payment.paid.map_or(Ok(DoorVerdict::Refused(ScanResult::Invalid)), |_| Err(refusal));
+    }
+    if !booking.items.iter().all(|item| payment.list.terms.has(item.ticket_type)) {
+        return Ok(DoorVerdict::Refused(ScanResult::NotOnList));
+    }
+    if !is_open(sale, &payment.list, now) {
+        return Ok(DoorVerdict::Refused(ScanResult::NotValidNow));
+    }
+    match (payment.paid, booking.hold) {
+        (Some(paid), _) if paid == due.minor => Ok(DoorVerdict::Paid),
+        (Some(_), _) => Err(Refusal::PriceChanged { total: due.minor }),
+        (None, Some(hold)) => Ok(DoorVerdict::Unpaid(UnpaidBooking {
+            id: booking.id,
+            reference: booking.reference.clone(),
+            units: booking.units(),
+            due,
+            held_until: hold.release_at,
+        })),
+        (None, None) => Ok(DoorVerdict::Refused(ScanResult::Invalid)),
+    }
+}
+
+/// Whether there is anything to be had for money.
+fn payable(sale: &Sale, booking: &Booking, now: Timestamp) -> Result<(), Refusal> {
     if booking.status == BookingStatus::Confirmed {
         return Err(Refusal::state("the booking is paid: its tickets let in"));
     }
-    if booking.total.minor != payment.amount {
-        return Err(Refusal::PriceChanged { total: booking.total.minor });
-    }
-    if !booking.items.iter().all(|item| payment.list.terms.has(item.ticket_type)) {
-        return Ok(Some(ScanResult::NotOnList));
-    }
-    Ok((!is_open(sale, &payment.list, now)).then_some(ScanResult::NotValidNow))
+    confirm(sale, booking, now)?;
+    if booking.total.is_zero() { Err(Refusal::state("the booking costs nothing")) } else { Ok(()) }
 }

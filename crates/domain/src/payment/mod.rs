@@ -38,7 +38,7 @@ pub use start::{PAYING_GRACE, StartPayment, start_payment};
 
 use crate::Timestamp;
 use crate::booking::{Booking, Decided, Sale};
-use crate::{LedgerTransactionId, RefundId};
+use crate::{LedgerTransactionId, Money, RefundId};
 
 /// What a decision about money reads.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,12 @@ impl Books<'_> {
     /// added to the rest.
     fn is_of_booking(&self, payment: &Payment) -> bool {
         payment.amount.currency == self.booking.total.currency
+    }
+
+    /// What is still to be paid for the booking, where nothing pays it yet.
+    #[must_use]
+    pub fn due(&self) -> Money {
+        Money { minor: (self.booking.total.minor - self.free()).max(0), ..self.booking.total }
     }
 
     /// What came in for the booking, belongs nowhere yet, and is there.

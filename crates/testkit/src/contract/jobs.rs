@@ -112,6 +112,42 @@ pub async fn a_job_moves_on_with_what_it_has_done(db: TestDatabase) {
     assert_eq!(parts, ["first", "second"]);
 }
 
+/// What happens while a job runs makes it run again, by another worker, from where it was; and not before its time.
+pub async fn a_job_that_is_roused_runs_again(db: TestDatabase) {
+    let store = &db.database;
+    let rouse = async |run_at: i64| {
+        let mut uow = store.begin().await.unwrap();
+        uow.rouse_job(&job("tell", "gala", run_at)).await.unwrap();
+        uow.commit().await.unwrap();
+    };
+    rouse(10).await;
+    assert_eq!(store.lease(&["tell"], at(9), at(30)).await.unwrap(), None);
+    let first = store.lease(&["tell"], at(10), at(40)).await.unwrap().unwrap();
+    let mut uow = store.begin().await.unwrap();
+    assert!(uow.advance_job(&first, "1").await.unwrap());
+    uow.commit().await.unwrap();
+    rouse(20).await;
+    let mut uow = store.begin().await.unwrap();
+    assert!(!uow.advance_job(&first, "2").await.unwrap());
+    drop(uow);
+    assert!(!store.finish(first.id, first.fence, &JobOutcome::Done).await.unwrap(), "it is not done");
+    assert_eq!(store.lease(&["tell"], at(19), at(30)).await.unwrap(), None, "not before");
+    let second = store.lease(&["tell"], at(20), at(50)).await.unwrap().unwrap();
+    assert_eq!((second.id, &*second.payload), (first.id, "1"));
+    // One that rests is not woken before its time.
+    let rests = JobOutcome::Again { run_at: at(100), payload: "3".into() };
+    assert!(store.finish(second.id, second.fence, &rests).await.unwrap());
+    rouse(60).await;
+    assert_eq!(store.lease(&["tell"], at(99), at(120)).await.unwrap(), None);
+    let third = store.lease(&["tell"], at(100), at(120)).await.unwrap().unwrap();
+    // A parked one is left to people.
+    let parked = JobOutcome::Parked { error: "no".into() };
+    assert!(store.finish(third.id, third.fence, &parked).await.unwrap());
+    rouse(130).await;
+    let new = store.lease(&["tell"], at(130), at(140)).await.unwrap().unwrap();
+    assert_ne!(new.id, first.id);
+}
+
 /// Many workers, each job once.
 pub async fn a_job_has_one_worker(db: TestDatabase) {
     for at in 0..10 {

@@ -129,6 +129,7 @@ impl<'a> Face<'a> {
                 Outcome::Booking(booking) => Some(booking.id.uuid()),
                 Outcome::Ticket(..)
                 | Outcome::Scan(_)
+                | Outcome::Unpaid(_)
                 | Outcome::Scans(_)
                 | Outcome::CheckIn(_)
                 | Outcome::CheckInList(_)

@@ -146,7 +146,7 @@ async fn one_round_tells_what_many_commits_have_noted(engine: Engine) {
 async fn s5_9_a_date_is_moved_and_holders_are_told(engine: Engine) {
     let world = world(engine).await;
     let event = world.on_sale(0, 10).await;
-    let booking = world.book(&event, 2).await;
+    let booking = world.book(&event, 3).await;
     let path = format!("/api/v1/bookings/{}/tickets", text(&booking["id"]));
     let before = world.buyer.get(&path).await.expect(200);
     let to = json!({ "name": "Ola", "email": "ola@example.com" });
@@ -154,14 +154,20 @@ async fn s5_9_a_date_is_moved_and_holders_are_told(engine: Engine) {
     world.buyer.post(&transfer, &to).await.expect(200);
     let cancelled = world.book(&event, 1).await;
     world.organizer.act(&format!("/api/v1/bookings/{}/cancel", text(&cancelled["id"]))).await.expect(200);
-    world.app.mails_to(BUYER).await;
+    // Who was merely named got no ticket by mail, whatever became of it, and gets none now.
+    let named = json!({ "quantity": 1, "attendees": [{ "name": "Ana", "email": "ana@example.com" }] });
+    let named = world.buyer.post(&format!("/api/v1/events/{event}/bookings"), &named).await.expect(201);
+    let hers = world.buyer.get(&format!("/api/v1/bookings/{}/tickets", text(&named["id"]))).await.expect(200);
+    world.buyer.act(&format!("/api/v1/tickets/{}/reissue", text(&hers[0]["id"]))).await.expect(200);
     let told = async |address: &str| {
         let mails = world.app.mails_to(address).await;
-        let of = |mail: &TestMail| mail.subject == "New time or place: Gala";
+        let of = |mail: &TestMail| mail.subject == "Time and place: Gala";
         mails.into_iter().filter(of).collect::<Vec<_>>()
     };
     let patch = async |change: serde_json::Value| {
-        world.organizer.patch(&format!("/api/v1/events/{event}"), &change).await.expect(200);
+        let organizer = world.app.sign_in("organizer").await;
+        organizer.patch(&format!("/api/v1/events/{event}"), &change).await.expect(200);
+        world.app.tell_buyers().await;
     };
     // What does not move it is told to nobody.
     patch(json!({ "description": "With an orchestra" })).await;
@@ -171,29 +177,61 @@ async fn s5_9_a_date_is_moved_and_holders_are_told(engine: Engine) {
     patch(json!({ "startAt": "2030-03-02T18:00:00Z", "endAt": "2030-03-02T22:00:00Z", "venue": "Hala" })).await;
     assert_eq!(told(BUYER).await.len(), 0);
     world.app.clock.step(TimeDelta::minutes(2));
-    let mail = only(told(BUYER).await);
-    for part in ["2030-03-02 18:00", "Where: Hala", text(&booking["reference"]), "its tickets stay valid"] {
+    let mails = told(BUYER).await;
+    assert_eq!(mails.len(), 2, "one for each booking that stands");
+    let mail = mails.iter().find(|mail| mail.text.contains(text(&booking["reference"]))).unwrap();
+    for part in ["2030-03-02 18:00", "Where: Hala", "its tickets stay valid"] {
         assert!(mail.text.contains(part), "{part}: {}", mail.text);
     }
-    assert_eq!(pages(&mail), 2, "of the booking that stands");
+    assert_eq!(pages(mail), 2, "one of the three is somebody else's");
     assert!(String::from_utf8_lossy(&mail.enclosed[1].1).contains(":20300302T180000"));
     let mail = only(told("ola@example.com").await);
     assert_eq!(pages(&mail), 1);
     assert!(mail.text.contains("Your ticket stays valid") && !mail.text.contains(text(&booking["reference"])));
+    assert_eq!(world.app.mails_to("ana@example.com").await.len(), 0);
     // The codes let in by the new times.
-    let after = world.buyer.get(&path).await.expect(200);
+    let buyer = world.app.sign_in("buyer").await;
+    let after = buyer.get(&path).await.expect(200);
     assert_ne!(text(&before[1]["code"]), text(&after[1]["code"]));
     assert_eq!((&before[1]["id"], &after[1]["status"]), (&after[1]["id"], &json!("valid")));
-    // Another move is another mail; a cancelled event is told of otherwise.
+    // Another move is another mail, and not within the hour.
     patch(json!({ "venue": "Stadion" })).await;
-    world.app.tell_buyers().await;
-    world.app.clock.step(TimeDelta::minutes(2));
+    world.app.clock.step(TimeDelta::minutes(30));
     assert_eq!(told(BUYER).await.len(), 2);
+    world.app.clock.step(TimeDelta::minutes(30));
+    assert_eq!(told(BUYER).await.len(), 4);
+    // Where nothing comes, it is over; a cancelled event is told of otherwise.
+    world.app.clock.step(TimeDelta::hours(2));
+    assert_eq!(told(BUYER).await.len(), 4);
     patch(json!({ "venue": "Park" })).await;
-    world.app.tell_buyers().await;
-    world.organizer.act(&format!("/api/v1/events/{event}/cancel")).await.expect(200);
+    let organizer = world.app.sign_in("organizer").await;
+    organizer.act(&format!("/api/v1/events/{event}/cancel")).await.expect(200);
     world.app.clock.step(TimeDelta::minutes(2));
-    assert_eq!(told(BUYER).await.len(), 2);
+    assert_eq!(told(BUYER).await.len(), 4);
+    world.app.stop().await;
+}
+
+/// Two that are moved by one commit are both told of.
+async fn events_that_move_at_once_are_each_told_of(engine: Engine) {
+    let world = world(engine).await;
+    let mut events = Vec::new();
+    for _ in 0..8 {
+        let event = world.on_sale(0, 10).await;
+        world.book(&event, 1).await;
+        events.push(event);
+    }
+    world.app.mails_to(BUYER).await;
+    let (organizer, move_it) = (&world.organizer, json!({ "venue": "Hala" }));
+    let paths = events.iter().map(|event| format!("/api/v1/events/{event}"));
+    let moved = paths.map(|path| {
+        let move_it = &move_it;
+        async move { organizer.patch(&path, move_it).await.expect(200) }
+    });
+    futures::future::join_all(moved).await;
+    world.app.tell_buyers().await;
+    world.app.clock.step(TimeDelta::minutes(2));
+    let mails = world.app.mails_to(BUYER).await;
+    assert_eq!(mails.iter().filter(|mail| mail.subject == "Time and place: Gala").count(), 8);
     world.app.stop().await;
 }
 
@@ -219,7 +257,7 @@ async fn all_are_told_once_of_a_moved_event(engine: Engine) {
     world.app.clock.step(TimeDelta::minutes(1));
     let count = async || {
         let mails = world.app.mails_to(BUYER).await;
-        mails.iter().filter(|mail| mail.subject == "New time or place: Gala").count()
+        mails.iter().filter(|mail| mail.subject == "Time and place: Gala").count()
     };
     assert_eq!(count().await, 230);
     tell.run(&job).await.unwrap();
@@ -287,6 +325,7 @@ on_both_engines!(
     a_ticket_that_goes_on_at_once_reaches_the_last_alone,
     one_round_tells_what_many_commits_have_noted,
     s5_9_a_date_is_moved_and_holders_are_told,
+    events_that_move_at_once_are_each_told_of,
     all_are_told_once_of_a_moved_event,
     who_is_too_late_to_be_told_is_not,
     nobody_writes_to_an_account_that_is_gone,

@@ -99,6 +99,7 @@ on_both_engines! {
         the_longest_waiting_is_leased,
         an_old_fence_holds_nothing,
         a_job_moves_on_with_what_it_has_done,
+        a_job_that_is_roused_runs_again,
         what_rests_keeps_its_place,
         a_job_has_one_worker,
         old_answers_are_purged,

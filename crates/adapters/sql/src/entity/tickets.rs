@@ -15,6 +15,7 @@ pub(crate) mod ticket {
         pub(crate) unit: i32,
         pub(crate) issue: i32,
         pub(crate) attendee: Option<i32>,
+        pub(crate) passed_on: bool,
         pub(crate) status: i16,
         pub(crate) blocked: i16,
         pub(crate) changed_at: Option<i64>,

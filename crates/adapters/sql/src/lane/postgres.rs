@@ -196,8 +196,9 @@ UPDATE promo_codes SET used = (promo_codes.used + d.used)::integer, spent = prom
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS d (id, used, spent) WHERE promo_codes.id = d.id";
 
 const REISSUED: &str = "
-UPDATE tickets SET issue = d.issue, attendee = d.attendee, changed_at = d.changed_at
-FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[]) AS d (id, issue, attendee, changed_at)
+UPDATE tickets SET issue = d.issue, attendee = d.attendee, passed_on = d.passed_on, changed_at = d.changed_at
+FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::boolean[], $5::bigint[])
+    AS d (id, issue, attendee, passed_on, changed_at)
 WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0";
 
 const REVOKED: &str = "
@@ -637,6 +638,7 @@ fn bind_reissued<'q>(query: WriteQuery<'q>, changes: &'q LaneChanges) -> WriteQu
         .bind(column(tickets, |row| row.id.uuid()))
         .bind(column(tickets, |row| integer(row.issue)))
         .bind(column(tickets, |row| row.attendee.map(i32::from)))
+        .bind(column(tickets, |row| row.passed_on))
         .bind(column(tickets, |row| decided_at(changes, row.booking)))
 }
 

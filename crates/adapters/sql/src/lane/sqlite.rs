@@ -283,9 +283,10 @@ const PROVIDER_EVENTS: Rows =
     Rows { before: "INSERT INTO provider_events (provider, event, seen_at) VALUES ", width: 3, behind: "" };
 
 const REISSUED: Rows = Rows {
-    before: "WITH d (id, issue, attendee, changed_at) AS (VALUES ",
-    width: 4,
-    behind: ") UPDATE tickets SET issue = d.issue, attendee = d.attendee, changed_at = d.changed_at
+    before: "WITH d (id, issue, attendee, passed_on, changed_at) AS (VALUES ",
+    width: 5,
+    behind:
+        ") UPDATE tickets SET issue = d.issue, attendee = d.attendee, passed_on = d.passed_on, changed_at = d.changed_at
         FROM d WHERE tickets.id = d.id AND tickets.issue < d.issue AND tickets.status = 0",
 };
 
@@ -634,7 +635,7 @@ fn bind_check_in_change(values: Values, row: &CheckIn) -> Values {
 }
 
 fn bind_reissued(values: Values, row: &Ticket) -> Values {
-    values.bind(row.id.uuid()).bind(integer(row.issue)).bind(row.attendee.map(i32::from))
+    values.bind(row.id.uuid()).bind(integer(row.issue)).bind(row.attendee.map(i32::from)).bind(row.passed_on)
 }
 
 fn bind_changed(values: Values, change: &BookingChange) -> Values {

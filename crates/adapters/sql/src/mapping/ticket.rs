@@ -51,6 +51,7 @@ pub(crate) fn ticket(row: table::Model) -> Result<Ticket, StoreError> {
         status: ticket_status(row.status, row.blocked)?,
         issue: count(row.issue)?,
         attendee: row.attendee.map(place).transpose()?,
+        passed_on: row.passed_on,
     })
 }
 

@@ -33,6 +33,7 @@ mod m20261122_000039_cancelled_units;
 mod m20261122_000040_blocked_tickets;
 mod m20261122_000041_disputes_that_block;
 mod m20261122_000042_refunds_by_hand;
+mod m20261123_000043_tickets_passed_on;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -69,6 +70,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000040_blocked_tickets", steps: m20261122_000040_blocked_tickets::STEPS },
     Migration { name: "m20261122_000041_disputes_that_block", steps: m20261122_000041_disputes_that_block::STEPS },
     Migration { name: "m20261122_000042_refunds_by_hand", steps: m20261122_000042_refunds_by_hand::STEPS },
+    Migration { name: "m20261123_000043_tickets_passed_on", steps: m20261123_000043_tickets_passed_on::STEPS },
 ];
 
 /// One change of the schema. The database remembers its name.

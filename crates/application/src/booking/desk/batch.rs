@@ -734,6 +734,7 @@ pub(super) fn outcome_word(reply: &Reply) -> &'static str {
             Outcome::Booking(booking) => booking.status.as_str(),
             Outcome::Ticket(..) => "issued",
             Outcome::Scan(scan) => scan.result.as_str(),
+            Outcome::Unpaid(_) => "unpaid",
             Outcome::Scans(_) => "admitted",
             Outcome::CheckIn(entry) if entry.undone_at.is_none() => "exited",
             Outcome::CheckIn(_) => "undone",

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use domain::admission::{
     CheckIn, CheckInList, CheckInRequest, DoorPayment, ListEdit, OfflineScan, Scan, ScanResult, Ticket, TicketChange,
+    UnpaidBooking,
 };
 use domain::booking::{
     Booking, Buyer, Canceller, HoldRequest, JoinRequest, PromoCode, PromoEdit, PromoWord, SaleChange, UnitsRequest,
@@ -102,7 +103,8 @@ pub enum Command {
     /// Let in with a ticket. At the door of an event its sale is over or quiet, so that both share a lane, and so does
     /// whatever may take the ticket away meanwhile.
     CheckIn(Box<CheckInRequest>),
-    /// The door has taken the money of a booking: it is confirmed, and lets in with all of its tickets, in one commit.
+    /// The reference of a booking is shown at the door. Where that has taken its money, it is confirmed and lets in with all
+    /// of its tickets, in one commit; else it says what is due.
     PayAtDoor(Box<DoorPayment>),
     /// Take over a scan that let in without a network.
     SyncCheckIn(Box<OfflineScan>),
@@ -333,6 +335,8 @@ pub enum Outcome {
     Ticket(Box<Ticket>, Box<Booking>),
     /// What became of a code at the door.
     Scan(Box<Scan>),
+    /// The booking is not paid.
+    Unpaid(Box<UnpaidBooking>),
     /// What became of the tickets of a booking that was paid at the door.
     Scans(Vec<Scan>),
     /// The entry as it is now.

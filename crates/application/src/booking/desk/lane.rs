@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::admission::{
-    CheckIn, CheckInList, CheckInRequest, DoorPayment, Issue, ListEdit, OfflineScan, Scan, ScanResult, Ticket,
-    TicketChange, TicketStatus, change_ticket, check_in, exit_check_in, issue, pay_at_door, revoke, sync_check_in,
-    undo_check_in,
+    CheckIn, CheckInList, CheckInRequest, DoorPayment, DoorVerdict, Issue, ListEdit, OfflineScan, Scan, ScanResult,
+    Ticket, TicketChange, TicketStatus, change_ticket, check_in, exit_check_in, issue, pay_at_door, revoke,
+    sync_check_in, undo_check_in,
 };
 use domain::booking::{
     Attendee, Booking, BookingStatus, Buyer, Decided, FactKind, HoldRequest, Holdings, PromoCode, PromoEdit, PromoWord,
@@ -297,6 +297,7 @@ impl LaneWork {
                 Outcome::Payment(started, _) => payment::started(started),
                 Outcome::Refunds(refunds, _) => payment::refunds(refunds),
                 Outcome::Ticket(..)
+                | Outcome::Unpaid(_)
                 | Outcome::CheckIn(_)
                 | Outcome::CheckInList(_)
                 | Outcome::Synced(_)
@@ -562,9 +563,11 @@ impl LaneWork {
     }
 
     fn pay_at_door(&mut self, payment: &DoorPayment, origin: &Origin, rules: &Rules<'_>) -> Result<Outcome, AppError> {
-        let booking = self.bookings.get(&payment.booking).ok_or(AppError::NotFound("booking"))?;
-        if let Some(refused) = pay_at_door(&self.sale, booking, payment, self.now)? {
-            return Ok(Outcome::Scan(Box::new(Scan::refused(refused))));
+        let books = self.books(payment.booking)?;
+        match pay_at_door(&self.sale, books.booking, books.due(), payment, self.now)? {
+            DoorVerdict::Paid => {}
+            DoorVerdict::Unpaid(booking) => return Ok(Outcome::Unpaid(Box::new(booking))),
+            DoorVerdict::Refused(result) => return Ok(Outcome::Scan(Box::new(Scan::refused(result)))),
         }
         let at = payment.gate.as_ref().map(|gate| format!(": {}", gate.as_str())).unwrap_or_default();
         let known = self.new_tickets.len();

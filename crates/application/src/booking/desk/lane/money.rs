@@ -152,7 +152,7 @@ impl LaneWork {
         self.money.payments.of(booking).iter().any(Payment::is_open)
     }
 
-    fn books(&self, booking: BookingId) -> Result<Books<'_>, AppError> {
+    pub(super) fn books(&self, booking: BookingId) -> Result<Books<'_>, AppError> {
         let found = self.bookings.get(&booking).ok_or(AppError::NotFound("booking"))?;
         let payments = self.money.payments.of(booking);
         let promo_has_room = self.promo_codes.has_room(found);
