@@ -85,7 +85,7 @@ impl Ground {
     pub async fn identity(&self, settings: &Settings) -> anyhow::Result<Identity> {
         let sealer = sealer(settings)?;
         let mails = self.mails(settings, &sealer);
-        self.identity_by(settings, sealer, mails).await
+        self.identity_by(settings, sealer, mails, || false).await
     }
 
     fn mails(&self, settings: &Settings, sealer: &Arc<dyn Sealer>) -> Arc<Mails> {
@@ -97,14 +97,16 @@ impl Ground {
         settings: &Settings,
         sealer: Arc<dyn Sealer>,
         mails: Arc<Mails>,
+        people_buy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> anyhow::Result<Identity> {
         let database = Arc::new(self.database.clone());
+        let hasher = BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?;
         let ports = IdentityPorts {
             store: database.clone(),
             reads: database,
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
-            hasher: Arc::new(BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?),
+            hasher: Arc::new(hasher.resting_while(people_buy)),
             tokens: Arc::new(EdDsaTokens),
             codes: Arc::new(TotpCodes),
             sealer,
@@ -180,10 +182,15 @@ impl Application {
     pub async fn start(ground: Ground, settings: &Settings, providers: Providers) -> anyhow::Result<Self> {
         let sealer = sealer(settings)?;
         let mails = ground.mails(settings, &sealer);
-        let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer), Arc::clone(&mails)).await?);
         let database = Arc::new(ground.database.clone());
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
         let desk = Desk::open_on(&desk_thread()?, database.clone(), clock, ids, settings.desk());
+        let people_buy = {
+            let desk = desk.clone();
+            move || desk.rush().is_some()
+        };
+        let identity = ground.identity_by(settings, Arc::clone(&sealer), Arc::clone(&mails), people_buy).await?;
+        let identity = Arc::new(identity);
         let ports = CatalogPorts {
             store: database.clone(),
             reads: database.clone(),

@@ -1,18 +1,24 @@
 //! Password hashes by bcrypt.
 //!
 //! A hash of cost 12 keeps one core busy for a quarter of a second. So it runs on a thread of its own that gives way to all
-//! others, only on half of the cores at a time, and behind a line that ends after a few seconds of work: who comes then is
-//! told to come back. A wave of sign-ins must not take the cores from those who buy.
+//! others, only on half of the cores at a time, every other moment alone while people buy, and behind a line that ends after a
+//! few seconds of work: who comes then is told to come back. A wave of sign-ins must not take the cores from those who buy.
 
 use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use application::identity::{HashError, PasswordHasher};
 use async_trait::async_trait;
 use bcrypt::{BcryptResult, HashParts};
 use domain::identity::{Password, PasswordHash};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
+
+/// For so long one waits for his turn: whoever is given up by his request instead would have tried in vain, as far as limits
+/// know.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How many passwords are hashed at a time, and how many more wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +50,11 @@ pub struct BcryptHasher {
     dummy: PasswordHash,
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    rush: Rush,
 }
+
+/// Whether people buy at this moment.
+type Rush = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl BcryptHasher {
     /// The least cost, and the default.
@@ -76,7 +86,15 @@ impl BcryptHasher {
             dummy: PasswordHash::new(format!("$2b${cost:02}$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm")),
             turns: Arc::new(Semaphore::new(running)),
             places: Arc::new(Semaphore::new(running + limits.waiting)),
+            rush: Arc::new(|| false),
         }
+    }
+
+    /// The same, but that while people buy a turn is followed by a pause of its length: priorities alone leave too little to
+    /// them, where a machine is never quite busy and its cores are not quite its own.
+    #[must_use]
+    pub fn resting_while(self, people_buy: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { rush: Arc::new(people_buy), ..self }
     }
 
     /// Runs the work when it is its turn. It keeps turn and place until it is done, even if nobody waits for it any
@@ -86,15 +104,24 @@ impl BcryptHasher {
         work: impl FnOnce() -> BcryptResult<T> + Send + 'static,
     ) -> Result<T, HashError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(failed)?;
+        let turn = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| HashError::Busy)?.map_err(failed)?;
         let (done, result) = oneshot::channel();
+        let (rush, handle) = (Arc::clone(&self.rush), Handle::current());
         // Not one of the threads for blocking work: whoever gives way once does so for good.
         let hashing = std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
             give_way();
-            let result = work();
-            drop((turn, place));
+            let began = Instant::now();
             // Whoever has asked may be gone.
-            let _ = done.send(result);
+            let _ = done.send(work());
+            drop(place);
+            let took = began.elapsed();
+            if rush() {
+                handle.spawn(async move {
+                    tokio::time::sleep(took).await;
+                    drop(turn);
+                });
+            }
         });
         hashing.map_err(failed)?;
         result.await.map_err(failed)?.map_err(failed)
@@ -175,6 +202,35 @@ mod tests {
         }
         let blocking = tokio::task::spawn_blocking(niceness).await.unwrap();
         assert_eq!([niceness(), blocking], [before; 2]);
+    }
+
+    #[tokio::test]
+    async fn while_people_buy_every_other_moment_is_theirs() {
+        let limits = BcryptLimits { running: 1, waiting: 2 };
+        let hasher = BcryptHasher::weak_for_tests(limits).resting_while(|| true);
+        let work = Duration::from_millis(40);
+        let hash = || hasher.run(move || Ok((Instant::now(), busy(work))));
+        let (first, second, third) = tokio::join!(hash(), hash(), hash());
+        let mut began = [first.unwrap().0, second.unwrap().0, third.unwrap().0];
+        began.sort();
+        for pair in began.windows(2) {
+            assert!(pair[1] - pair[0] >= work * 2, "{:?}", pair[1] - pair[0]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever() {
+        let hasher = BcryptHasher::weak_for_tests(BcryptLimits { running: 1, waiting: 2 });
+        let _turn = hasher.turns.acquire().await.unwrap();
+        assert!(matches!(hasher.hash(&password("correct horse")).await, Err(HashError::Busy)));
+        assert_eq!(hasher.places.available_permits(), 3, "his place is free again");
+    }
+
+    fn busy(work: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < work {
+            std::hint::spin_loop();
+        }
     }
 
     fn password(raw: &str) -> Password {

@@ -92,3 +92,89 @@ fn payable(sale: &Sale, booking: &Booking, now: Timestamp) -> Result<(), Refusal
     confirm(sale, booking, now)?;
     if booking.total.is_zero() { Err(Refusal::state("the booking costs nothing")) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::door::tests::{on, sale};
+    use crate::booking::{BookingItem, Buyer, Channel, HoldTerms};
+    use crate::fixture::{at, id};
+    use crate::{Currency, EventId, OrganizerId, TicketTypeId, UserId};
+
+    /// Two of 25.00, held for a day and two hours: the event begins in a day and an hour, and its doors open a day before.
+    fn booking() -> Booking {
+        let item = BookingItem {
+            ticket_type: TicketTypeId::new(id(4)),
+            name: Text::trusted("Standing".into()),
+            quantity: 2,
+            cancelled: 0,
+            unit_price: 2_500,
+            pools: vec![],
+        };
+        Booking {
+            id: BookingId::new(id(8)),
+            reference: Reference::of(8, 0),
+            event: EventId::new(id(1)),
+            organizer: OrganizerId::new(id(2)),
+            buyer: Buyer::Account(UserId::new(id(3))),
+            channel: Channel::Api,
+            items: vec![item],
+            attendees: vec![],
+            total: euros(5_000),
+            price_parts: Vec::new(),
+            promo: None,
+            status: BookingStatus::Pending,
+            hold: Some(HoldTerms { expires_at: at(93_600), release_at: at(93_600), ends_at: at(93_600) }),
+            sequence: 1,
+            created_at: at(0),
+            updated_at: at(0),
+        }
+    }
+
+    fn euros(minor: i64) -> Money {
+        Money { minor, currency: Currency::EUR }
+    }
+
+    fn shown(paid: Option<i64>) -> DoorPayment {
+        let list = Arc::new(CheckInList::default_of(EventId::new(id(1))));
+        DoorPayment { booking: BookingId::new(id(8)), paid, list, gate: None, device_at: None }
+    }
+
+    #[test]
+    fn what_came_otherwise_is_not_asked_for_again() {
+        let (sale, booking) = (sale(), booking());
+        let decide = |paid| pay_at_door(&sale, &booking, euros(1_500), &shown(paid), at(4_000));
+        let Ok(DoorVerdict::Unpaid(unpaid)) = decide(None) else { panic!("{:?}", decide(None)) };
+        assert_eq!((unpaid.due, unpaid.units, unpaid.held_until), (euros(1_500), 2, at(93_600)));
+        assert_eq!(decide(Some(1_500)), Ok(DoorVerdict::Paid));
+        for wrong in [5_000, 1_499, 0, -1_500] {
+            assert_eq!(decide(Some(wrong)), Err(Refusal::PriceChanged { total: 1_500 }), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_to_pay_who_stays_outside() {
+        let (sale, held) = (sale(), booking());
+        let decide =
+            |booking: &Booking, shown: &DoorPayment, now| pay_at_door(&sale, booking, euros(5_000), shown, at(now));
+        let elsewhere = on(crate::admission::ListTerms {
+            ticket_types: vec![TicketTypeId::new(id(99))],
+            ..CheckInList::default_of(EventId::new(id(1))).terms
+        });
+        for paid in [None, Some(5_000)] {
+            let refused = |result| Ok(DoorVerdict::Refused(result));
+            assert_eq!(decide(&held, &shown(paid), 3_599), refused(ScanResult::NotValidNow), "before the doors open");
+            let by = DoorPayment { list: Arc::clone(&elsewhere.list), ..shown(paid) };
+            assert_eq!(decide(&held, &by, 4_000), refused(ScanResult::NotOnList));
+        }
+        // What holds no more, is paid or costs nothing: the door that asks hears of nothing, who took money why it goes back.
+        let over = Booking { status: BookingStatus::Expired, ..held.clone() };
+        let paid = Booking { status: BookingStatus::Confirmed, hold: None, ..held.clone() };
+        let free = Booking { total: euros(0), ..held.clone() };
+        for booking in [&over, &paid, &free] {
+            assert_eq!(decide(booking, &shown(None), 4_000), Ok(DoorVerdict::Refused(ScanResult::Invalid)));
+            assert!(decide(booking, &shown(Some(0)), 4_000).is_err(), "{booking:?}");
+        }
+        assert_eq!(decide(&over, &shown(Some(1)), 4_000), Err(Refusal::BookingExpired), "whatever was taken");
+    }
+}
