@@ -166,7 +166,7 @@ mod tests {
 
     async fn writer(folder: &tempfile::TempDir) -> SqliteWriter {
         let options = SqliteConnectOptions::new().filename(folder.path().join("a.db")).create_if_missing(true);
-        let writer = SqliteWriter::open(options, Duration::from_millis(200)).await.unwrap();
+        let writer = SqliteWriter::open(options, Duration::from_secs(2)).await.unwrap();
         let mut slot = writer.turn().await.unwrap();
         slot.execute_raw("CREATE TABLE t (n integer NOT NULL); BEGIN; INSERT INTO t VALUES (1)").await.unwrap();
         slot.commit().await.unwrap();
@@ -200,8 +200,8 @@ mod tests {
         let writer = writer(&folder).await;
         let mut slot = writer.turn().await.unwrap();
         let begin = slot.execute_raw("BEGIN IMMEDIATE; INSERT INTO t VALUES (2)");
-        // Once polled, it is on its way to the thread of the connection.
-        assert!(begin.now_or_never().is_none());
+        // Once polled, it is on its way to the thread of the connection, which may even be done with it.
+        let _ = begin.now_or_never();
         drop(slot);
         assert_eq!(numbers(&writer).await, [1]);
     }
