@@ -1,11 +1,10 @@
 //! The whole application within a test: real adapters over either engine, a clock that the test sets, and callers who
 //! send requests through the real router, in the process of the test.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_document::{PdfPrinter, PrinterLimits};
@@ -52,6 +51,7 @@ use uuid::Uuid;
 
 use crate::clock::TestClock;
 use crate::databases::{Engine, TestDatabase};
+use crate::documented::check_documented;
 use crate::smtp::{ReceivedMail, SmtpServer};
 
 /// The password of every account that [`TestApp::account`] makes.
@@ -774,63 +774,4 @@ async fn reply(method: &Method, path: &str, response: axum::response::Response) 
     let reply = Reply { status: parts.status, headers: parts.headers, text, body };
     check_documented(method, path, &reply);
     reply
-}
-
-/// An operation of the OpenAPI document.
-struct Documented {
-    method: Method,
-    /// The parts of its path; none for a parameter.
-    parts: Vec<Option<String>>,
-    /// Its answers by status, each with the codes of its problems.
-    answers: BTreeMap<String, Vec<String>>,
-}
-
-/// Fails the test for an answer that the document does not know: status, and code of a problem.
-fn check_documented(method: &Method, path: &str, reply: &Reply) {
-    static DOCUMENT: OnceLock<Vec<Documented>> = OnceLock::new();
-    let asked: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').collect();
-    let method = if method == Method::HEAD { &Method::GET } else { method };
-    let fits = |known: &&Documented| {
-        known.method == *method
-            && known.parts.len() == asked.len()
-            && known.parts.iter().zip(&asked).all(|(part, asked)| part.as_ref().is_none_or(|part| part == asked))
-    };
-    let document = DOCUMENT.get_or_init(document);
-    // Among those that fit, the one with the fewest parameters is meant.
-    let found = document.iter().filter(fits).min_by_key(|known| known.parts.iter().filter(|it| it.is_none()).count());
-    let Some(known) = found else { return };
-    let codes = known.answers.get(reply.status.as_str());
-    let codes = codes.unwrap_or_else(|| panic!("{method} {path} answers what is not documented: {reply:?}"));
-    if reply.header("content-type") == Some("application/problem+json") {
-        let code = reply.body["code"].as_str().unwrap_or_default();
-        assert!(codes.iter().any(|known| known == code), "{method} {path} answers what is not documented: {reply:?}");
-    }
-}
-
-fn document() -> Vec<Documented> {
-    let document = serde_json::to_value(api_rest::openapi()).expect("the document has a JSON form");
-    let paths = document["paths"].as_object().expect("the document has paths");
-    let codes = |answer: &Value| {
-        let answer = match answer["$ref"].as_str() {
-            Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("a shared answer"),
-            None => answer,
-        };
-        let examples = answer["content"]["application/problem+json"]["examples"].as_object();
-        examples.map(|examples| examples.keys().cloned().collect()).unwrap_or_default()
-    };
-    let operation = |path: &str, method: &str, operation: &Value| Documented {
-        method: method.to_uppercase().parse().expect("a method"),
-        parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
-        answers: operation["responses"]
-            .as_object()
-            .expect("an operation has answers")
-            .iter()
-            .map(|(status, answer)| (status.clone(), codes(answer)))
-            .collect(),
-    };
-    let operations = paths.iter().flat_map(|(path, item)| {
-        let item = item.as_object().expect("a path has operations");
-        item.iter().map(move |(method, it)| (path, method, it))
-    });
-    operations.map(|(path, method, it)| operation(path, method, it)).collect()
 }

@@ -5,6 +5,7 @@ pub mod app;
 pub mod clock;
 pub mod contract;
 pub mod databases;
+mod documented;
 pub mod hall;
 pub mod phone;
 pub mod providers;

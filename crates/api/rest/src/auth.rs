@@ -114,8 +114,12 @@ pub(crate) struct TokensBody {
     /// To be sent as `Authorization: Bearer …`.
     #[schema(example = "eyJhbGciOiJFZERTQSJ9.…")]
     access_token: String,
-    /// To be changed for a new pair, once.
-    #[schema(example = "3q2-7wAAAAC…", min_length = 43, max_length = 43)]
+    /// To be changed for a new pair, once. It is opaque: its length may change.
+    #[schema(
+        min_length = 43,
+        max_length = 300,
+        example = "o7mYl3kzYh0a1xYwS3YyqzD2vQ1kqzB8f0sJ9w6m5gE.AaFz0cU2Qm1rWkq7o5xJp3n8tV"
+    )]
     refresh_token: String,
     /// Always `Bearer`.
     #[schema(pattern = "^Bearer$", example = "Bearer")]

@@ -26,10 +26,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// What an organizer issues passes for a wallet as. Its key is never shown.
 #[derive(Serialize, ToSchema)]
-#[serde(tag = "wallet", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[serde(tag = "wallet", rename_all = "lowercase")]
 #[schema(as = PassIssuer)]
 pub(crate) enum PassIssuerBody {
     /// For Apple Wallet.
+    #[serde(rename_all = "camelCase")]
     Apple {
         /// The pass type that the certificate is for.
         #[schema(example = "pass.com.example.tickets")]
@@ -43,6 +44,7 @@ pub(crate) enum PassIssuerBody {
         changed_at: DateTime<Utc>,
     },
     /// For Google Wallet.
+    #[serde(rename_all = "camelCase")]
     Google {
         /// The number of the issuer.
         #[schema(example = "3388000000012345678")]
