@@ -85,7 +85,7 @@ impl Ground {
     pub async fn identity(&self, settings: &Settings) -> anyhow::Result<Identity> {
         let sealer = sealer(settings)?;
         let mails = self.mails(settings, &sealer);
-        self.identity_by(settings, sealer, mails, || false).await
+        self.identity_by(settings, sealer, mails, hasher(settings)?).await
     }
 
     fn mails(&self, settings: &Settings, sealer: &Arc<dyn Sealer>) -> Arc<Mails> {
@@ -97,16 +97,15 @@ impl Ground {
         settings: &Settings,
         sealer: Arc<dyn Sealer>,
         mails: Arc<Mails>,
-        people_buy: impl Fn() -> bool + Send + Sync + 'static,
+        hasher: BcryptHasher,
     ) -> anyhow::Result<Identity> {
         let database = Arc::new(self.database.clone());
-        let hasher = BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?;
         let ports = IdentityPorts {
             store: database.clone(),
             reads: database,
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
-            hasher: Arc::new(hasher.resting_while(people_buy)),
+            hasher: Arc::new(hasher),
             tokens: Arc::new(EdDsaTokens),
             codes: Arc::new(TotpCodes),
             sealer,
@@ -185,12 +184,9 @@ impl Application {
         let database = Arc::new(ground.database.clone());
         let (clock, ids) = (Arc::clone(&ground.clock), Arc::clone(&ground.ids));
         let desk = Desk::open_on(&desk_thread()?, database.clone(), clock, ids, settings.desk());
-        let people_buy = {
-            let desk = desk.clone();
-            move || desk.rush().is_some()
-        };
-        let identity = ground.identity_by(settings, Arc::clone(&sealer), Arc::clone(&mails), people_buy).await?;
-        let identity = Arc::new(identity);
+        let rush = desk.clone();
+        let hasher = hasher(settings)?.resting_while(move || rush.rush().is_some());
+        let identity = Arc::new(ground.identity_by(settings, Arc::clone(&sealer), Arc::clone(&mails), hasher).await?);
         let ports = CatalogPorts {
             store: database.clone(),
             reads: database.clone(),
@@ -482,6 +478,10 @@ fn payment_cases(payments: &Arc<Payments>) -> Figure {
         Box::pin(async move { payments.count_cases().await })
     });
     Figure::new("payment_cases", CASES_EVERY, count)
+}
+
+fn hasher(settings: &Settings) -> anyhow::Result<BcryptHasher> {
+    Ok(BcryptHasher::try_new(settings.auth.bcrypt_cost, BcryptLimits::default())?)
 }
 
 /// A thread for the desk, which lives as long as the process.

@@ -158,9 +158,8 @@ impl JobQueue for SqlUnit {
     }
 
     async fn advance_job(&mut self, job: &LeasedJob, payload: &str) -> Result<bool, StoreError> {
-        let update = job::Entity::update_many().col_expr(job::Column::Payload, Expr::value(payload));
-        let rows = update.filter(held(job.id, job.fence)).exec(&self.0).await.map_err(orm)?.rows_affected;
-        Ok(rows > 0)
+        let row = job::ActiveModel { payload: ActiveValue::Set(payload.to_owned()), ..Default::default() };
+        change(&self.0, job.id, job.fence, row).await
     }
 }
 
@@ -208,13 +207,23 @@ fn held(job: JobId, fence: u64) -> Condition {
     unfinished.add(job::Column::Id.eq(job.uuid())).add(job::Column::Fence.eq(fence))
 }
 
+/// Changes a job while this lease of it is the newest one; says whether it is.
+async fn change(
+    connection: &impl ConnectionTrait,
+    job: JobId,
+    fence: u64,
+    row: job::ActiveModel,
+) -> Result<bool, StoreError> {
+    let update = job::Entity::update_many().set(row).filter(held(job, fence));
+    Ok(update.exec(connection).await.map_err(orm)?.rows_affected > 0)
+}
+
 impl Database {
     async fn change(&self, job: JobId, fence: u64, row: job::ActiveModel) -> Result<bool, StoreError> {
         let transaction = self.begin_unit().await?;
-        let update = job::Entity::update_many().set(row).filter(held(job, fence));
-        let rows = update.exec(&transaction).await.map_err(orm)?.rows_affected;
+        let is_held = change(&transaction, job, fence, row).await?;
         transaction.commit().await?;
-        Ok(rows > 0)
+        Ok(is_held)
     }
 
     async fn remove(&self, job: JobId, fence: u64) -> Result<bool, StoreError> {

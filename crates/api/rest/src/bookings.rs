@@ -542,7 +542,8 @@ async fn confirm_booking(
     ids: Ids<1>,
     OptionalJson(wish): OptionalJson<ConfirmBody>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (id, origin) = (BookingId::new(ids.0[0]), acting.origin.clone());
+    let (Ids([id]), origin) = (ids, acting.origin.clone());
+    let id = BookingId::new(id);
     let booking = state.bookings().confirm(&acting.agent, id, wish.note.as_deref(), origin).await?;
     reads::note_booking(&state, &acting, id, "booking.read").await?;
     Ok(Answer(booking.into()))
@@ -563,7 +564,8 @@ async fn cancel_booking(
     acting: Acting,
     ids: Ids<1>,
 ) -> Result<Answer<BookingBody>, Problem> {
-    let (id, origin) = (BookingId::new(ids.0[0]), acting.origin.clone());
+    let (Ids([id]), origin) = (ids, acting.origin.clone());
+    let id = BookingId::new(id);
     let booking = state.bookings().cancel(&acting.agent, id, origin).await?;
     reads::note_booking(&state, &acting, id, "booking.read").await?;
     Ok(Answer(booking.into()))

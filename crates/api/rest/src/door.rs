@@ -212,11 +212,24 @@ impl From<ScannedTicket> for ScannedTicketBody {
 impl From<Scan> for ScanBody {
     fn from(Scan { result, ticket, check_in }: Scan) -> Self {
         Self {
-            result: result.into(),
             ticket: ticket.map(Into::into),
             check_in_id: check_in.as_ref().map(|entry| entry.id.uuid()),
             first_admitted_at: check_in.as_ref().map(|entry| entry.at),
             gate: check_in.and_then(|entry| entry.gate).map(|gate| gate.as_str().to_owned()),
+            ..Self::bare(result.into())
+        }
+    }
+}
+
+impl ScanBody {
+    /// The word alone.
+    const fn bare(result: ScanResultBody) -> Self {
+        Self {
+            result,
+            ticket: None,
+            check_in_id: None,
+            first_admitted_at: None,
+            gate: None,
             others: Vec::new(),
             booking: None,
         }
@@ -240,11 +253,7 @@ impl From<Shown> for ScanBody {
     fn from(shown: Shown) -> Self {
         match shown {
             Shown::Scan(scan) => scan.into(),
-            Shown::Unpaid(booking) => Self {
-                result: ScanResultBody::Unpaid,
-                booking: Some(booking.into()),
-                ..Scan::refused(ScanResult::Invalid).into()
-            },
+            Shown::Unpaid(booking) => Self { booking: Some(booking.into()), ..Self::bare(ScanResultBody::Unpaid) },
             Shown::Paid(scans) => {
                 let mut scans = scans.into_iter();
                 let first = scans.next().unwrap_or_else(|| Scan::refused(ScanResult::Invalid));

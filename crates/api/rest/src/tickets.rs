@@ -383,7 +383,8 @@ async fn unblock_ticket(State(state): State<AppState>, acting: Acting, ids: Ids<
 }
 
 async fn block(state: &AppState, acting: Acting, ids: Ids<1>, blocked: bool) -> Result<Response, Problem> {
-    let (ticket, origin) = (TicketId::new(ids.0[0]), acting.origin.clone());
+    let (Ids([ticket]), origin) = (ids, acting.origin.clone());
+    let ticket = TicketId::new(ticket);
     let changed = state.tickets().block(&acting.agent, ticket, blocked, origin).await?;
     reads::note_ticket(state, &acting, ticket).await?;
     Ok((NOT_KEPT, Answer(TicketBody::from(changed))).into_response())

@@ -3,8 +3,8 @@
 use domain::admission::{
     CheckIn, CheckInRequest, CodeClaims, DoorPayment, Scan, ScanResult, SignedCode, UnpaidBooking,
 };
-use domain::booking::{Booking, Reference};
-use domain::{CheckInId, CheckInListId, EventId, Problems, Timestamp};
+use domain::booking::Reference;
+use domain::{BookingId, CheckInId, CheckInListId, EventId, Problems, Timestamp};
 
 use super::tickets::Tickets;
 use crate::access::{Agent, Operation};
@@ -84,7 +84,7 @@ impl Tickets {
             }
             None => match self.booked(event, presented.code).await? {
                 Some(booking) => {
-                    let (booking, paid) = (booking.id, presented.paid);
+                    let paid = presented.paid;
                     Command::PayAtDoor(Box::new(DoorPayment { booking, paid, list, gate, device_at }))
                 }
                 None => {
@@ -105,10 +105,10 @@ impl Tickets {
     }
 
     /// The booking of the event that this is the reference of, if it is one.
-    async fn booked(&self, event: EventId, shown: &str) -> Result<Option<Booking>, AppError> {
+    async fn booked(&self, event: EventId, shown: &str) -> Result<Option<BookingId>, AppError> {
         let Some(reference) = Reference::parse(shown) else { return Ok(None) };
         let filter = BookingFilter { reference: Some(reference), ..BookingFilter::default() };
-        Ok(self.ports.bookings.bookings_in(event, &filter, None, 1).await?.pop())
+        Ok(self.ports.bookings.bookings_in(event, &filter, None, 1).await?.pop().map(|booking| booking.id))
     }
 
     /// The entry counts no more, and its ticket lets in again. Done twice, it is done once.

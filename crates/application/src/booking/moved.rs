@@ -11,13 +11,13 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::admission::TicketStatus;
 use domain::booking::BookingStatus;
-use domain::catalog::{EventStatus, EventTerms};
+use domain::catalog::EventTerms;
 use domain::{BookingId, EventId, JobId, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::notices::{TellBuyers, Wish, attendee, rests, when};
+use super::notices::{AT_ONCE, FEW, MANY, PAUSE, TellBuyers, Wish, attendee, rests, unless_away, venue, when};
 use crate::error::AppError;
 use crate::jobs::{JobHandler, JobOutcome, LeasedJob, NewJob};
 use crate::mail::{Enclosed, MailContent};
@@ -27,12 +27,6 @@ const KIND: &str = "event.tell_moved";
 const DELAY: TimeDelta = TimeDelta::minutes(1);
 /// For so long after they were told, they are not told again.
 const REST: TimeDelta = TimeDelta::hours(1);
-/// How many bookings are told at a time.
-const PART: u64 = 100;
-/// How many, once a second, in a rush that lasts.
-const SMALL_PART: u64 = 10;
-/// How many of them are looked into at a time.
-const AT_ONCE: usize = 8;
 
 /// The job that tells all who have tickets of this event where and when it is.
 ///
@@ -70,9 +64,9 @@ impl Telling {
     }
 }
 
-/// When and where an event is: all that makes it another time or place.
+/// When and where an event is, as far as who has a ticket must know: what stands on his ticket, and when its code lets in.
 #[derive(PartialEq, Serialize, Deserialize)]
-struct Place {
+pub(super) struct Place {
     start: i64,
     end: i64,
     timezone: String,
@@ -80,7 +74,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(terms: &EventTerms) -> Self {
+    pub(super) fn of(terms: &EventTerms) -> Self {
         Self {
             start: terms.start_at.timestamp_micros(),
             end: terms.end_at.timestamp_micros(),
@@ -116,17 +110,16 @@ impl JobHandler for TellMoved {
         };
         let Some(seen) = self.tell.events.sale(EventId::new(telling.event)).await? else { return Ok(JobOutcome::Done) };
         let (event, now) = (seen.sale.event, self.tell.clock.now());
-        let is_to_come = matches!(event.status_at(now), EventStatus::Published | EventStatus::Paused);
         let mut telling = telling.of(&event.terms);
-        if !is_to_come || telling.is_told {
+        if !event.status_at(now).is_to_come() || telling.is_told {
             return Ok(JobOutcome::Done);
         }
         let (rows, pause) = match self.tell.desk.rush() {
-            None => (PART, TimeDelta::zero()),
-            Some(_) => (SMALL_PART, TimeDelta::seconds(1)),
+            None => (MANY, TimeDelta::zero()),
+            Some(_) => (FEW, PAUSE),
         };
         let after = telling.after.map(BookingId::new);
-        let part = self.tell.bookings.open_bookings(event.id, after, rows).await?;
+        let part = self.tell.bookings.open_bookings(event.id, after, rows as u64).await?;
         let Some(last) = part.last() else {
             let payload = Telling { after: None, is_told: true, ..telling }.payload()?;
             return Ok(JobOutcome::Again { run_at: now + REST, payload });
@@ -134,7 +127,7 @@ impl JobHandler for TellMoved {
         telling.after = Some(last.uuid());
         let payload = telling.payload()?;
         let wishes: Vec<Vec<Wish>> = futures::stream::iter(part)
-            .map(|booking| self.wishes_or_none(booking, &event.terms))
+            .map(async |booking| unless_away(self.wishes(booking, &event.terms).await, booking))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -150,18 +143,6 @@ impl JobHandler for TellMoved {
 }
 
 impl TellMoved {
-    /// What cannot be told for a defect of ours keeps nobody else waiting.
-    async fn wishes_or_none(&self, id: BookingId, terms: &EventTerms) -> Result<Vec<Wish>, AppError> {
-        match self.wishes(id, terms).await {
-            Err(error @ AppError::Unavailable { .. }) => Err(error),
-            Err(error) => {
-                tracing::error!(booking.id = %id, %error, "A buyer cannot be told that his event was moved");
-                Ok(Vec::new())
-            }
-            wishes => wishes,
-        }
-    }
-
     /// The mails of a booking: to its buyer with all that is his, and to each whom a ticket was passed on to.
     async fn wishes(&self, id: BookingId, terms: &EventTerms) -> Result<Vec<Wish>, AppError> {
         let booking = self.tell.bookings.booking(id).await?;
@@ -191,10 +172,5 @@ impl TellMoved {
 }
 
 fn moved(terms: &EventTerms, reference: String) -> MailContent {
-    MailContent::EventMoved {
-        event: terms.name.as_str().to_owned(),
-        when: when(terms),
-        venue: terms.venue.as_ref().map(|venue| venue.as_str().to_owned()).unwrap_or_default(),
-        reference,
-    }
+    MailContent::EventMoved { event: terms.name.as_str().to_owned(), when: when(terms), venue: venue(terms), reference }
 }

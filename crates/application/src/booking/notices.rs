@@ -4,6 +4,7 @@
 //! Mails wait while people buy: in a rush at the desk none is made and none is sent for the first minutes, and few after
 //! them. They are jobs of a kind of their own, so that whoever has forgotten his password waits for none of them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -124,15 +125,15 @@ pub trait NoticeRepository {
 }
 
 /// How many notices one round takes, where nobody else has work.
-const MANY: usize = 100;
+pub(super) const MANY: usize = 100;
 /// How many in a rush that lasts.
-const FEW: usize = 10;
+pub(super) const FEW: usize = 10;
 /// For so long a notice waits for the end of a rush.
 const PATIENCE: TimeDelta = TimeDelta::minutes(5);
 /// How many notices are looked into at a time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// Between two looks where nothing waits, and while people buy.
-const PAUSE: TimeDelta = TimeDelta::seconds(1);
+pub(super) const PAUSE: TimeDelta = TimeDelta::seconds(1);
 /// For so long it is worth telling that something was cancelled or goes back.
 const WORTH: TimeDelta = TimeDelta::days(7);
 
@@ -170,7 +171,9 @@ pub(super) struct Wish {
 }
 
 /// What a notice becomes.
+#[derive(Default)]
 enum Told {
+    #[default]
     Nothing,
     Mail(Wish),
     Job(NewJob),
@@ -207,8 +210,11 @@ impl TellBuyers {
             return Ok(0);
         }
         let notices = batch.notices.iter().take(told).copied();
-        let all: Vec<Told> =
-            futures::stream::iter(notices).map(|notice| self.told(notice)).buffered(AT_ONCE).try_collect().await?;
+        let all: Vec<Told> = futures::stream::iter(notices)
+            .map(async |notice| unless_away(self.told(notice).await, notice))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
         let mut uow = self.store.begin().await?;
         if !uow.settle_notices(&batch, told).await? {
             return Ok(0); // somebody else has told them
@@ -235,21 +241,12 @@ impl TellBuyers {
         }
     }
 
-    /// What cannot be told for a defect of ours keeps nobody else waiting.
     async fn told(&self, notice: Notice) -> Result<Told, AppError> {
-        let told = match notice {
-            Notice::Booking(booking, kind) => self.wish(booking, kind).await.map(|it| it.map(Told::Mail)),
+        match notice {
+            Notice::Booking(booking, kind) => Ok(self.wish(booking, kind).await?.map_or(Told::Nothing, Told::Mail)),
             Notice::EventMoved(event) => {
-                moved::job(JobId::new(self.ids.uuid()), event, self.clock.now()).map(|job| Some(Told::Job(job)))
+                moved::job(JobId::new(self.ids.uuid()), event, self.clock.now()).map(Told::Job)
             }
-        };
-        match told {
-            Err(error @ AppError::Unavailable { .. }) => Err(error),
-            Err(error) => {
-                tracing::error!(?notice, %error, "A buyer cannot be told of his booking");
-                Ok(Told::Nothing)
-            }
-            Ok(told) => Ok(told.unwrap_or(Told::Nothing)),
         }
     }
 
@@ -263,7 +260,7 @@ impl TellBuyers {
         let reference = booking.reference.to_string();
         let money = |minor| Money { minor, currency: booking.total.currency }.to_string();
         let paid_back = |minor| if minor == 0 { String::new() } else { money(minor) };
-        let venue = terms.venue.as_ref().map(|venue| venue.as_str().to_owned()).unwrap_or_default();
+        let venue = venue(terms);
         let (to, content, encloses) = match kind {
             NoticeKind::Confirmed if booking.status != BookingStatus::Confirmed => return Ok(None),
             NoticeKind::Confirmed => {
@@ -392,6 +389,22 @@ fn at_once(is_rush: bool, age: TimeDelta) -> usize {
         (true, true) => FEW,
         (true, false) => 0,
     }
+}
+
+/// What cannot be told for a defect of ours keeps nobody else waiting.
+pub(super) fn unless_away<T: Default>(told: Result<T, AppError>, of: impl fmt::Debug) -> Result<T, AppError> {
+    match told {
+        Err(error) if !matches!(error, AppError::Unavailable { .. }) => {
+            tracing::error!(?of, %error, "A buyer cannot be told of his booking");
+            Ok(T::default())
+        }
+        told => told,
+    }
+}
+
+/// Where it is, or nothing.
+pub(super) fn venue(terms: &EventTerms) -> String {
+    terms.venue.as_ref().map(|venue| venue.as_str().to_owned()).unwrap_or_default()
 }
 
 /// When it begins, on the clocks of the place.

@@ -91,7 +91,7 @@ impl Catalog {
         after: Option<EventCursor>,
         limit: Limit,
     ) -> Result<Page<SeenEvent>, AppError> {
-        let secret = |status: &EventStatus| !matches!(status, EventStatus::Published | EventStatus::Paused);
+        let secret = |status: &EventStatus| !status.is_to_come();
         let inside = filter.statuses.iter().any(secret);
         if inside {
             filter.inside = self.inside(agent)?;

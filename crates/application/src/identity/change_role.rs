@@ -34,16 +34,8 @@ impl Identity {
         if !admins.contains(&principal.user) {
             return Err(AppError::Forbidden);
         }
-        let before = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none());
-        let before = before.ok_or(AppError::NotFound("user"))?;
-        let other_admins = admins.iter().filter(|admin| **admin != user).count();
-        let RoleDecision::Changed(after) = before.change_role(Role::Admin, role, other_admins, self.now())? else {
-            return Ok(before);
-        };
-        let changed = self.save_role_in_op(uow.as_mut(), &before, &after, origin).await?;
-        uow.commit().await?;
-        self.role_changed(changed);
-        Ok(after)
+        let before = lock_user_in_op(uow.as_mut(), user).await?;
+        self.put_role(uow, &admins, before, role, origin).await
     }
 
     /// Gives the account of this address another role, by whoever has the command line: how the first admin is made of who has
@@ -57,9 +49,20 @@ impl Identity {
         let account = self.ports.reads.account_by_email(&email).await?.ok_or(AppError::NotFound("user"))?;
         let mut uow = self.ports.store.begin().await?;
         let admins = uow.lock_admins().await?;
-        let before = uow.lock_user(account.user.id).await?.filter(|user| user.deleted_at.is_none());
-        let before = before.ok_or(AppError::NotFound("user"))?;
+        let before = lock_user_in_op(uow.as_mut(), account.user.id).await?;
         before.must_be_verified()?;
+        self.put_role(uow, &admins, before, role, origin).await
+    }
+
+    /// Gives a locked account another role beside these locked admins, commits, and lets everybody know.
+    async fn put_role(
+        &self,
+        mut uow: Box<dyn UnitOfWork>,
+        admins: &[UserId],
+        before: User,
+        role: Role,
+        origin: &Origin,
+    ) -> Result<User, AppError> {
         let other_admins = admins.iter().filter(|admin| **admin != before.id).count();
         let RoleDecision::Changed(after) = before.change_role(Role::Admin, role, other_admins, self.now())? else {
             return Ok(before);
@@ -107,6 +110,11 @@ impl Identity {
         uow.append_audit(&[entry.line]).await?;
         Ok(ChangedRole { user: after.id, role: after.role, at })
     }
+}
+
+async fn lock_user_in_op(uow: &mut dyn UnitOfWork, user: UserId) -> Result<User, AppError> {
+    let user = uow.lock_user(user).await?.filter(|user| user.deleted_at.is_none());
+    user.ok_or(AppError::NotFound("user"))
 }
 
 impl From<NotVerified> for AppError {

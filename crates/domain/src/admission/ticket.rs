@@ -237,7 +237,7 @@ impl Issue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chrono::TimeDelta;
     use proptest::prelude::*;
 
@@ -257,7 +257,7 @@ mod tests {
     }
 
     /// A confirmed booking of so many units of each type.
-    fn booking(units: &[(u128, u32)], attendees: Vec<Attendee>) -> Booking {
+    pub(in super::super) fn booking(units: &[(u128, u32)], attendees: Vec<Attendee>) -> Booking {
         let item = |(ticket_type, quantity): &(u128, u32)| BookingItem {
             ticket_type: TicketTypeId::new(id(*ticket_type)),
             name: Text::trusted("Standing".into()),

@@ -97,37 +97,19 @@ fn payable(sale: &Sale, booking: &Booking, now: Timestamp) -> Result<(), Refusal
 mod tests {
     use super::*;
     use crate::admission::door::tests::{on, sale};
-    use crate::booking::{BookingItem, Buyer, Channel, HoldTerms};
+    use crate::admission::ticket;
+    use crate::booking::HoldTerms;
     use crate::fixture::{at, id};
-    use crate::{Currency, EventId, OrganizerId, TicketTypeId, UserId};
+    use crate::{Currency, EventId, TicketTypeId};
 
-    /// Two of 25.00, held for a day and two hours: the event begins in a day and an hour, and its doors open a day before.
+    /// Two for 50.00, held for a day and two hours: the event begins in a day and an hour, and its doors open a day before.
     fn booking() -> Booking {
-        let item = BookingItem {
-            ticket_type: TicketTypeId::new(id(4)),
-            name: Text::trusted("Standing".into()),
-            quantity: 2,
-            cancelled: 0,
-            unit_price: 2_500,
-            pools: vec![],
-        };
+        let end = at(93_600);
         Booking {
-            id: BookingId::new(id(8)),
-            reference: Reference::of(8, 0),
-            event: EventId::new(id(1)),
-            organizer: OrganizerId::new(id(2)),
-            buyer: Buyer::Account(UserId::new(id(3))),
-            channel: Channel::Api,
-            items: vec![item],
-            attendees: vec![],
             total: euros(5_000),
-            price_parts: Vec::new(),
-            promo: None,
             status: BookingStatus::Pending,
-            hold: Some(HoldTerms { expires_at: at(93_600), release_at: at(93_600), ends_at: at(93_600) }),
-            sequence: 1,
-            created_at: at(0),
-            updated_at: at(0),
+            hold: Some(HoldTerms { expires_at: end, release_at: end, ends_at: end }),
+            ..ticket::tests::booking(&[(4, 2)], vec![])
         }
     }
 
@@ -137,7 +119,7 @@ mod tests {
 
     fn shown(paid: Option<i64>) -> DoorPayment {
         let list = Arc::new(CheckInList::default_of(EventId::new(id(1))));
-        DoorPayment { booking: BookingId::new(id(8)), paid, list, gate: None, device_at: None }
+        DoorPayment { booking: booking().id, paid, list, gate: None, device_at: None }
     }
 
     #[test]

@@ -60,16 +60,6 @@ pub struct EventTerms {
     pub offer: TimeDelta,
 }
 
-impl EventTerms {
-    /// Whether it is another time or place than before, as far as who has a ticket must know: what stands on his ticket, and
-    /// when its code lets in.
-    #[must_use]
-    pub fn moved(&self, before: &Self) -> bool {
-        let of = |terms: &Self| (terms.start_at, terms.end_at, terms.timezone, terms.venue.clone());
-        of(self) != of(before)
-    }
-}
-
 /// A new event as it was asked for.
 #[derive(Clone, Debug)]
 pub struct NewEvent {

@@ -55,7 +55,13 @@ impl EventStatus {
     /// The status as the clock shows it: what was published or paused has ended once its end is past.
     #[must_use]
     pub fn at(self, end_at: Timestamp, now: Timestamp) -> Self {
-        if matches!(self, Self::Published | Self::Paused) && end_at <= now { Self::Ended } else { self }
+        if self.is_to_come() && end_at <= now { Self::Ended } else { self }
+    }
+
+    /// Whether it is published, sold at the moment or not, and neither called off nor over.
+    #[must_use]
+    pub const fn is_to_come(self) -> bool {
+        matches!(self, Self::Published | Self::Paused)
     }
 
     /// Whether anybody may see the event.

@@ -288,21 +288,23 @@ async fn who_goes_out_comes_in_again_on_postgres() {
     again_after_an_exit(Engine::Postgres).await;
 }
 
+/// Who shows a new key of the organizer with these scopes.
+async fn key(world: &World, scopes: &[&str]) -> Caller {
+    let wish = json!({ "name": "Scanner", "scopes": scopes });
+    let keys = format!("{}/api-keys", organizer(world).await);
+    let made = world.organizer.post(&keys, &wish).await.expect(201);
+    world.app.bearer(text(&made["secret"]))
+}
+
 /// A device has a key of its own, which opens the door and nothing else.
 #[tokio::test]
 async fn a_device_lets_in_and_does_nothing_else() {
     let world = world(Engine::Sqlite).await;
     let (event, booking, tickets) = doors(&world, 1).await;
-    let organizer = organizer(&world).await;
-    let key = async |scopes: &[&str]| {
-        let wish = json!({ "name": "Scanner", "scopes": scopes });
-        let made = world.organizer.post(&format!("{organizer}/api-keys"), &wish).await.expect(201);
-        world.app.bearer(text(&made["secret"]))
-    };
-    let every_other = key(&["events:read", "events:write", "bookings:read", "bookings:write"]).await;
+    let every_other = key(&world, &["events:read", "events:write", "bookings:read", "bookings:write"]).await;
     let shown = json!({ "code": tickets[0]["code"] });
     every_other.post(&format!("{event}/check-ins"), &shown).await.problem(403, "forbidden");
-    let device = key(&["check-ins:write"]).await;
+    let device = key(&world, &["check-ins:write"]).await;
     let entry = scan(&device, &event, text(&tickets[0]["code"]), "North").await;
     assert_eq!(entry["result"], "admitted");
     device.act(&format!("{event}/check-ins/{}/undo", text(&entry["checkInId"]))).await.problem(403, "forbidden");
@@ -365,14 +367,9 @@ async fn s5_21_who_has_not_paid_pays_at_the_door(engine: Engine) {
     let made = world.organizer.post("/api/v1/events", &soon).await.expect(201);
     let event = format!("/api/v1/events/{}", text(&made["id"]));
     world.organizer.act(&format!("{event}/publish")).await.expect(200);
-    let organizer = organizer(&world).await;
-    let key = async |scopes: &[&str]| {
-        let wish = json!({ "name": "Scanner", "scopes": scopes });
-        let made = world.organizer.post(&format!("{organizer}/api-keys"), &wish).await.expect(201);
-        world.app.bearer(text(&made["secret"]))
-    };
     let hold = async || world.buyer.post(&format!("{event}/bookings"), &json!({ "quantity": 2 })).await.expect(201);
-    let (scanner, till) = (key(&["check-ins:write"]).await, key(&["check-ins:write", "bookings:write"]).await);
+    let (scanner, till) =
+        (key(&world, &["check-ins:write"]).await, key(&world, &["check-ins:write", "bookings:write"]).await);
     let (door, booking) = (format!("{event}/check-ins"), hold().await);
     let reference = text(&booking["reference"]);
 

@@ -107,7 +107,7 @@ where
         let address = peer.map(|Peer(peer)| caller_address(*peer, request.headers(), &settings.trusted_proxies));
         let context = Context::of(request.headers(), address, settings.ids.as_ref());
         let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let uri = request.uri().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
         // What is ready is called; its copy is asked again before it is.
         let copy = self.inner.clone();
@@ -125,7 +125,7 @@ where
             };
             settings.count_miss(response.status(), &context, route).await;
             settings.dress(&mut response, &context, route);
-            settings.note(response.status(), &context, &method, route, &path);
+            settings.note(response.status(), &context, &method, route, uri.path());
             settings.tell(&response, &context, &method, route, started.elapsed());
             Ok(response)
         })

@@ -5,6 +5,7 @@ use domain::booking::{BookingStatus, Channel, Decided, FactKind};
 use domain::catalog::{Event, EventStatus};
 use domain::{BookingId, EventId};
 
+use crate::booking::moved::Place;
 use crate::booking::{LaneChanges, Notice, NoticeKind};
 
 /// The notices of a transaction, in the order of its decisions.
@@ -75,8 +76,7 @@ impl Notices {
     /// Notes that an event has other terms: who has tickets is told where it is at another time or place, and still to be
     /// held.
     pub(super) fn change(&mut self, before: &Event, after: &Event) {
-        let is_to_come = matches!(after.status, EventStatus::Published | EventStatus::Paused);
-        if is_to_come && after.terms.moved(&before.terms) {
+        if after.status.is_to_come() && Place::of(&after.terms) != Place::of(&before.terms) {
             self.moved = Some(after.id);
         }
     }
