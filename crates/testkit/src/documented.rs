@@ -16,10 +16,17 @@ const DOCUMENT: &str = "urn:goticket:openapi";
 /// An operation of the document.
 struct Operation {
     method: Method,
-    /// The parts of its path; none for a parameter.
-    parts: Vec<Option<String>>,
+    /// The parts of its path.
+    parts: Vec<Part>,
     /// Its answers by status.
     answers: BTreeMap<String, Answer>,
+}
+
+/// A part of a path.
+enum Part {
+    Fixed(String),
+    /// A parameter, and what stands behind it.
+    Parameter(String),
 }
 
 /// An answer of an operation.
@@ -48,11 +55,14 @@ pub(crate) fn check_documented(method: &Method, path: &str, reply: &Reply) {
     let fits = |known: &&Operation| {
         known.method == *asked_for
             && known.parts.len() == asked.len()
-            && known.parts.iter().zip(&asked).all(|(part, asked)| part.as_ref().is_none_or(|part| part == asked))
+            && known.parts.iter().zip(&asked).all(|(part, asked)| part.fits(asked))
     };
     let operations = OPERATIONS.get_or_init(operations);
     // Among those that fit, the one with the fewest parameters is meant.
-    let found = operations.iter().filter(fits).min_by_key(|known| known.parts.iter().filter(|it| it.is_none()).count());
+    let found = operations
+        .iter()
+        .filter(fits)
+        .min_by_key(|known| known.parts.iter().filter(|part| matches!(part, Part::Parameter(_))).count());
     let Some(known) = found else { return };
     let undocumented = || -> ! { panic!("{method} {path} answers what is not documented: {reply:?}") };
     let Some(answer) = known.answers.get(reply.status.as_str()) else { undocumented() };
@@ -71,6 +81,22 @@ pub(crate) fn check_documented(method: &Method, path: &str, reply: &Reply) {
     if media_type.ends_with("/json") || media_type.ends_with("+json") {
         let checked = form.validator().validate(&reply.body);
         checked.unwrap_or_else(|error| panic!("{method} {path}: {}: {error}; {}", error.instance_path(), reply.text));
+    }
+}
+
+impl Part {
+    fn of(part: &str) -> Self {
+        match part.split_once('}') {
+            Some((_, ending)) => Self::Parameter(ending.to_owned()),
+            None => Self::Fixed(part.to_owned()),
+        }
+    }
+
+    fn fits(&self, asked: &str) -> bool {
+        match self {
+            Self::Fixed(part) => part == asked,
+            Self::Parameter(ending) => asked.ends_with(ending),
+        }
     }
 }
 
@@ -106,7 +132,7 @@ fn operations() -> Vec<Operation> {
         let at = format!("/paths/{}/{method}/responses", escaped(path));
         Operation {
             method: method.to_uppercase().parse().expect("a method"),
-            parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
+            parts: path.split('/').map(Part::of).collect(),
             answers: answers.keys().map(|status| (status.clone(), answer(format!("{at}/{status}")))).collect(),
         }
     };

@@ -171,10 +171,10 @@ fn etag_of(bytes: &[u8]) -> HeaderValue {
 fn finish(routes: Router<AppState>, document: &OpenApi, state: AppState, guarded: Option<AppState>) -> Router {
     let settings = state.settings().clone();
     let others = ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}", "/metrics"];
-    let others = others.into_iter().chain(pages::PATHS).map(str::to_owned);
+    let others = others.into_iter().chain(pages::PATHS).chain(openapi::WITH_ENDING.map(|(routed, _)| routed));
     let surround = Surround::new(Settings {
         ids: state.ids(),
-        meters: Meters::new(document.paths.paths.keys().cloned().chain(others)),
+        meters: Meters::new(document.paths.paths.keys().cloned().chain(others.map(str::to_owned))),
         headers: SecurityHeaders::new(settings.https_only_for),
         time_limit: settings.time_limit,
         header_bytes_max: settings.header_bytes_max,

@@ -143,8 +143,16 @@ pub(crate) fn blank() -> OpenApi {
     document
 }
 
+/// Where the router has a parameter alone, since it knows no endings, and the document has it with its ending.
+pub(crate) const WITH_ENDING: [(&str, &str); 1] = [("/api/v1/tickets/{ticketId}", "/api/v1/tickets/{ticketId}.pdf")];
+
 /// The document with all that its routes have in common.
 pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    for (routed, documented) in WITH_ENDING {
+        if let Some(item) = document.paths.paths.remove(routed) {
+            document.paths.paths.insert(documented.to_owned(), item);
+        }
+    }
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             complete_operation(operation);

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::document::{File, NOT_KEPT};
 use crate::extract::client::Client;
+use crate::extract::path::PdfId;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::problem::Problem;
 use crate::qr_image;
@@ -86,7 +87,7 @@ pub(crate) struct TicketBody {
     #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/qr.svg")]
     qr: Option<String>,
     /// Where it is as a PDF; null where the ticket is revoked or blocked.
-    #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001/ticket.pdf")]
+    #[schema(required, example = "/api/v1/tickets/0198c0de-0000-7000-8000-000000000001.pdf")]
     pdf: Option<String>,
 }
 
@@ -147,7 +148,7 @@ impl From<IssuedTicket> for TicketBody {
             issue: ticket.issue,
             first_admitted_at,
             qr: code.is_some().then(|| format!("/api/v1/tickets/{id}/qr.svg")),
-            pdf: code.is_some().then(|| format!("/api/v1/tickets/{id}/ticket.pdf")),
+            pdf: code.is_some().then(|| format!("/api/v1/tickets/{id}.pdf")),
             code: code.map(|code| code.expose().to_owned()),
             // Whose name was erased is told like who was never named.
             attendee: attendee.map(HolderBody::from).filter(|holder| holder.name.is_some() || holder.email.is_some()),
@@ -256,7 +257,7 @@ impl From<PaperBody> for Paper {
 /// As a PDF in English or Polish, as `Accept-Language` wishes; the same ticket has the same bytes each time. For its buyer
 /// and its organizer.
 #[utoipa::path(
-    get, path = "/tickets/{ticketId}/ticket.pdf", operation_id = "printTicket", tag = "Tickets",
+    get, path = "/tickets/{ticketId}", operation_id = "printTicket", tag = "Tickets",
     params(("ticketId" = Uuid, Path, description = "The ticket."), PrintQuery),
     responses((status = 200, description = "The ticket on paper.", body = Vec<u8>, content_type = "application/pdf")),
     security(("bearer" = [])),
@@ -264,13 +265,12 @@ impl From<PaperBody> for Paper {
 )]
 async fn print_ticket(
     State(state): State<AppState>,
+    PdfId(ticket): PdfId,
     acting: Acting,
     client: Client,
-    ids: Ids<1>,
     Params(query): Params<PrintQuery>,
 ) -> Result<Response, Problem> {
-    let (Ids([ticket]), paper) = (ids, query.paper.into());
-    let ticket = TicketId::new(ticket);
+    let (ticket, paper) = (TicketId::new(ticket), query.paper.into());
     let printed = state.tickets().printed(&acting.agent, ticket, client.language, paper).await?;
     reads::note_ticket(&state, &acting, ticket).await?;
     Ok(PAPER.answer(printed))

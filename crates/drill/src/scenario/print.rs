@@ -69,8 +69,7 @@ impl Reader {
 impl Script for Reader {
     fn next(&mut self, request: &mut Vec<u8>) -> bool {
         let Some(ticket) = self.tickets.get(take(&self.next)) else { return false };
-        Template::new("GET", &format!("/api/v1/tickets/{}/ticket.pdf", ticket.id), "")
-            .write(&self.authorization, request);
+        Template::new("GET", &format!("/api/v1/tickets/{}.pdf", ticket.id), "").write(&self.authorization, request);
         true
     }
 

@@ -129,7 +129,7 @@ async fn reads_and_refusals_are_noted(engine: Engine) {
         caller.get(&tickets).await.expect(200);
         caller.get(&format!("/api/v1/bookings/{booking}/invoices")).await.expect(200);
         caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}/qr.svg"), &[], None).await;
-        caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}/ticket.pdf"), &[], None).await;
+        caller.send(Method::GET, &format!("/api/v1/tickets/{ticket}.pdf"), &[], None).await;
     }
     for _ in 0..2 {
         owner.get(&format!("/api/v1/events/{event}/bookings")).await.expect(200);

@@ -38,8 +38,8 @@ async fn a_blocked_ticket_lets_in_nobody_until_it_is_unblocked(engine: Engine) {
     assert_eq!(world.organizer.act(&block).await.expect(200), blocked, "twice is once");
     assert_eq!(shown(&world, &event, &tickets[0]).await, "blocked");
     assert_eq!(shown(&world, &event, &tickets[1]).await, "admitted");
-    for deed in ["qr.svg", "ticket.pdf"] {
-        let refused = world.buyer.get(&path(&tickets[0], deed)).await;
+    for picture in [path(&tickets[0], "qr.svg"), format!("/api/v1/tickets/{}.pdf", text(&tickets[0]["id"]))] {
+        let refused = world.buyer.get(&picture).await;
         assert_eq!(refused.problem(409, "invalid_state")["detail"], "the ticket is blocked");
     }
     world.buyer.act(&path(&tickets[0], "reissue")).await.problem(409, "invalid_state");

@@ -97,7 +97,7 @@ async fn from_hold_to_revocation(engine: Engine) {
     let id = text(&given[0]["id"]);
     world.buyer.get(&format!("/api/v1/tickets/{id}/qr.svg")).await.problem(409, "invalid_state");
     world.buyer.get(&format!("/api/v1/tickets/{id}/qr.png")).await.problem(409, "invalid_state");
-    world.buyer.get(&format!("/api/v1/tickets/{id}/ticket.pdf")).await.problem(409, "invalid_state");
+    world.buyer.get(&format!("/api/v1/tickets/{id}.pdf")).await.problem(409, "invalid_state");
     world.buyer.act(&format!("/api/v1/tickets/{id}/reissue")).await.problem(409, "invalid_state");
     assert_sound(&world.app.database).await;
     world.app.stop().await;
@@ -144,7 +144,11 @@ async fn another_issue(engine: Engine) {
         caller.post(&format!("{path}/transfer"), &json!({ "name": " " })).await.problem(404, "not_found");
         caller.get(&format!("{path}/qr.svg")).await.problem(404, "not_found");
         caller.get(&format!("{path}/qr.png")).await.problem(404, "not_found");
-        caller.get(&format!("{path}/ticket.pdf")).await.problem(404, "not_found");
+        caller.get(&format!("{path}.pdf")).await.problem(404, "not_found");
+    }
+    for ending in ["", ".", ".PDF", ".pdf.pdf", ".txt", "/ticket.pdf"] {
+        let status = if ending == ".pdf.pdf" { 400 } else { 404 };
+        assert_eq!(world.buyer.get(&format!("{path}{ending}")).await.status, status, "{ending}");
     }
     let nowhere = format!("/api/v1/tickets/{}/reissue", Uuid::nil());
     world.buyer.act(&nowhere).await.problem(404, "not_found");

@@ -28,6 +28,20 @@ impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Ids<N> {
     }
 }
 
+/// The id before `.pdf`, at the end of the path. What has another ending is no route.
+pub(crate) struct PdfId(pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for PdfId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = raw(parts, state).await?;
+        let (name, value) = params.iter().next().ok_or_else(Problem::no_route)?;
+        let id = value.strip_suffix(".pdf").ok_or_else(Problem::no_route)?;
+        parse(id).map(Self).ok_or_else(|| Problem::malformed(format!("{name} must be a UUID")))
+    }
+}
+
 /// A name in the path, its first parameter.
 pub(crate) struct Name(pub(crate) String);
 
