@@ -29,16 +29,16 @@ struct Kept {
 }
 
 impl MemoryRateLimiter {
-    /// How many keys of a limit are kept where nobody says otherwise, at about 40 bytes each.
+    /// How many keys of a limit are kept where nobody says otherwise, at 16 bytes each.
     pub const KEYS_MAX: usize = 100_000;
 
-    /// With these rates, for at most so many keys of each limit (and 2,048 at least).
+    /// With these rates, for at most so many keys of each limit (and 64 at least).
     #[must_use]
     pub fn new(rates: &LimitRates, keys_max: usize, clock: Arc<dyn Clock>) -> Self {
         let time = Time::new(clock);
         let kept = |class| {
             let rate = rates.of(class);
-            let table = Arc::new(Table::new(keys_max, time.clone()));
+            let table = Arc::new(Table::new(keys_max));
             // An interval of nought is the only one that makes no quota, and there is none.
             let quota = Quota::with_period(rate.interval()).unwrap_or_else(|| Quota::per_second(rate.count));
             let limit = Limit::new(quota.allow_burst(rate.count), Written(Arc::clone(&table)), time.clone());
@@ -131,26 +131,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_bounded_and_whoever_is_idle_is_dropped_first() {
+    async fn what_is_kept_is_bounded_and_who_has_used_up_little_is_forgotten_first() {
         let clock = Arc::new(Set(AtomicI64::new(0)));
         let rates = LimitRates::default().with(LimitClass::Requests, Rate::new(2, 60));
         let limiter = MemoryRateLimiter::new(&rates, 10_000, clock.clone());
-        let busy = ask(u128::MAX);
-        for round in 0..10 {
-            for bits in 0..5_000_u128 {
-                let _ = limiter.take(&[ask(round * 5_000 + bits)]).await;
-                if bits % 100 == 0 {
-                    let _ = limiter.take(&[busy, busy]).await;
-                }
-            }
-            assert!(limiter.take(&[busy, busy]).await.is_err(), "who asks all the time is not forgotten");
-            assert!(limiter.of(LimitClass::Requests).table.len() <= 10_000);
+        let kept = || limiter.of(LimitClass::Requests).table.len();
+        // So few that no five of them share a place.
+        let busy = || (0..20).map(|bits| ask(u128::MAX - bits));
+        for one in busy() {
+            limiter.take(&[one, one]).await.unwrap();
         }
+        for bits in 0..50_000 {
+            limiter.take(&[ask(bits)]).await.unwrap();
+        }
+        for one in busy() {
+            assert!(limiter.take(&[one]).await.is_err(), "nobody is forgotten for many who have used up less");
+        }
+        assert!(kept() <= 10_000, "{}", kept());
         clock.0.store(3_600_000_000, Ordering::Relaxed);
-        for bits in 0..5_000_u128 {
-            let _ = limiter.take(&[ask(1 << 64 | bits)]).await;
+        for bits in 0..5_000 {
+            limiter.take(&[ask(1 << 64 | bits)]).await.unwrap();
         }
-        let kept = limiter.of(LimitClass::Requests).table.len();
-        assert!(kept <= 10_000, "{kept}");
+        assert!(kept() <= 10_000, "{}", kept());
+        for one in busy() {
+            limiter.take(&[one, one]).await.expect("after an hour all have their units again");
+        }
     }
 }

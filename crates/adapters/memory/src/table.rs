@@ -1,132 +1,93 @@
 //! The states of one limit by key, bounded.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 
-use crate::time::Time;
-
 const SHARDS: usize = 16;
-/// Fewer are never forgotten for want of room.
-const YOUNG_MIN: usize = 64;
+/// How many keys share a place. A place has 64 bytes, which a processor fetches together: whoever books comes to half a
+/// dozen such tables, and what they cost is waiting for their memory.
+const WAYS: usize = 4;
 
-/// Until when each key has used up what it has, in nanoseconds; by the digest of the key, since whoever books comes to half a
-/// dozen such tables, and waits for the memory of each: the smaller, the nearer.
-type Generation = HashMap<u64, u64, BuildHasherDefault<Digested>>;
+/// The digest of a key, and until when it has used up what it has, in nanoseconds. Both are nought where nobody is.
+type State = (u64, u64);
+type Place = [State; WAYS];
 
-/// A digest is its own hash.
-#[derive(Default)]
-struct Digested(u64);
-
-impl Hasher for Digested {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |digest, byte| digest << 8 | u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, digest: u64) {
-        self.0 = digest;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Two generations: what is asked for moves to the young one; when that is full, whoever has all his units again is
-/// dropped, and if it is still more than half full it becomes the old one, and the old one is dropped. So it is bounded,
-/// and forgets who has asked longest ago, without a list of uses.
-#[derive(Default)]
-struct Shard {
-    young: Generation,
-    old: Generation,
-}
-
-impl Shard {
-    fn get(&self, key: u64) -> Option<u64> {
-        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
-    }
-
-    /// Takes a key in that is not among the young.
-    fn take_in(&mut self, key: u64, until: u64, young_max: usize, now: u64) {
-        self.old.remove(&key);
-        if self.young.len() >= young_max {
-            self.young.retain(|_, until| *until > now);
-            if self.young.len() > young_max / 2 {
-                self.old = std::mem::take(&mut self.young);
-            } else {
-                self.old.retain(|_, until| *until > now);
-            }
-        }
-        self.young.insert(key, until);
-    }
-
-    fn remove(&mut self, key: u64) {
-        self.young.remove(&key);
-        self.old.remove(&key);
-    }
-}
-
-/// The table of one limit.
+/// The table of one limit. A key has one place, and shares it with few: where all of it is taken, the one who is nearest to
+/// having all his units again gives way. So it is bounded, nobody who has used up much is forgotten for many who have used
+/// up little, and nothing is ever moved or cleared.
 pub(crate) struct Table {
-    shards: [Mutex<Shard>; SHARDS],
-    young_max: usize,
-    time: Time,
-    /// Keyed anew in each process: nobody knows which keys would share a digest.
+    /// Each is without memory until somebody comes to it: most limits are those of few.
+    shards: [Mutex<Vec<Place>>; SHARDS],
+    /// Of a shard.
+    places: usize,
+    /// Keyed anew in each process: nobody knows which keys share a place, or a digest.
     random: RandomState,
 }
 
 impl Table {
     /// For at most so many keys.
-    pub(crate) fn new(keys_max: usize, time: Time) -> Self {
-        Self {
-            shards: Default::default(),
-            young_max: (keys_max / SHARDS / 2).max(YOUNG_MIN),
-            time,
-            random: RandomState::new(),
-        }
+    pub(crate) fn new(keys_max: usize) -> Self {
+        let places = (keys_max / SHARDS / WAYS).max(1);
+        Self { shards: Default::default(), places, random: RandomState::new() }
     }
 
     /// Until when the key has used up what it has.
     pub(crate) fn get(&self, key: u128) -> Option<u64> {
         let key = self.digest(key);
-        self.shard(key).get(key)
+        let shard = self.shard(key);
+        let (_, until) = shard.get(self.place(key))?.iter().find(|(known, _)| *known == key)?;
+        Some(*until)
     }
 
     /// Brings that forward.
     pub(crate) fn bring_forward(&self, key: u128, by: u64) {
         let key = self.digest(key);
         let mut shard = self.shard(key);
-        if let Some(until) = shard.young.get_mut(&key) {
+        let place = shard.get_mut(self.place(key));
+        if let Some((_, until)) = place.and_then(|place| state_of(place, key)) {
             *until = until.saturating_sub(by);
-        } else if let Some(until) = shard.old.get(&key).copied() {
-            shard.take_in(key, until.saturating_sub(by), self.young_max, self.time.nanos());
         }
     }
 
     /// Forgets a key.
     pub(crate) fn remove(&self, key: u128) {
         let key = self.digest(key);
-        self.shard(key).remove(key);
+        let mut shard = self.shard(key);
+        let place = shard.get_mut(self.place(key));
+        if let Some(state) = place.and_then(|place| state_of(place, key)) {
+            *state = State::default();
+        }
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
-        shards.map(|shard| shard.young.len() + shard.old.len()).sum()
+        shards.map(|shard| shard.as_flattened().iter().filter(|state| **state != State::default()).count()).sum()
     }
 
+    /// Never nought, which is nobody.
     fn digest(&self, key: u128) -> u64 {
-        self.random.hash_one(key)
+        self.random.hash_one(key).max(1)
     }
 
-    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
-        // Bits of the middle: within a shard the map goes by those at both ends.
+    /// By the upper bits.
+    fn shard(&self, key: u64) -> MutexGuard<'_, Vec<Place>> {
         let at = key >> 32;
         self.shards[at as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// By the lower bits.
+    fn place(&self, key: u64) -> usize {
+        let at = key & u64::from(u32::MAX);
+        at as usize % self.places
+    }
+}
+
+fn state_of(place: &mut Place, key: u64) -> Option<&mut State> {
+    place.iter_mut().find(|(known, _)| *known == key)
 }
 
 /// The table as governor writes in it.
@@ -140,24 +101,21 @@ impl StateStore for Written {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let table = &self.0;
-        let key = &table.digest(*key);
-        let mut shard = table.shard(*key);
-        // Nearly all who ask are young: one look finds the place that is written to.
-        if let Some(until) = shard.young.get_mut(key) {
+        let key = table.digest(*key);
+        let mut shard = table.shard(key);
+        if shard.is_empty() {
+            *shard = vec![Place::default(); table.places];
+        }
+        let place = &mut shard[table.place(key)];
+        if let Some((_, until)) = state_of(place, key) {
             let (answer, after) = decide(Some(Nanos::new(*until)))?;
             *until = after.as_u64();
             return Ok(answer);
         }
-        let before = shard.old.get(key).copied();
-        let decided = decide(before.map(Nanos::new));
-        let until = match &decided {
-            Ok((_, until)) => Some(until.as_u64()),
-            // Who is refused has asked as well, and is not forgotten for it.
-            Err(_) => before,
-        };
-        if let Some(until) = until {
-            shard.take_in(*key, until, table.young_max, table.time.nanos());
+        let (answer, after) = decide(None)?;
+        if let Some(first) = place.iter_mut().min_by_key(|(_, until)| *until) {
+            *first = (key, after.as_u64());
         }
-        decided.map(|(answer, _)| answer)
+        Ok(answer)
     }
 }

@@ -52,8 +52,8 @@ pub struct TooMany {
 /// Counts by the generic cell rate algorithm (GCRA): each key of each limit has as many units as the rate says, and gets
 /// them back evenly. It never fails: what cannot count any more lets through.
 ///
-/// What it keeps is bounded. Where it has to forget somebody, those who asked longest ago are forgotten first; who is
-/// forgotten has all his units again.
+/// What it keeps is bounded. Where it has to forget somebody, that is one who is nearer to having all his units again than
+/// others; who is forgotten has all his units again.
 #[async_trait]
 pub trait RateLimiter: Send + Sync {
     /// The rate of a limit.
