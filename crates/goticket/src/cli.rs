@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Verify,
     /// Compare the books of the payment provider with the payments and refunds here; reads alone; exit code 1 if they differ
     Reconcile(Reconcile),
+    /// Print what payment providers have told, as it came: a JSON object for each message
+    Messages(Messages),
     /// Run the payment provider for trying things out, apart from the server
     Sandbox,
     /// Print the OpenAPI document
@@ -215,6 +217,25 @@ pub(crate) struct Reconcile {
     /// How differences are printed: a line each, or a JSON object each and one with a summary at the end
     #[arg(long, value_enum, default_value_t = FormatWord::Text)]
     pub(crate) format: FormatWord,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Messages {
+    /// Of this provider alone
+    #[arg(long)]
+    pub(crate) provider: Option<String>,
+
+    /// With this id at the provider alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) event: Option<String>,
+
+    /// Not before then, like 2030-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<DateTime<Utc>>,
+
+    /// Before then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<DateTime<Utc>>,
 }
 
 /// How something is printed.

@@ -211,6 +211,7 @@ impl Application {
             bookings: database.clone(),
             parties: parties.clone(),
             store: database.clone(),
+            messages: database.clone(),
             jobs: database.clone(),
             catalog: Arc::clone(&catalog),
             clock: Arc::clone(&ground.clock),

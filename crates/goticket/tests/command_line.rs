@@ -32,6 +32,7 @@ fn it_says_what_it_is_and_what_it_can() {
         "demo",
         "verify",
         "reconcile",
+        "messages",
         "sandbox",
         "openapi",
         "config",

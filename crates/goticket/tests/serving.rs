@@ -502,15 +502,14 @@ fn a_sandbox_runs_apart_and_keeps_its_books_for_itself() {
 
 /// Money that is under way when the server is killed is neither lost nor taken twice: the provider remembers what it took,
 /// and the server asks for it.
-#[test]
-fn what_is_paid_while_a_server_is_killed_is_found_again() {
-    let server = Server::start(&[DEMO]);
-    let seeded = run(&mut server.command(), &["demo", "tokens", "--count", "1", "--role", "organizer"]);
-    let organizer: Value = serde_json::from_str(stdout(&seeded).lines().next().unwrap()).unwrap();
-    let seeded = run(&mut server.command(), &["demo", "tokens", "--count", "1"]);
-    let buyer: Value = serde_json::from_str(stdout(&seeded).lines().next().unwrap()).unwrap();
-    let token = |account: &Value| account["accessToken"].as_str().unwrap().to_owned();
-    let (organizer, buyer) = (token(&organizer), token(&buyer));
+/// A booking whose payment is decided after a while, and the token of its buyer.
+fn paying_slowly(server: &Server) -> (String, String) {
+    let account = |role: &str| {
+        let seeded = run(&mut server.command(), &["demo", "tokens", "--count", "1", "--role", role]);
+        let account: Value = serde_json::from_str(stdout(&seeded).lines().next().unwrap()).unwrap();
+        account["accessToken"].as_str().unwrap().to_owned()
+    };
+    let (organizer, buyer) = (account("organizer"), account("user"));
     let event = json!({"name": "Gala", "startAt": "2099-01-01T18:00:00Z", "endAt": "2099-01-01T22:00:00Z",
         "price": 2_500, "capacity": 10});
     let event = server.post_as("/api/v1/events", &organizer, &event).json()["id"].as_str().unwrap().to_owned();
@@ -520,6 +519,37 @@ fn what_is_paid_while_a_server_is_killed_is_found_again() {
     let booking = format!("/api/v1/bookings/{}", held.json()["id"].as_str().unwrap());
     let paid = server.post_as(&format!("{booking}/payments"), &buyer, &json!({"method": "card_slow"}));
     assert_eq!((paid.status, paid.json()["status"].as_str()), (201, Some("processing")), "{paid:?}");
+    (booking, buyer)
+}
+
+#[test]
+fn what_a_provider_told_is_printed_as_it_came() {
+    let server = Server::start(&[DEMO]);
+    paying_slowly(&server);
+    let told = |of: &[&str]| -> Vec<Value> {
+        let told = run(&mut server.command(), &[&["messages"], of].concat());
+        assert!(told.status.success(), "{}", stderr(&told));
+        stdout(&told).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let messages = wait_for("the message of the sandbox", || {
+        Some(told(&["--provider", "sandbox"])).filter(|messages| !messages.is_empty())
+    });
+    let message = &messages[0];
+    let body: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["id"], message["event"]);
+    assert_eq!(told(&["--event", message["event"].as_str().unwrap()]), messages);
+    let received = message["receivedAt"].as_str().unwrap();
+    assert_eq!(told(&["--from", received, "--until", "2099-01-01T00:00:00Z"]), messages);
+    for none in [["--until", received], ["--provider", "stripe"], ["--event", "x"], ["--from", "9999-01-01T00:00:00Z"]]
+    {
+        assert_eq!(told(&none), [] as [Value; 0], "{none:?}");
+    }
+}
+
+#[test]
+fn what_is_paid_while_a_server_is_killed_is_found_again() {
+    let server = Server::start(&[DEMO]);
+    let (booking, buyer) = paying_slowly(&server);
 
     let server = Server::start_in(server.kill(), &[DEMO]);
     wait_for("the tickets that were paid for", || {

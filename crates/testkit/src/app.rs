@@ -188,6 +188,7 @@ impl TestApp {
             bookings: port.clone(),
             parties: parties.clone(),
             store: port.clone(),
+            messages: port.clone(),
             jobs: port.clone(),
             catalog: catalog.clone(),
             clock: Arc::new(clock.clone()),

@@ -44,6 +44,7 @@ mod notices;
 mod pass_issuers;
 mod payments;
 mod postgres;
+mod provider_messages;
 mod retention;
 mod rewrap;
 mod second_factors;

@@ -10,7 +10,9 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::entity::{api_key, booking, booking_attendee, event, outbox, outbox_pruning, provider_event};
+use crate::entity::{
+    api_key, booking, booking_attendee, event, outbox, outbox_pruning, provider_event, provider_message,
+};
 use crate::error::orm;
 use crate::lane::among;
 use crate::mapping::{instant, micros};
@@ -135,6 +137,28 @@ impl Retained for Database {
         }
         transaction.commit().await?;
         tracing::debug!(oldest = first.seen_at, "Forgot {rows} messages of payment providers that were taken long ago");
+        Ok(rows)
+    }
+
+    /// Along the ids, as with the outbox.
+    async fn prune_provider_messages(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let oldest = provider_message::Entity::find()
+            .select_only()
+            .columns([provider_message::Column::Id, provider_message::Column::ReceivedAt])
+            .order_by_asc(provider_message::Column::Id)
+            .limit(u64::from(limit))
+            .into_tuple::<(Uuid, i64)>();
+        let oldest = oldest.all(self.reads()).await.map_err(orm)?;
+        let old = oldest.into_iter().take_while(|(_, at)| *at < micros(before));
+        let ids: Vec<Uuid> = old.map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let transaction = self.begin_unit().await?;
+        let delete =
+            provider_message::Entity::delete_many().filter(among(&transaction, provider_message::Column::Id, &ids));
+        let rows = delete.exec(&transaction).await.map_err(orm)?.rows_affected;
+        transaction.commit().await?;
         Ok(rows)
     }
 

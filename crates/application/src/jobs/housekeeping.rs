@@ -27,7 +27,7 @@ pub struct KeptFor {
     pub api_keys: TimeDelta,
     /// Messages of the outbox.
     pub outbox: TimeDelta,
-    /// Which messages of payment providers had their effect.
+    /// Messages of payment providers as they came, and which of them had their effect.
     pub provider_events: TimeDelta,
 }
 
@@ -39,7 +39,7 @@ impl Default for KeptFor {
 }
 
 /// Deletes lapsed idempotency keys, dead sessions, mails that were given up long ago, ended API keys, messages of long ago,
-/// and the note of which messages of payment providers were taken, every minute.
+/// and what payment providers told, every minute.
 pub struct Housekeeping {
     /// Where the keys are.
     pub jobs: Arc<dyn JobStore>,
@@ -78,9 +78,14 @@ impl JobHandler for Housekeeping {
                 break;
             }
         }
+        let before = self.clock.now() - self.kept_for.provider_events;
         for _ in 0..CHUNKS_MAX {
-            let before = self.clock.now() - self.kept_for.provider_events;
             if self.retained.prune_provider_events(before, CHUNK).await? < u64::from(CHUNK) {
+                break;
+            }
+        }
+        for _ in 0..CHUNKS_MAX {
+            if self.retained.prune_provider_messages(before, CHUNK).await? < u64::from(CHUNK) {
                 break;
             }
         }

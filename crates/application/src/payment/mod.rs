@@ -8,11 +8,12 @@
 //! |---|---|
 //! | pay, refund, see what was paid | `payments` |
 //! | what does a cancelled event cost, and how far is it? | `cancellation` |
-//! | a provider sends a message | `webhook` |
+//! | a provider sends a message | `webhook`, and before that `inbox` |
 //! | who goes on where something broke off | `jobs` |
 //! | do the provider's books tell the same? | `reconcile` |
 
 mod cancellation;
+mod inbox;
 mod jobs;
 mod payments;
 mod ports;
@@ -22,6 +23,7 @@ mod store;
 mod webhook;
 
 pub use cancellation::{Cancellation, CancellationState, EventFigures, RefundFigures};
+pub use inbox::{MessageBatch, MessageLog, ProviderMessage};
 pub use jobs::{PollPayments, RetryEvents, SendRefunds};
 pub use payments::{CaseKind, PaidBooking, PaymentCase, PaymentPorts, Payments, Providers, Started};
 pub use ports::{

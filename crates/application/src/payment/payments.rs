@@ -18,9 +18,10 @@ use crate::idempotency::{Answer, IdempotencyKey, InFlight};
 use crate::jobs::JobStore;
 use crate::origin::Origin;
 use crate::page::{Page, probe};
+use crate::payment::inbox::Inbox;
 use crate::payment::{
-    CaseTerms, Charge, ChargeStatus, Charged, PaymentProvider, PaymentStore, ProviderError, ProviderEventKey,
-    RefundState,
+    CaseTerms, Charge, ChargeStatus, Charged, MessageLog, PaymentProvider, PaymentStore, ProviderError,
+    ProviderEventKey, RefundState,
 };
 use crate::recent::Recent;
 
@@ -73,6 +74,8 @@ pub struct PaymentPorts {
     pub parties: Parties,
     /// Payments and refunds.
     pub store: Arc<dyn PaymentStore>,
+    /// Where messages are kept as they came.
+    pub messages: Arc<dyn MessageLog>,
     /// Where messages wait whose payment is not known.
     pub jobs: Arc<dyn JobStore>,
     /// Who may do what.
@@ -89,6 +92,7 @@ pub struct PaymentPorts {
 pub struct Payments {
     pub(super) ports: PaymentPorts,
     in_flight: InFlight,
+    pub(super) inbox: Inbox,
     /// Payments that were decided here. A provider tells of each once more by a message, which is no news then; what is
     /// none to an old copy is none at all, so that nothing needs to be read for it.
     decided: Recent<PaymentId, Payment>,
@@ -142,7 +146,8 @@ impl Payments {
     /// Over these ports.
     #[must_use]
     pub fn new(ports: PaymentPorts) -> Self {
-        Self { ports, in_flight: InFlight::default(), decided: Recent::new(DECIDED_MAX) }
+        let inbox = Inbox::new(Arc::clone(&ports.messages), Arc::clone(&ports.ids));
+        Self { ports, in_flight: InFlight::default(), inbox, decided: Recent::new(DECIDED_MAX) }
     }
 
     /// Asks the buyer's money of a provider. The payment is written down first; whatever becomes of the call, it is known,

@@ -11,7 +11,8 @@ use crate::error::AppError;
 use crate::jobs::NewJob;
 use crate::origin::Origin;
 use crate::payment::{
-    ChargeName, Disputed, PaymentProvider, ProviderEvent, ProviderEventKey, ProviderObject, WebhookError,
+    ChargeName, Disputed, PaymentProvider, ProviderEvent, ProviderEventKey, ProviderMessage, ProviderObject,
+    WebhookError,
 };
 
 /// The kind of job that a message waits in whose payment is not known.
@@ -63,8 +64,9 @@ enum ParkedRefund {
 }
 
 impl Payments {
-    /// Takes a message of a provider. Its effect and the note that it was seen are one commit; sent again, it has none. One
-    /// of a payment that is not known waits in the job table and is tried again.
+    /// Takes a message of a provider. It is kept as it came before anything is done with it, unless it concerns nothing here.
+    /// Its effect and the note that it was seen are one commit; sent again, it has none. One of a payment that is not known
+    /// waits in the job table and is tried again.
     ///
     /// # Errors
     /// [`AppError::NotFound`] where there is no such provider; [`AppError::Unauthenticated`] for what it has not signed, or
@@ -87,12 +89,23 @@ impl Payments {
                 return Err(Problems::one("body", "malformed", "is no message of this provider").into());
             }
         };
+        if matches!(event.of, ProviderObject::Other(_)) {
+            return Ok(());
+        }
+        self.keep(provider, &event, body).await?;
         let event = name_ours(&**adapter, event).await?;
         let Some(parked) = Parked::of(provider, event)? else { return Ok(()) };
         match self.take_event(&parked, origin).await? {
             Taken::Done => Ok(()),
             Taken::Unknown => self.park(&parked).await,
         }
+    }
+
+    async fn keep(&self, provider: &str, event: &ProviderEvent, body: &[u8]) -> Result<(), AppError> {
+        // It was read as JSON, which is UTF-8.
+        let body = String::from_utf8_lossy(body).into_owned();
+        let (provider, event) = (provider.to_owned(), event.id.clone());
+        self.inbox.keep(ProviderMessage { provider, event, received_at: self.ports.clock.now(), body }).await
     }
 
     /// Gives a message its effect.

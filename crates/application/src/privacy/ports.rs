@@ -96,6 +96,9 @@ pub trait Retained: Send + Sync {
     /// sends one of them again finds the payment as it is.
     async fn prune_provider_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
+    /// Deletes what payment providers told before `before`, from its beginning, at most `limit` commits of it; says how many.
+    async fn prune_provider_messages(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
     /// Deletes API keys that were revoked or expired before `before`, at most `limit`; says how many.
     async fn purge_ended_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod healthcheck;
 mod keys;
+mod messages;
 mod migrate;
 mod openapi;
 mod reconcile;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(command) => briefly(load, |settings| demo::run(settings, command)),
         Command::Verify => briefly(load, verify::run),
         Command::Reconcile(arguments) => briefly(load, |settings| reconcile::run(settings, arguments)),
+        Command::Messages(arguments) => briefly(load, |settings| messages::run(settings, arguments)),
         Command::Sandbox => briefly(load, sandbox::run),
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&load()?, &command, cli.config.as_deref()),

@@ -1,7 +1,7 @@
 //! Payments, refunds and their ledger.
 
 use application::booking::{BookingChange, LaneChanges, LaneStore, LaneWait, ProviderEventRow};
-use application::payment::{CaseTerms, PaymentStore, ProviderEventKey};
+use application::payment::{CaseTerms, MessageBatch, MessageLog, PaymentStore, ProviderEventKey, ProviderMessage};
 use application::store::StoreError;
 use application::verify::Verifier;
 use chrono::TimeDelta;
@@ -11,6 +11,7 @@ use domain::payment::{
     RefundStatus, Settlement, StartPayment, apply_refund_report, apply_report, request_refund, start_payment,
 };
 use domain::{Money, PaymentId, RefundId, Text, Timestamp};
+use uuid::Uuid;
 
 use super::fixture::{
     Fresh, assert_sound, at, booking, buyer, holds, id, line, mark, message, now, stored_concert, write,
@@ -171,6 +172,34 @@ pub async fn messages_of_providers_are_forgotten(db: TestDatabase) {
     let left = open.transaction.provider_events(&[key(0), key(1), key(2), key(3), key(4)]).await.unwrap();
     assert_eq!(left, [key(3), key(4)]);
     open.transaction.commit().await.unwrap();
+}
+
+/// What providers told is kept as it came, in the order in which it was kept, until its time is over.
+pub async fn what_providers_told_is_kept_as_it_came(db: TestDatabase) {
+    use application::privacy::Retained;
+    let database = &db.database;
+    let message = |n: i64| ProviderMessage {
+        provider: "stripe".to_owned(),
+        event: format!("evt_{n}"),
+        received_at: now() + TimeDelta::days(n),
+        body: format!("{{ \"id\":\"evt_{n}\",\t\"name\": \"Zażółć \u{1f980} \\u0000 \u{7f}\" }}\r\n"),
+    };
+    let batches: Vec<_> = [vec![message(0), message(0)], vec![message(1)], vec![message(3), message(2)]]
+        .into_iter()
+        .zip(1..)
+        .map(|(messages, n)| MessageBatch { id: Uuid::from_u128(n << 80), messages })
+        .collect();
+    for batch in batches.iter().chain([&MessageBatch { id: Uuid::from_u128(9 << 80), messages: Vec::new() }]) {
+        database.keep(batch).await.unwrap();
+    }
+    assert!(database.keep(&batches[0]).await.is_err(), "a batch is written once");
+    assert_eq!(database.batches_behind(None, 10).await.unwrap(), batches, "one without messages is none");
+    assert_eq!(database.batches_behind(Some(batches[0].id), 1).await.unwrap(), batches[1..2]);
+    let before = |days: i64| now() + TimeDelta::days(days);
+    assert_eq!(database.prune_provider_messages(before(0), 10).await.unwrap(), 0, "nothing is older");
+    assert_eq!(database.prune_provider_messages(before(9), 1).await.unwrap(), 1, "at most so many");
+    assert_eq!(database.prune_provider_messages(before(3), 10).await.unwrap(), 1, "by the last of a batch");
+    assert_eq!(database.batches_behind(None, 10).await.unwrap(), batches[2..]);
 }
 
 /// A hold does not lapse while somebody pays for it, and does when he does not any more.

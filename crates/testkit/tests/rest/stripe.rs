@@ -2,6 +2,7 @@
 //! not the shape of its OpenAPI document, and remembers nothing; its messages are the adapter's fixtures, signed here. What
 //! needs a provider that remembers is shown in the adapter's own tests.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use adapter_payment::{StripeProvider, StripeSettings};
 use application::breaker::{Breaker, BreakerSettings};
 use application::clock::Clock;
 use application::payment::{
-    Charge, ChargeStatus, PaymentProvider, Period, ProviderError, RefundOrder, RefundState, SendRefunds,
+    Charge, ChargeStatus, MessageLog, PaymentProvider, Period, ProviderError, ProviderMessage, RefundOrder,
+    RefundState, SendRefunds,
 };
 use aws_lc_rs::hmac;
 use axum::http::Method;
 use chrono::TimeDelta;
 use domain::{Money, PaymentId, RefundId};
+use futures::future::join_all;
 use goticket_testkit::app::{Reply, Settings, TestApp};
 use goticket_testkit::contract::audit::run;
 use goticket_testkit::contract::fixture::assert_sound;
@@ -27,6 +30,7 @@ use uuid::Uuid;
 const SECRET: &str = "whsec_of_tests";
 const PATH: &str = "/api/v1/webhooks/stripe";
 const COMPLETED: &str = include_str!("../../../adapters/payment/fixtures/stripe/checkout.session.completed.json");
+const DISPUTED: &str = include_str!("../../../adapters/payment/fixtures/stripe/charge.dispute.created.json");
 const FAILED: &str = include_str!("../../../adapters/payment/fixtures/stripe/payment_intent.payment_failed.json");
 /// The payment of the fixtures.
 const PAYMENT: &str = "01900000-0000-7000-8000-000000000001";
@@ -34,7 +38,13 @@ const PAYMENT: &str = "01900000-0000-7000-8000-000000000001";
 fn stripe(clock: Arc<dyn Clock>) -> Arc<dyn PaymentProvider> {
     #[expect(clippy::disallowed_methods, reason = "where the services of the tests are is told in the environment")]
     let url = std::env::var("GOTICKET_TEST_STRIPE_URL");
-    let base_url = url.expect("GOTICKET_TEST_STRIPE_URL: `make services-up`, then eval \"$(scripts/services.sh env)\"");
+    stripe_at(
+        url.expect("GOTICKET_TEST_STRIPE_URL: `make services-up`, then eval \"$(scripts/services.sh env)\""),
+        clock,
+    )
+}
+
+fn stripe_at(base_url: String, clock: Arc<dyn Clock>) -> Arc<dyn PaymentProvider> {
     let settings = StripeSettings {
         base_url,
         secret_key: "sk_test_0123456789".into(),
@@ -47,6 +57,10 @@ fn stripe(clock: Arc<dyn Clock>) -> Arc<dyn PaymentProvider> {
 }
 
 async fn shop(engine: Engine) -> World {
+    shop_with(engine, stripe).await
+}
+
+async fn shop_with(engine: Engine, stripe: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn PaymentProvider>) -> World {
     let settings = Settings::default();
     let payment_providers = vec![stripe(Arc::new(settings.clock.clone()))];
     world_of(TestApp::start_with(engine, Settings { payment_providers, ..settings }).await).await
@@ -84,6 +98,16 @@ async fn send(world: &World, message: &str, secret: &str, ago: TimeDelta) -> Rep
 
 async fn told(world: &World, message: &str) -> Reply {
     send(world, message, SECRET, TimeDelta::zero()).await
+}
+
+/// What it has told and was kept, in the order in which it came.
+async fn kept(world: &World) -> Vec<ProviderMessage> {
+    let batches = world.app.database.database.batches_behind(None, 1_000).await.unwrap();
+    batches.into_iter().flat_map(|batch| batch.messages).collect()
+}
+
+async fn kept_bodies(world: &World) -> Vec<String> {
+    kept(world).await.into_iter().map(|message| message.body).collect()
 }
 
 /// The message for this payment, in the currency of the event.
@@ -144,6 +168,78 @@ async fn money_of_another_currency_is_an_open_case_that_goes_back(#[case] engine
     close(world).await;
 }
 
+/// Each time that it comes, byte for byte, whatever becomes of it.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn what_stripe_tells_is_kept_as_it_came(#[case] engine: Engine) {
+    let world = shop(engine).await;
+    let (_, payment) = paying(&world).await;
+    let completed = of(COMPLETED, &payment);
+    let odd = completed.replace(": ", ":  ").replacen('{', "{\"odd\": \"\u{1f980} \\u0000\",\r", 1);
+    let messages = [
+        format!(" {odd} \n\t"),
+        completed.clone(),
+        completed,
+        // One of a payment that nobody knows here: it waits.
+        COMPLETED.replace("evt_", "evt_of_others_"),
+    ];
+    for message in &messages {
+        assert_eq!(told(&world, message).await.status, 200);
+    }
+    // An attempt that failed concerns nothing.
+    assert_eq!(told(&world, &of(FAILED, &payment)).await.status, 200);
+    assert_eq!(kept_bodies(&world).await, messages);
+    let first = kept(&world).await.swap_remove(0);
+    let id: Value = serde_json::from_str(&messages[0]).unwrap();
+    assert_eq!((first.provider.as_str(), first.event.as_str()), ("stripe", id["id"].as_str().unwrap()));
+    assert_eq!(first.received_at, world.app.clock.now());
+    close(world).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_yet_is_kept_before_that() {
+    let nowhere = |clock| stripe_at("http://127.0.0.1:1".to_owned(), clock);
+    let world = shop_with(Engine::Sqlite, nowhere).await;
+    for _ in 0..2 {
+        told(&world, DISPUTED).await.problem(503, "unavailable");
+    }
+    assert_eq!(kept_bodies(&world).await, [DISPUTED, DISPUTED]);
+    close(world).await;
+}
+
+/// Those who wait write for each other. Whoever gives up meanwhile, as one who waits or as one who writes, keeps nobody else
+/// from an answer.
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn many_messages_at_a_time_are_kept_though_some_give_up(#[case] engine: Engine) {
+    let world = shop(engine).await;
+    let (_, payment) = paying(&world).await;
+    let message = |n: usize| of(COMPLETED, &payment).replace("evt_", &format!("evt_{n}_"));
+    let tell = |n: usize| {
+        let (world, message) = (&world, message(n));
+        async move {
+            let told = told(world, &message);
+            // One in three gives up, after a while that is another one for each.
+            if n.is_multiple_of(3) {
+                let _ = tokio::time::timeout(Duration::from_micros(50 * n as u64), told).await;
+                return;
+            }
+            let reply = told.await;
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), join_all((0..300).map(tell))).await.expect("nobody waits for ever");
+    let kept: BTreeSet<String> = kept_bodies(&world).await.into_iter().collect();
+    for n in (0..300).filter(|n: &usize| !n.is_multiple_of(3)) {
+        assert!(kept.contains(&message(n)), "{n}");
+    }
+    close(world).await;
+}
+
 #[tokio::test]
 async fn who_does_not_know_the_secret_pays_nothing() {
     let world = shop(Engine::Sqlite).await;
@@ -163,6 +259,7 @@ async fn who_does_not_know_the_secret_pays_nothing() {
         assert_eq!(told(&world, &unknown).await.status, 200);
     }
     assert_eq!(status(&world, &booking).await, "pending");
+    assert_eq!(kept(&world).await, [], "neither what is not believed nor what concerns nothing here");
     // What is left of the five minutes.
     assert_eq!(send(&world, &message, SECRET, TimeDelta::seconds(299)).await.status, 200);
     assert_eq!(status(&world, &booking).await, "confirmed");

@@ -127,6 +127,7 @@ on_both_engines! {
         one_payment_is_open_and_a_message_is_seen_once,
         what_is_being_paid_does_not_lapse,
         messages_of_providers_are_forgotten,
+        what_providers_told_is_kept_as_it_came,
         cases_are_found, money_of_another_currency_is_kept_as_it_came, all_payments_are_read_in_portions,
         wrong_money_is_found,
         old_bookings_get_their_payments,

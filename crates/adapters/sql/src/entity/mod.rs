@@ -22,7 +22,7 @@ pub(crate) use identity::{
 };
 pub(crate) use invoices::{invoice, invoice_due, invoice_line, invoice_series, seller};
 pub(crate) use journal::{audit, idempotency_key, job, notice, outbox, outbox_pruning};
-pub(crate) use payments::{payment, provider_event, refund};
+pub(crate) use payments::{payment, provider_event, provider_message, refund};
 pub(crate) use promo_codes::{promo_code, promo_use};
 pub(crate) use sealing::{audit_block, audit_chain, audit_checkpoint, audit_key, audit_unsealed};
 pub(crate) use tickets::{check_in, check_in_list, pass_issuer, ticket, ticket_key};

@@ -86,3 +86,22 @@ pub(crate) mod provider_event {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+pub(crate) mod provider_message {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "provider_messages")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) received_at: i64,
+        #[sea_orm(column_type = "Text")]
+        pub(crate) messages: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

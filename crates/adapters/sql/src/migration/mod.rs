@@ -34,6 +34,7 @@ mod m20261122_000040_blocked_tickets;
 mod m20261122_000041_disputes_that_block;
 mod m20261122_000042_refunds_by_hand;
 mod m20261123_000043_tickets_passed_on;
+mod m20261123_000044_provider_messages;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -71,6 +72,7 @@ const ALL: &[Migration] = &[
     Migration { name: "m20261122_000041_disputes_that_block", steps: m20261122_000041_disputes_that_block::STEPS },
     Migration { name: "m20261122_000042_refunds_by_hand", steps: m20261122_000042_refunds_by_hand::STEPS },
     Migration { name: "m20261123_000043_tickets_passed_on", steps: m20261123_000043_tickets_passed_on::STEPS },
+    Migration { name: "m20261123_000044_provider_messages", steps: m20261123_000044_provider_messages::STEPS },
 ];
 
 /// One change of the schema. The database remembers its name.
