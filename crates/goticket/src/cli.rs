@@ -225,9 +225,9 @@ pub(crate) struct Messages {
     #[arg(long)]
     pub(crate) provider: Option<String>,
 
-    /// With this id at the provider alone
-    #[arg(long, value_name = "ID")]
-    pub(crate) event: Option<String>,
+    /// With this in its text alone, like the id of a message or of a payment
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) containing: Option<String>,
 
     /// Not before then, like 2030-11-21T00:00:00Z
     #[arg(long, value_name = "TIME")]

@@ -136,7 +136,7 @@ mod tests {
         let rates = LimitRates::default().with(LimitClass::Requests, Rate::new(2, 60));
         let limiter = MemoryRateLimiter::new(&rates, 10_000, clock.clone());
         let kept = || limiter.of(LimitClass::Requests).table.len();
-        // So few that no five of them share a place.
+        // So few that no four of them share a place.
         let busy = || (0..20).map(|bits| ask(u128::MAX - bits));
         for one in busy() {
             limiter.take(&[one, one]).await.unwrap();

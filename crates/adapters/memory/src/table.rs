@@ -7,17 +7,21 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 
 const SHARDS: usize = 16;
-/// How many keys share a place. A place has 64 bytes, which a processor fetches together: whoever books comes to half a
-/// dozen such tables, and what they cost is waiting for their memory.
+/// How many keys share a place.
 const WAYS: usize = 4;
 
 /// The digest of a key, and until when it has used up what it has, in nanoseconds. Both are nought where nobody is.
 type State = (u64, u64);
-type Place = [State; WAYS];
 
-/// The table of one limit. A key has one place, and shares it with few: where all of it is taken, the one who is nearest to
-/// having all his units again gives way. So it is bounded, nobody who has used up much is forgotten for many who have used
-/// up little, and nothing is ever moved or cleared.
+/// What a processor fetches together: whoever books comes to half a dozen tables, and what they cost is waiting for their
+/// memory.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Place([State; WAYS]);
+
+/// The table of one limit. A key has one place, and shares it with few: where all of it is taken, the one of them who is
+/// nearest to having all his units again gives way to whoever comes. So it is bounded, and nothing is ever moved or cleared;
+/// who has used up much goes for one who comes only where the others of his place have used up no less.
 pub(crate) struct Table {
     /// Each is without memory until somebody comes to it: most limits are those of few.
     shards: [Mutex<Vec<Place>>; SHARDS],
@@ -38,7 +42,7 @@ impl Table {
     pub(crate) fn get(&self, key: u128) -> Option<u64> {
         let key = self.digest(key);
         let shard = self.shard(key);
-        let (_, until) = shard.get(self.place(key))?.iter().find(|(known, _)| *known == key)?;
+        let (_, until) = shard.get(self.place(key))?.0.iter().find(|(known, _)| *known == key)?;
         Some(*until)
     }
 
@@ -65,7 +69,8 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
-        shards.map(|shard| shard.as_flattened().iter().filter(|state| **state != State::default()).count()).sum()
+        let taken = |place: &Place| place.0.iter().filter(|state| **state != State::default()).count();
+        shards.map(|shard| shard.iter().map(taken).sum::<usize>()).sum()
     }
 
     /// Never nought, which is nobody.
@@ -87,7 +92,7 @@ impl Table {
 }
 
 fn state_of(place: &mut Place, key: u64) -> Option<&mut State> {
-    place.iter_mut().find(|(known, _)| *known == key)
+    place.0.iter_mut().find(|(known, _)| *known == key)
 }
 
 /// The table as governor writes in it.
@@ -113,7 +118,7 @@ impl StateStore for Written {
             return Ok(answer);
         }
         let (answer, after) = decide(None)?;
-        if let Some(first) = place.iter_mut().min_by_key(|(_, until)| *until) {
+        if let Some(first) = place.0.iter_mut().min_by_key(|(_, until)| *until) {
             *first = (key, after.as_u64());
         }
         Ok(answer)

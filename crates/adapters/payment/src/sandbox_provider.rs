@@ -157,13 +157,11 @@ impl PaymentProvider for SandboxProvider {
         .boxed()
     }
 
-    fn read_webhook(
-        &self,
-        signature: Option<&str>,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<ProviderEvent, WebhookError> {
-        self.signing.check(signature, body, now)?;
+    fn check_webhook(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), WebhookError> {
+        self.signing.check(signature, body, now)
+    }
+
+    fn read_webhook(&self, body: &[u8]) -> Result<ProviderEvent, WebhookError> {
         let event: EventBody = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
         let of = match (event.charge, event.refund) {
             (Some(charge), None) if event.kind.starts_with("charge.") => {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::document::{File, NOT_KEPT};
 use crate::extract::client::Client;
-use crate::extract::path::PdfId;
+use crate::extract::path::PdfName;
 use crate::extract::{Acting, Ids, Json, Params};
 use crate::problem::Problem;
 use crate::qr_image;
@@ -265,12 +265,12 @@ impl From<PaperBody> for Paper {
 )]
 async fn print_ticket(
     State(state): State<AppState>,
-    PdfId(ticket): PdfId,
+    name: PdfName,
     acting: Acting,
     client: Client,
     Params(query): Params<PrintQuery>,
 ) -> Result<Response, Problem> {
-    let (ticket, paper) = (TicketId::new(ticket), query.paper.into());
+    let (ticket, paper) = (TicketId::new(name.id()?), query.paper.into());
     let printed = state.tickets().printed(&acting.agent, ticket, client.language, paper).await?;
     reads::note_ticket(&state, &acting, ticket).await?;
     Ok(PAPER.answer(printed))

@@ -1,34 +1,52 @@
 //! What providers tell, kept as it came before anything is done with it (ADR 0049).
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::error::{AppError, chain};
+use crate::recent::Recent;
 use crate::store::StoreError;
 
 /// How much is written together, in messages and in bytes. One message may be larger.
 const TOGETHER_MAX: usize = 200;
 const BYTES_MAX: usize = 1_000_000;
 
-/// A message of a provider as it came, once for each time that it came.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+/// A message of a provider as it came.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderMessage {
     /// Whose.
     pub provider: String,
-    /// Its id there.
-    pub event: String,
     /// When it came.
     pub received_at: Timestamp,
-    /// The body, byte for byte.
+    /// The body, byte for byte; with names and addresses of people.
     pub body: String,
+}
+
+impl ProviderMessage {
+    fn digest(&self) -> [u8; 32] {
+        let text = Sha256::new().chain_update(&self.provider).chain_update([0]).chain_update(&self.body);
+        text.finalize().into()
+    }
+}
+
+/// Without the body: that goes into no log.
+impl fmt::Debug for ProviderMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, received_at, body } = self;
+        let mut message = f.debug_struct("ProviderMessage");
+        message.field("provider", provider).field("received_at", received_at).field("bytes", &body.len());
+        message.finish_non_exhaustive()
+    }
 }
 
 /// What was written in one commit.
@@ -50,13 +68,18 @@ pub trait MessageLog: Send + Sync {
     async fn batches_behind(&self, after: Option<Uuid>, rows: u64) -> Result<Vec<MessageBatch>, StoreError>;
 }
 
-/// Keeps messages, those together that come together: as many as wait while a commit is under way are the next one.
+/// How many messages are remembered as kept, at some 40 bytes each.
+const KNOWN_MAX: usize = 20_000;
+
+/// Keeps messages, those together that come together: as many as wait while a commit is under way are the next one. One that
+/// was kept lately is not kept again: whoever has got hold of a signed message cannot fill the table with it.
 pub(super) struct Inbox(Arc<Shared>);
 
 struct Shared {
     log: Arc<dyn MessageLog>,
     ids: Arc<dyn Ids>,
     waiting: Mutex<Vec<Waiting>>,
+    known: Recent<[u8; 32], ()>,
     /// Whose turn it is to write.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -69,7 +92,8 @@ struct Waiting {
 
 impl Inbox {
     pub(super) fn new(log: Arc<dyn MessageLog>, ids: Arc<dyn Ids>) -> Self {
-        Self(Arc::new(Shared { log, ids, waiting: Mutex::default(), turn: Arc::default() }))
+        let known = Recent::new(KNOWN_MAX);
+        Self(Arc::new(Shared { log, ids, waiting: Mutex::default(), known, turn: Arc::default() }))
     }
 
     /// Keeps a message; it is durable when this answers. Whoever comes waits until his is written, or it is his turn to write
@@ -78,13 +102,21 @@ impl Inbox {
     /// # Errors
     /// [`AppError::Unavailable`] where that is not known: the message comes again, and may then be kept twice.
     pub(super) async fn keep(&self, message: ProviderMessage) -> Result<(), AppError> {
+        let digest = message.digest();
+        if self.0.known.get(digest).is_some() {
+            return Ok(());
+        }
         let (told, mut kept) = oneshot::channel();
         self.0.waiting().push(Waiting { message, kept: told });
         loop {
             let turn = Arc::clone(&self.0.turn).lock_owned();
             tokio::select! {
                 biased;
-                kept = &mut kept => return kept.map_err(|_| AppError::busy()),
+                kept = &mut kept => {
+                    kept.map_err(|_| AppError::busy())?;
+                    self.0.known.insert(digest, ());
+                    return Ok(());
+                }
                 turn = turn => {
                     let shared = Arc::clone(&self.0);
                     let write = async move {

@@ -81,12 +81,17 @@ pub trait PaymentProvider: Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Reads a message of the provider: checks its signature over the raw body, and its age at `now`.
+    /// Checks that a message is the provider's: by its signature over the raw body, and its age at `now`.
     ///
     /// # Errors
-    /// [`WebhookError`].
-    fn read_webhook(&self, signature: Option<&str>, body: &[u8], now: Timestamp)
-    -> Result<ProviderEvent, WebhookError>;
+    /// [`WebhookError::BadSignature`] and [`WebhookError::TooOld`].
+    fn check_webhook(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), WebhookError>;
+
+    /// Reads a message that [was checked](Self::check_webhook).
+    ///
+    /// # Errors
+    /// [`WebhookError::Malformed`].
+    fn read_webhook(&self, body: &[u8]) -> Result<ProviderEvent, WebhookError>;
 }
 
 /// What the buyer owes. Of the booking it has the public name alone: no personal data goes to the provider.

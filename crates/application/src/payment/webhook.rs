@@ -12,7 +12,6 @@ use crate::jobs::NewJob;
 use crate::origin::Origin;
 use crate::payment::{
     ChargeName, Disputed, PaymentProvider, ProviderEvent, ProviderEventKey, ProviderMessage, ProviderObject,
-    WebhookError,
 };
 
 /// The kind of job that a message waits in whose payment is not known.
@@ -64,9 +63,9 @@ enum ParkedRefund {
 }
 
 impl Payments {
-    /// Takes a message of a provider. It is kept as it came before anything is done with it, unless it concerns nothing here.
-    /// Its effect and the note that it was seen are one commit; sent again, it has none. One of a payment that is not known
-    /// waits in the job table and is tried again.
+    /// Takes a message of a provider. It is kept as it came before anything is done with it. Its effect and the note that
+    /// it was seen are one commit; sent again, it has none. One of a payment that is not known waits in the job table and is
+    /// tried again.
     ///
     /// # Errors
     /// [`AppError::NotFound`] where there is no such provider; [`AppError::Unauthenticated`] for what it has not signed, or
@@ -79,33 +78,26 @@ impl Payments {
         origin: Origin,
     ) -> Result<(), AppError> {
         let adapter = self.ports.providers.named(provider).ok_or(AppError::NotFound("payment provider"))?;
-        let event = match adapter.read_webhook(signature, body, self.ports.clock.now()) {
-            Ok(event) => event,
-            Err(error @ (WebhookError::BadSignature | WebhookError::TooOld)) => {
-                tracing::warn!(provider, %error, "A message of a payment provider is not believed");
-                return Err(AppError::Unauthenticated);
-            }
-            Err(WebhookError::Malformed) => {
-                return Err(Problems::one("body", "malformed", "is no message of this provider").into());
-            }
-        };
-        if matches!(event.of, ProviderObject::Other(_)) {
-            return Ok(());
+        let now = self.ports.clock.now();
+        if let Err(error) = adapter.check_webhook(signature, body, now) {
+            tracing::warn!(provider, %error, "A message of a payment provider is not believed");
+            return Err(AppError::Unauthenticated);
         }
-        self.keep(provider, &event, body).await?;
+        // JSON is UTF-8 (RFC 8259, 8.1).
+        let malformed = || AppError::from(Problems::one("body", "malformed", "is no message of this provider"));
+        let text = str::from_utf8(body).map_err(|_| malformed())?;
+        let message = ProviderMessage { provider: provider.to_owned(), received_at: now, body: text.to_owned() };
+        self.inbox.keep(message).await?;
+        let event = adapter.read_webhook(body).map_err(|error| {
+            tracing::warn!(provider, %error, "A message of a payment provider is signed, and cannot be read");
+            malformed()
+        })?;
         let event = name_ours(&**adapter, event).await?;
         let Some(parked) = Parked::of(provider, event)? else { return Ok(()) };
         match self.take_event(&parked, origin).await? {
             Taken::Done => Ok(()),
             Taken::Unknown => self.park(&parked).await,
         }
-    }
-
-    async fn keep(&self, provider: &str, event: &ProviderEvent, body: &[u8]) -> Result<(), AppError> {
-        // It was read as JSON, which is UTF-8.
-        let body = String::from_utf8_lossy(body).into_owned();
-        let (provider, event) = (provider.to_owned(), event.id.clone());
-        self.inbox.keep(ProviderMessage { provider, event, received_at: self.ports.clock.now(), body }).await
     }
 
     /// Gives a message its effect.

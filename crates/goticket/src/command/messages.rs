@@ -11,8 +11,8 @@ use crate::compose::Ground;
 use crate::config::Settings;
 use crate::output;
 
-/// How many commits are read at a time.
-const BATCHES: u64 = 100;
+/// How many commits are read at a time, of a megabyte each at the most, or little more.
+const BATCHES: u64 = 20;
 /// By how much the clocks of processes may differ whose messages lie behind each other.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(10);
 
@@ -40,9 +40,9 @@ fn first_id(from: DateTime<Utc>) -> Uuid {
 }
 
 fn is_wanted(message: &ProviderMessage, arguments: &Arguments) -> bool {
-    let Arguments { provider, event, from, until } = arguments;
+    let Arguments { provider, containing, from, until } = arguments;
     provider.as_ref().is_none_or(|provider| *provider == message.provider)
-        && event.as_ref().is_none_or(|event| *event == message.event)
+        && containing.as_ref().is_none_or(|text| message.body.contains(text))
         && from.is_none_or(|from| message.received_at >= from)
         && until.is_none_or(|until| message.received_at < until)
 }

@@ -180,7 +180,6 @@ pub async fn what_providers_told_is_kept_as_it_came(db: TestDatabase) {
     let database = &db.database;
     let message = |n: i64| ProviderMessage {
         provider: "stripe".to_owned(),
-        event: format!("evt_{n}"),
         received_at: now() + TimeDelta::days(n),
         body: format!("{{ \"id\":\"evt_{n}\",\t\"name\": \"Zażółć \u{1f980} \\u0000 \u{7f}\" }}\r\n"),
     };

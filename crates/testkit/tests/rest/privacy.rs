@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use application::catalog::CatalogReads;
 use application::clock::Clock;
 use application::jobs::{JobOutcome, JobStore, NewJob};
+use application::payment::{MessageBatch, MessageLog, ProviderMessage};
 use application::store::Store;
 use application::verify::Verifier;
 use chrono::TimeDelta;
@@ -75,8 +76,10 @@ async fn what_is_over_goes_by_itself(engine: Engine) {
     let made = world.organizer.post(&keys, &wish).await.expect(201);
     let kept = world.organizer.post(&keys, &wish).await.expect(201)["id"].clone();
     world.organizer.delete(&format!("{keys}/{}", made["id"].as_str().unwrap())).await;
-    // A wish for another password that nobody could open, as after a lost master key.
     let (store, now) = (&world.app.database.database, world.app.clock.now());
+    let told = ProviderMessage { provider: "stripe".to_owned(), received_at: now, body: "{}".to_owned() };
+    store.keep(&MessageBatch { id: id(), messages: vec![told] }).await.unwrap();
+    // A wish for another password that nobody could open, as after a lost master key.
     for kind in ["password.forgot", "mail.send", "audit.erase"] {
         let job = NewJob { id: JobId::new(id()), kind, subject: "x".into(), payload: "{}".into(), run_at: now };
         store.enqueue(&job).await.unwrap();
@@ -98,8 +101,11 @@ async fn what_is_over_goes_by_itself(engine: Engine) {
     world.organizer = world.app.sign_in("organizer").await;
     let listed = world.organizer.get(&keys).await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    let told = async |world: &World| world.app.database.database.batches_behind(None, 10).await.unwrap().len();
+    assert_eq!(told(&world).await, 1);
     world.app.clock.step(TimeDelta::days(336));
     world.app.tidy_up().await;
+    assert_eq!(told(&world).await, 0, "what providers told is kept for ninety days");
     world.organizer = world.app.sign_in("organizer").await;
     let listed = world.organizer.get(&keys).await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);

@@ -150,6 +150,7 @@ async fn another_issue(engine: Engine) {
         let status = if ending == ".pdf.pdf" { 400 } else { 404 };
         assert_eq!(world.buyer.get(&format!("{path}{ending}")).await.status, status, "{ending}");
     }
+    world.app.anybody().get("/api/v1/tickets/x.pdf").await.problem(401, "unauthenticated");
     let nowhere = format!("/api/v1/tickets/{}/reissue", Uuid::nil());
     world.buyer.act(&nowhere).await.problem(404, "not_found");
 

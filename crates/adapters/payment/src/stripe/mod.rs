@@ -322,13 +322,11 @@ impl PaymentProvider for StripeProvider {
         .boxed()
     }
 
-    fn read_webhook(
-        &self,
-        signature: Option<&str>,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<ProviderEvent, WebhookError> {
-        self.signing.check(signature, body, now)?;
+    fn check_webhook(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), WebhookError> {
+        self.signing.check(signature, body, now)
+    }
+
+    fn read_webhook(&self, body: &[u8]) -> Result<ProviderEvent, WebhookError> {
         event::read(body)
     }
 }

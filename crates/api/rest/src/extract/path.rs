@@ -28,17 +28,23 @@ impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Ids<N> {
     }
 }
 
-/// The id before `.pdf`, at the end of the path. What has another ending is no route.
-pub(crate) struct PdfId(pub(crate) Uuid);
+/// The name of a PDF in the path. What has another ending is no route, whoever asks.
+pub(crate) struct PdfName(String);
 
-impl<S: Send + Sync> FromRequestParts<S> for PdfId {
+impl PdfName {
+    /// The id that it is.
+    pub(crate) fn id(&self) -> Result<Uuid, Problem> {
+        parse(&self.0).ok_or_else(|| Problem::malformed("the name before `.pdf` must be a UUID"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PdfName {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = raw(parts, state).await?;
-        let (name, value) = params.iter().next().ok_or_else(Problem::no_route)?;
-        let id = value.strip_suffix(".pdf").ok_or_else(Problem::no_route)?;
-        parse(id).map(Self).ok_or_else(|| Problem::malformed(format!("{name} must be a UUID")))
+        let name = params.iter().next().and_then(|(_, value)| value.strip_suffix(".pdf"));
+        name.map(|name| Self(name.to_owned())).ok_or_else(Problem::no_route)
     }
 }
 
