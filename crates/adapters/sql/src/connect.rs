@@ -1,6 +1,8 @@
 //! The handle on the database, and how it is opened.
 
 use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -219,7 +221,7 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
     if file.as_os_str().is_empty() || settings.url.contains(":memory:") || settings.url.contains("mode=memory") {
         return Err(ConnectError::Url(None));
     }
-    make_folder(&file)?;
+    make_for_owner(&file).map_err(|source| ConnectError::LockFile { path: file.display().to_string(), source })?;
     let lock = settings.exclusive.then(|| SqliteLock::acquire(&file)).transpose()?;
     // A larger log is carried over to the file less often, and a page that changed many times only once.
     let writer = options.clone().pragma("cache_size", "-32000").pragma("wal_autocheckpoint", "8000");
@@ -251,10 +253,25 @@ async fn connect_sqlite(settings: &DatabaseSettings) -> Result<Inner, ConnectErr
     Ok(Inner { reads, engine, _lock: lock })
 }
 
-fn make_folder(file: &Path) -> Result<(), ConnectError> {
-    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(folder)
-        .map_err(|source| ConnectError::LockFile { path: folder.display().to_string(), source })
+/// Makes the file and its folder where there is none, for their owner alone: it has everybody's address and what is left of
+/// his password. SQLite gives its log the mode of the file. What is there already keeps the mode that somebody gave it.
+fn make_for_owner(file: &Path) -> io::Result<()> {
+    let (mut folders, mut files) = (DirBuilder::new(), OpenOptions::new());
+    folders.recursive(true);
+    // One that is there is not opened: to close it would drop what this process has locked in it (POSIX locks).
+    files.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut files, 0o600);
+    }
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        folders.create(folder)?;
+    }
+    match files.open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A number that other programs are unlikely to lock by.
@@ -305,6 +322,22 @@ mod tests {
         let options: Vec<(String,)> = slot.fetch(sqlx::query("PRAGMA compile_options")).await.unwrap();
         for expected in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0"] {
             assert!(options.iter().any(|(option,)| option == expected), "{expected} is missing from {options:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_sqlite_keeps_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("new/data");
+        let url = format!("sqlite://{}", data.join("a.db").display());
+        let database = Database::connect(&DatabaseSettings::new(url)).await.unwrap();
+        database.migrate().await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(data.parent().unwrap())), (0o700, 0o700));
+        for file in ["a.db", "a.db-wal", "a.db-shm"] {
+            assert_eq!(mode(&data.join(file)), 0o600, "{file}");
         }
     }
 

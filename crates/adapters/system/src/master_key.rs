@@ -147,7 +147,11 @@ fn refuse_exposed(_: &File, _: &Path) -> Result<(), MasterKeyError> {
 /// Writes the key to a file of its own and gives it its name only when it lies on the disk: a link, unlike a renaming,
 /// fails where the name is taken. Then somebody else was faster, and his key counts.
 fn make(data_dir: &Path, path: &Path, key: &[u8; 32]) -> io::Result<()> {
-    fs::create_dir_all(data_dir)?;
+    let mut folders = fs::DirBuilder::new();
+    folders.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+    folders.create(data_dir)?;
     let draft = tempfile_path(data_dir)?;
     let made = write(&draft, key).and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -207,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = dir.path().join("data");
         let made = MasterKey::load_or_make(&data_dir).unwrap();
-        assert_eq!(mode(&data_dir.join("master.key")), 0o600);
+        assert_eq!((mode(&data_dir), mode(&data_dir.join("master.key"))), (0o700, 0o600));
         assert_eq!(MasterKey::load_or_make(&data_dir).unwrap().expose(), made.expose());
         assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "no draft is left");
     }
