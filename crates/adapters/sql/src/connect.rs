@@ -41,7 +41,7 @@ pub enum ConnectError {
         path: String,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It does not answer, or says no.
     #[error("the database cannot be opened")]
